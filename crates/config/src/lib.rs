@@ -1,0 +1,3 @@
+//! Turns text into a complete typed [`plan::Plan`], or into good errors.
+
+pub mod plan;

@@ -1,0 +1,175 @@
+//! What the configuration means: every default filled in, every reference resolved.
+//!
+//! Immutable and complete; the planes of the program see this and never text. It travels between the program's
+//! processes as JSON. Invariants, kept by [`crate::lower`]: names are unique within their kind, every pool that a
+//! listener or rule names exists, no two listeners share a bind, every pool has at least one server.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use evenkeel_http::limits::Limits;
+use evenkeel_traffic::address::Address;
+use evenkeel_traffic::name::Name;
+use evenkeel_traffic::pick::{Balance, Weight};
+use evenkeel_traffic::route::Rule;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// The most workers (threads that move traffic): one message to the proxy role carries the sockets of all of them.
+pub const MOST_WORKERS: u16 = 128;
+/// The most servers of one pool.
+pub const MOST_SERVERS: usize = 4096;
+/// The most binds of all listeners together.
+pub const MOST_BINDS: usize = 1024;
+
+/// A whole configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// `[global]`.
+    pub global: Global,
+    /// `[admin]`, when there is one.
+    pub admin: Option<Admin>,
+    /// `[listener.NAME]`, in file order.
+    pub listeners: Vec<Listener>,
+    /// `[pool.NAME]`, in file order.
+    pub pools: Vec<Pool>,
+}
+
+/// `[global]`: what concerns the whole program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Global {
+    /// `threads`: workers, 1 to [`MOST_WORKERS`]; `None` is `"auto"`, the usable CPUs.
+    pub threads: Option<u16>,
+    /// `max-connections`: client connections at once; `None` is `"auto"`, from the file limit.
+    pub max_connections: Option<NonZeroU32>,
+    /// `user`: whom the parts that touch traffic run as when started by root; `None` is `evenkeel` if there is such
+    /// a user, else `nobody`.
+    pub user: Option<String>,
+    /// `graceful-timeout`: how long connections may take to end when the program stops.
+    pub graceful_timeout: Duration,
+    /// `control-socket`: where the command line reaches the running program.
+    pub control_socket: PathBuf,
+}
+
+/// `[admin]`: the API on a TCP address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admin {
+    /// `bind`.
+    pub bind: Address,
+}
+
+/// `[listener.NAME]`: where clients arrive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// Its name.
+    pub name: Name,
+    /// `bind`: one or more addresses.
+    pub binds: Vec<Address>,
+    /// `route`: the rules, in file order.
+    pub rules: Vec<Rule>,
+    /// `pool`: where goes what no rule takes; `None` answers 404 (HTTP) or closes (TCP).
+    pub pool: Option<Name>,
+    /// `mode` and what belongs to it.
+    pub mode: Mode,
+}
+
+/// `mode`: what is spoken on a listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// HTTP: each request is routed by itself.
+    Http(HttpMode),
+    /// Bytes: each connection is routed by its source.
+    Tcp(TcpMode),
+}
+
+/// Settings of a listener with `mode = "http"`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpMode {
+    /// `max-head-size`, `max-target-size`, `max-headers`.
+    pub limits: Limits,
+    /// `header-timeout`: from the first byte of a head (or the accept) to its last; then 408.
+    pub header_timeout: Duration,
+    /// `idle-timeout`: between two requests, and between two bytes that a client takes or gives.
+    pub idle_timeout: Duration,
+    /// `tunnel-timeout`: an upgraded connection with no byte in either direction.
+    pub tunnel_timeout: Duration,
+    /// `min-body-rate`: bytes per second that a client's body must average; 0 asks for none.
+    pub min_body_rate: u64,
+    /// `trusted-proxies`: whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `forwarding-headers`: which ones are told to servers.
+    pub forwarding: Forwarding,
+    /// `underscore-headers`: what happens to fields with `_` in their name.
+    pub underscores: Underscores,
+}
+
+/// `forwarding-headers`: which headers tell a server about the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forwarding {
+    /// `"x-forwarded"`: `X-Forwarded-For`, `-Proto` and `-Host`.
+    pub x_forwarded: bool,
+    /// `"forwarded"`: `Forwarded` (RFC 7239).
+    pub forwarded: bool,
+}
+
+/// `underscore-headers`: a server that maps `-` to `_` (CGI, WSGI) cannot tell `X_User` from `X-User`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Underscores {
+    /// `"drop"`: the field is not forwarded.
+    Drop,
+    /// `"keep"`: the field is forwarded.
+    Keep,
+    /// `"refuse"`: the request is answered 400.
+    Refuse,
+}
+
+/// Settings of a listener with `mode = "tcp"`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TcpMode {
+    /// `idle-timeout`: no byte in either direction.
+    pub idle_timeout: Duration,
+}
+
+/// `[pool.NAME]`: servers among which traffic is spread.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Its name.
+    pub name: Name,
+    /// `balance`.
+    pub balance: Balance,
+    /// `retries`: how many further tries a request or connection has after the first.
+    pub retries: u8,
+    /// `connect-timeout`.
+    pub connect_timeout: Duration,
+    /// `response-timeout`: from the last byte of the request to the first of the response, and between two bytes of
+    /// the response; then 504, or a cut connection.
+    pub response_timeout: Duration,
+    /// `keep-alive`: how long an unused connection to a server is kept; 0 keeps none.
+    pub keep_alive: Duration,
+    /// `max-idle-connections`: unused connections kept to each server, by each worker.
+    pub max_idle: u32,
+    /// `servers`, in file order.
+    pub servers: Vec<Server>,
+}
+
+/// One line of `[pool.NAME.servers]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// Its name, unique in its pool.
+    pub name: Name,
+    /// `address`.
+    pub address: Address,
+    /// `weight`.
+    pub weight: Weight,
+}
+
+impl Plan {
+    /// The pool of this name.
+    #[must_use]
+    pub fn pool(&self, name: &Name) -> Option<&Pool> {
+        self.pools.iter().find(|pool| pool.name == *name)
+    }
+}

@@ -1,0 +1,2 @@
+//! Evenkeel: load balancing and high availability in one program.
+fn main() {}

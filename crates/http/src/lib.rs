@@ -1,0 +1,6 @@
+//! Understands the bytes of HTTP/1 and its neighbours.
+//!
+//! Pure: bytes in, meaning out. No sockets, no clock, no entropy, no threads. It never repairs what it reads:
+//! a message whose end could be understood in two ways is refused (RFC 9112 §11.2).
+
+pub mod limits;

@@ -1,0 +1,3 @@
+//! Moves traffic: one worker per core.
+
+pub mod message;

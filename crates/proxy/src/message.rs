@@ -1,0 +1,152 @@
+//! What the supervisor and the proxy role say to each other: [`Change`] in, [`Event`] out, [`Snapshot`] on request.
+//!
+//! Messages carry the desired state, never a step towards it: the role compares and does what is missing, so that a
+//! role that was just started and one that runs for a year are told the same.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_config::plan::Plan;
+use evenkeel_traffic::address::Address;
+use evenkeel_traffic::name::Name;
+use serde::{Deserialize, Serialize};
+
+/// From the supervisor to the proxy role.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Change {
+    /// First of all, once: the size of the role.
+    Start {
+        /// Number of workers, 1 to [`evenkeel_config::plan::MOST_WORKERS`].
+        workers: u16,
+        /// Client connections at once, all workers together.
+        max_connections: NonZeroU32,
+    },
+    /// Listening sockets of one bind. The file descriptors come with the message: one a worker, in their order, or a
+    /// single one that all workers share (unix sockets). They are used once a plan names the bind.
+    Sockets {
+        /// The bind as the plan names it.
+        bind: Address,
+    },
+    /// From now on this plan holds. Sockets of binds it does not name are closed. Answered by [`Event::Applied`].
+    Apply {
+        /// Counts up with each plan.
+        revision: u64,
+        /// The whole plan.
+        plan: Arc<Plan>,
+    },
+    /// Accept nothing more, finish what is under way, end at the latest `within` from now. Answered by
+    /// [`Event::Drained`]; the role then exits with code 0.
+    Drain {
+        /// How long that may take.
+        within: Duration,
+    },
+    /// Asks for an [`Event::Snapshot`].
+    Snapshot {
+        /// Comes back in the answer.
+        id: u64,
+    },
+}
+
+/// From the proxy role to the supervisor.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Event {
+    /// The plan of this revision is in force: its listeners accept.
+    Applied {
+        /// From [`Change::Apply`].
+        revision: u64,
+    },
+    /// The plan of this revision cannot be put in force and the one before goes on.
+    Refused {
+        /// From [`Change::Apply`].
+        revision: u64,
+        /// Why, for the operator.
+        why: String,
+    },
+    /// All connections have ended, or were cut because time was up.
+    Drained {
+        /// How many had to be cut.
+        cut: u64,
+    },
+    /// The answer to [`Change::Snapshot`].
+    Snapshot {
+        /// From [`Change::Snapshot`].
+        id: u64,
+        /// The state now.
+        snapshot: Snapshot,
+    },
+}
+
+/// The state of the proxy role at one moment, for `status`. Counters count since the role started.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Revision of the plan in force.
+    pub revision: u64,
+    /// Number of workers.
+    pub workers: u16,
+    /// Client connections now.
+    pub connections: u64,
+    /// Client connections at once, at most.
+    pub max_connections: u64,
+    /// In the order of the plan.
+    pub listeners: Vec<ListenerSnapshot>,
+    /// In the order of the plan.
+    pub pools: Vec<PoolSnapshot>,
+}
+
+/// One listener in a [`Snapshot`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListenerSnapshot {
+    /// Its name.
+    pub name: Name,
+    /// Where it listens.
+    pub binds: Vec<Address>,
+    /// `http` or `tcp`.
+    pub mode: String,
+    /// Client connections now.
+    pub connections: u64,
+    /// Client connections ever.
+    pub connections_total: u64,
+    /// Requests ever (HTTP).
+    pub requests_total: u64,
+    /// Requests answered by ourselves with an error, or connections closed without a server.
+    pub refused_total: u64,
+}
+
+/// One pool in a [`Snapshot`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PoolSnapshot {
+    /// Its name.
+    pub name: Name,
+    /// Its algorithm as the file names it.
+    pub balance: String,
+    /// In the order of the plan.
+    pub servers: Vec<ServerSnapshot>,
+}
+
+/// One server in a [`PoolSnapshot`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerSnapshot {
+    /// Its name.
+    pub name: Name,
+    /// Where it answers.
+    pub address: Address,
+    /// Its weight.
+    pub weight: u16,
+    /// Requests (HTTP) or connections (TCP) running now.
+    pub running: u64,
+    /// Requests or connections ever.
+    pub total: u64,
+    /// Connections that could not be opened.
+    pub connect_failures_total: u64,
+    /// Requests or connections that failed after one was open.
+    pub failures_total: u64,
+    /// Connections opened to it.
+    pub opened_total: u64,
+    /// Requests that went over a connection that had been used before.
+    pub reused_total: u64,
+    /// Unused connections kept.
+    pub idle: u64,
+    /// What went wrong last, if anything ever did.
+    pub last_failure: Option<String>,
+}

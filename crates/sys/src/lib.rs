@@ -1,0 +1,1 @@
+//! Talks to Linux; the only unsafe code.

@@ -1,0 +1,8 @@
+//! Decides where a connection or request goes.
+//!
+//! Pure: takes facts and returns choices. No sockets, no clock, no entropy, no threads.
+
+pub mod address;
+pub mod name;
+pub mod pick;
+pub mod route;
