@@ -3,4 +3,11 @@
 //! Pure: bytes in, meaning out. No sockets, no clock, no entropy, no threads. It never repairs what it reads:
 //! a message whose end could be understood in two ways is refused (RFC 9112 §11.2).
 
+pub mod answer;
+pub mod body;
+pub mod forwarded;
+pub mod head;
 pub mod limits;
+pub mod machine;
+pub mod rewrite;
+pub mod uri;

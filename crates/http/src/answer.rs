@@ -1,0 +1,229 @@
+//! The answers that the balancer gives itself, each with a stable reason code.
+//!
+//! The code is for machines and log searches and never changes; the sentence is for the person who reads it. Both
+//! are in `docs/guide/answers.md`. Invariant: an answer tells nothing that came from the client's bytes.
+
+use crate::head::Version;
+
+/// Why the balancer answered by itself instead of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// The request line or a header line breaks the grammar.
+    BadRequest,
+    /// A line ends with LF alone.
+    BadLineEnd,
+    /// The length of the body is said twice, differently, or in a way that could be read in two ways.
+    BadFraming,
+    /// A chunk of the body breaks the grammar.
+    BadChunk,
+    /// `Host` is missing, repeated, malformed, or differs from the target's authority.
+    BadHost,
+    /// A field name holds `_` and the listener refuses such fields.
+    UnderscoreHeader,
+    /// The target is longer than the limit.
+    TargetTooLong,
+    /// The head is longer than the limit.
+    HeadTooLarge,
+    /// The head has more fields than the limit.
+    TooManyHeaders,
+    /// A transfer coding other than `chunked`.
+    UnknownTransferCoding,
+    /// `CONNECT` was asked for; this is no forward proxy.
+    ConnectRefused,
+    /// A version other than HTTP/1.0 and HTTP/1.1.
+    UnknownVersion,
+    /// The head did not arrive in time.
+    HeaderTimeout,
+    /// The body came slower than the minimum rate.
+    BodyTooSlow,
+    /// No rule of the listener takes the request and it has no pool of its own.
+    NoRoute,
+    /// No server of the pool may take traffic, or none could be connected to.
+    NoServer,
+    /// The server closed or reset the connection before it had answered.
+    ServerClosed,
+    /// The server's response breaks the grammar or the limits.
+    BadResponse,
+    /// The server did not answer in time.
+    ResponseTimeout,
+}
+
+impl Reason {
+    /// Every reason, for tables and documentation.
+    pub const ALL: [Self; 19] = [
+        Self::BadRequest,
+        Self::BadLineEnd,
+        Self::BadFraming,
+        Self::BadChunk,
+        Self::BadHost,
+        Self::UnderscoreHeader,
+        Self::TargetTooLong,
+        Self::HeadTooLarge,
+        Self::TooManyHeaders,
+        Self::UnknownTransferCoding,
+        Self::ConnectRefused,
+        Self::UnknownVersion,
+        Self::HeaderTimeout,
+        Self::BodyTooSlow,
+        Self::NoRoute,
+        Self::NoServer,
+        Self::ServerClosed,
+        Self::BadResponse,
+        Self::ResponseTimeout,
+    ];
+
+    /// Status code and phrase of the answer.
+    #[must_use]
+    pub fn status(self) -> (u16, &'static str) {
+        match self {
+            Self::BadRequest
+            | Self::BadLineEnd
+            | Self::BadFraming
+            | Self::BadChunk
+            | Self::BadHost
+            | Self::UnderscoreHeader => (400, "Bad Request"),
+            Self::NoRoute => (404, "Not Found"),
+            Self::HeaderTimeout | Self::BodyTooSlow => (408, "Request Timeout"),
+            Self::TargetTooLong => (414, "URI Too Long"),
+            Self::HeadTooLarge | Self::TooManyHeaders => (431, "Request Header Fields Too Large"),
+            Self::UnknownTransferCoding | Self::ConnectRefused => (501, "Not Implemented"),
+            Self::ServerClosed | Self::BadResponse => (502, "Bad Gateway"),
+            Self::NoServer => (503, "Service Unavailable"),
+            Self::ResponseTimeout => (504, "Gateway Timeout"),
+            Self::UnknownVersion => (505, "HTTP Version Not Supported"),
+        }
+    }
+
+    /// The stable code, sent as `Evenkeel-Reason`.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad-request",
+            Self::BadLineEnd => "bad-line-end",
+            Self::BadFraming => "bad-framing",
+            Self::BadChunk => "bad-chunk",
+            Self::BadHost => "bad-host",
+            Self::UnderscoreHeader => "underscore-header",
+            Self::TargetTooLong => "target-too-long",
+            Self::HeadTooLarge => "head-too-large",
+            Self::TooManyHeaders => "too-many-headers",
+            Self::UnknownTransferCoding => "unknown-transfer-coding",
+            Self::ConnectRefused => "connect-refused",
+            Self::UnknownVersion => "unknown-version",
+            Self::HeaderTimeout => "header-timeout",
+            Self::BodyTooSlow => "body-too-slow",
+            Self::NoRoute => "no-route",
+            Self::NoServer => "no-server",
+            Self::ServerClosed => "server-closed",
+            Self::BadResponse => "bad-response",
+            Self::ResponseTimeout => "response-timeout",
+        }
+    }
+
+    /// One sentence for the person who sees the answer.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::BadRequest => "The request breaks the grammar of HTTP/1.",
+            Self::BadLineEnd => "A line of the request does not end with CR LF.",
+            Self::BadFraming => "The length of the request's body is not clear.",
+            Self::BadChunk => "A chunk of the request's body breaks the grammar.",
+            Self::BadHost => "The Host header is missing, repeated, malformed or contradicts the target.",
+            Self::UnderscoreHeader => "Header names with an underscore are refused here.",
+            Self::TargetTooLong => "The target of the request is too long.",
+            Self::HeadTooLarge => "The head of the request is too large.",
+            Self::TooManyHeaders => "The request has too many header fields.",
+            Self::UnknownTransferCoding => "The only transfer coding known here is chunked.",
+            Self::ConnectRefused => "CONNECT is refused: this is no forward proxy.",
+            Self::UnknownVersion => "Only HTTP/1.0 and HTTP/1.1 are spoken here.",
+            Self::HeaderTimeout => "The head of the request did not arrive in time.",
+            Self::BodyTooSlow => "The body of the request arrived too slowly.",
+            Self::NoRoute => "No route takes this request.",
+            Self::NoServer => "No server can take this request now.",
+            Self::ServerClosed => "The server closed the connection before it answered.",
+            Self::BadResponse => "The server's response could not be understood.",
+            Self::ResponseTimeout => "The server did not answer in time.",
+        }
+    }
+
+    /// Says whether the fault lies in what the client sent or did, so that its connection must end: the bytes that
+    /// follow cannot be trusted to be a request.
+    #[must_use]
+    pub fn ends_connection(self) -> bool {
+        !matches!(
+            self,
+            Self::NoRoute | Self::NoServer | Self::ServerClosed | Self::BadResponse | Self::ResponseTimeout
+        )
+    }
+}
+
+/// How an answer is to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Form<'a> {
+    /// The value of `Date` (RFC 9110 §6.6.1).
+    pub date: &'a str,
+    /// The version that the client speaks; an HTTP/1.0 client must be told when the connection stays open.
+    pub version: Version,
+    /// Whether the connection stays open after the answer.
+    pub persistent: bool,
+    /// Whether the request was `HEAD`: the body is left out, its length is not.
+    pub head_only: bool,
+}
+
+/// Appends the whole answer to `out`.
+pub fn write(reason: Reason, form: Form<'_>, out: &mut Vec<u8>) {
+    let (status, phrase) = reason.status();
+    let (code, sentence) = (reason.code(), reason.sentence());
+    let connection = match (form.persistent, form.version) {
+        (false, _) => "Connection: close\r\n",
+        (true, Version::Http10) => "Connection: keep-alive\r\n",
+        (true, Version::Http11) => "",
+    };
+    let Form { date, .. } = form;
+    let length = sentence.len() + 1;
+    let head = format!(
+        "HTTP/1.1 {status} {phrase}\r\nDate: {date}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\
+         Cache-Control: no-store\r\nEvenkeel-Reason: {code}\r\n{connection}\r\n"
+    );
+    out.extend_from_slice(head.as_bytes());
+    if !form.head_only {
+        out.extend_from_slice(sentence.as_bytes());
+        out.push(b'\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+    #[test]
+    fn an_answer_is_a_whole_message_with_its_reason() {
+        let mut out = Vec::new();
+        let form = Form { date: DATE, version: Version::Http11, persistent: true, head_only: false };
+        write(Reason::NoRoute, form, &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "HTTP/1.1 404 Not Found\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: text/plain\r\n\
+             Content-Length: 29\r\nCache-Control: no-store\r\nEvenkeel-Reason: no-route\r\n\r\n\
+             No route takes this request.\n"
+        );
+    }
+
+    #[test]
+    fn a_head_request_gets_the_length_but_no_body() {
+        let mut out = Vec::new();
+        let form = Form { date: DATE, version: Version::Http10, persistent: false, head_only: true };
+        write(Reason::NoRoute, form, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("Content-Length: 29\r\n"));
+        assert!(text.ends_with("Connection: close\r\n\r\n"));
+    }
+
+    #[test]
+    fn codes_are_unique() {
+        let codes: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+    }
+}
