@@ -165,7 +165,11 @@ fn understand(bytes: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<(
 /// `HTTP/2.0` and `HTTP/0.9` are versions that we do not speak; `HTTP/1.1x` is no version at all.
 fn wrong_version(bytes: &[u8]) -> Reason {
     let line = bytes.split(|&b| b == b'\r').next().unwrap_or_default();
-    let version = line.rsplit(|&b| b == b' ').next().unwrap_or_default();
+    let mut words = line.split(|&b| b == b' ');
+    let (Some(_), Some(_), Some(version), None) = (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Reason::BadRequest;
+    };
     match version {
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
             if major.is_ascii_digit() && minor.is_ascii_digit() =>
