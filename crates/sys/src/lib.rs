@@ -4,3 +4,4 @@
 //! the object and, where the operator can do something, what.
 
 pub mod channel;
+pub mod socket;
