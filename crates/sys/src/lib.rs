@@ -4,4 +4,5 @@
 //! the object and, where the operator can do something, what.
 
 pub mod channel;
+pub mod process;
 pub mod socket;
