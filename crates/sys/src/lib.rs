@@ -1,1 +1,8 @@
-//! Talks to Linux; the only unsafe code.
+//! Talks to Linux: sockets, processes, channels between them; the only unsafe code.
+//!
+//! Never decides: what to bind, whom to start and what to do about a failure is said by the callers. Every error names
+//! the object and, where the operator can do something, what.
+
+pub mod channel;
+pub mod process;
+pub mod socket;

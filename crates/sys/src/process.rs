@@ -1,0 +1,56 @@
+//! What a process may do and have: limits, rights, and its word to the service manager.
+
+pub mod limit;
+pub mod notify;
+pub mod rights;
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Takes the standard input of this process, on which a role finds its channel, and leaves `/dev/null` there.
+///
+/// # Errors
+/// When it is closed, or no file descriptor is left.
+pub fn take_stdin() -> io::Result<OwnedFd> {
+    let taken = io::stdin().as_fd().try_clone_to_owned()?;
+    // A second descriptor that stays open would keep the channel open after the role has dropped it.
+    rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
+    Ok(taken)
+}
+
+/// A wait for the end of another process, made by [`watch`].
+#[derive(Debug)]
+pub struct Ending(OwnedFd);
+
+/// Starts to watch a process of any user (pidfd_open(2)).
+///
+/// # Errors
+/// When there is no such process.
+pub fn watch(pid: u32) -> io::Result<Ending> {
+    let no_such = || io::Error::from(io::ErrorKind::NotFound);
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).ok_or_else(no_such)?;
+    Ok(Ending(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?))
+}
+
+impl Ending {
+    /// Blocks until the process has ended (`true`), or until `patience` is over (`false`).
+    ///
+    /// # Errors
+    /// When waiting itself fails.
+    pub fn wait(&self, patience: std::time::Duration) -> io::Result<bool> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let deadline = std::time::Instant::now() + patience;
+        loop {
+            let left = deadline.saturating_duration_since(std::time::Instant::now());
+            let left = Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            };
+            match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&left)) {
+                Ok(count) => return Ok(count > 0),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Listening sockets, as the supervisor opens them for the roles.
+//!
+//! Invariants: every socket is nonblocking, closed on exec and listens with [`BACKLOG`]; a socket that another program
+//! holds is never shared by accident; what fails says the address, the reason and the cure.
+
+mod error;
+mod owner;
+mod tcp;
+mod unix;
+
+pub use error::BindError;
+pub use tcp::listen_tcp;
+pub use unix::{UnixListening, listen_unix};
+
+/// Connections that may wait for a worker to take them, on each socket. The kernel lowers it to `net.core.somaxconn`,
+/// whose default is the same.
+pub const BACKLOG: i32 = 4096;
