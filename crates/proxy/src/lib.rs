@@ -1,3 +1,23 @@
 //! Moves traffic: one worker per core.
+//!
+//! [`run::run`] is the proxy role: it takes the wanted state from the supervisor ([`message`]), keeps one
+//! [`worker`] thread a core, and tells them what to listen on. Everything that bytes of strangers can reach happens
+//! in [`session`]. It never opens a listening socket, never reads configuration text and never holds a right that a
+//! user does not have.
 
 pub mod message;
+pub mod run;
+
+mod alarm;
+mod apply;
+mod buffer;
+mod connections;
+mod idle;
+mod listener;
+mod pace;
+mod session;
+mod snapshot;
+mod stream;
+mod table;
+mod upstream;
+mod worker;

@@ -6,3 +6,4 @@
 pub mod channel;
 pub mod process;
 pub mod socket;
+pub mod splice;

@@ -15,3 +15,15 @@ pub use unix::{UnixListening, listen_unix};
 /// Connections that may wait for a worker to take them, on each socket. The kernel lowers it to `net.core.somaxconn`,
 /// whose default is the same.
 pub const BACKLOG: i32 = 4096;
+
+/// Looks at one waiting byte without taking it: `Ok(1)` when there is one, `Ok(0)` when the other side has ended its
+/// direction.
+///
+/// # Errors
+/// `WouldBlock` when nothing waits; anything else when the connection is broken.
+pub fn peek(socket: std::os::fd::BorrowedFd<'_>) -> std::io::Result<usize> {
+    use rustix::net::RecvFlags;
+    let mut byte = [0_u8; 1];
+    let (_, count) = rustix::net::recv(socket, &mut byte[..], RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
+    Ok(count)
+}

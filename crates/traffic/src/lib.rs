@@ -5,4 +5,5 @@
 pub mod address;
 pub mod name;
 pub mod pick;
+pub mod retry;
 pub mod route;

@@ -1,0 +1,102 @@
+//! From the table in force and a new plan to the next table.
+//!
+//! What the plan leaves as it was keeps its state: a listener its connections and counters, a server of the same
+//! pool, name and address its counters and open connections, a pool of the same servers its place in the round robin.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use evenkeel_config::plan::{self, Plan};
+use evenkeel_traffic::name::Name;
+use evenkeel_traffic::pick::round_robin::RoundRobin;
+
+use crate::table::{Listener, ListenerSlot, PerWorker, Pool, Server, ServerState, Table};
+
+/// Builds the table of `plan`; `before` is the one in force. Marks listeners that are gone.
+pub(crate) fn next_table(before: Option<&Table>, revision: u64, plan: &Plan, workers: usize) -> Table {
+    let old_pools: HashMap<&Name, &Arc<Pool>> =
+        before.iter().flat_map(|table| &table.pools).map(|pool| (&pool.plan.name, pool)).collect();
+    let old_slots: HashMap<&Name, &Arc<ListenerSlot>> =
+        before.iter().flat_map(|table| &table.listeners).map(|slot| (&slot.name, slot)).collect();
+
+    let pools: Vec<Arc<Pool>> =
+        plan.pools.iter().map(|pool| next_pool(old_pools.get(&pool.name).copied(), pool, workers)).collect();
+    let by_name: HashMap<&Name, &Arc<Pool>> = pools.iter().map(|pool| (&pool.plan.name, pool)).collect();
+
+    let listeners: Vec<Arc<ListenerSlot>> = plan
+        .listeners
+        .iter()
+        .map(|listener| {
+            let current = resolve(listener, &by_name);
+            // A listener that changes its mode is another listener: its connections speak something else.
+            let same_mode = |slot: &&&Arc<ListenerSlot>| {
+                let now = &slot.current.load().plan.mode;
+                std::mem::discriminant(now) == std::mem::discriminant(&listener.mode)
+            };
+            match old_slots.get(&listener.name).filter(same_mode) {
+                Some(slot) => {
+                    slot.current.store(Arc::new(current));
+                    (*slot).clone()
+                }
+                None => Arc::new(ListenerSlot {
+                    name: listener.name.clone(),
+                    current: ArcSwap::from_pointee(current),
+                    counters: PerWorker::new(workers),
+                    removed: AtomicBool::new(false),
+                }),
+            }
+        })
+        .collect();
+    for slot in before.iter().flat_map(|table| &table.listeners) {
+        if !listeners.iter().any(|kept| Arc::ptr_eq(kept, slot)) {
+            slot.removed.store(true, Ordering::Relaxed);
+        }
+    }
+    Table { revision, listeners, pools }
+}
+
+fn next_pool(before: Option<&Arc<Pool>>, plan: &plan::Pool, workers: usize) -> Arc<Pool> {
+    if let Some(pool) = before.filter(|pool| pool.plan == *plan) {
+        return pool.clone();
+    }
+    let old: HashMap<(&Name, &_), &Arc<Server>> = before
+        .iter()
+        .flat_map(|pool| &pool.servers)
+        .map(|server| ((&server.plan.name, &server.plan.address), server))
+        .collect();
+    let servers = plan
+        .servers
+        .iter()
+        .map(|server| {
+            let same = old.get(&(&server.name, &server.address));
+            let state = same.map_or_else(|| Arc::new(ServerState::new(workers)), |old| old.state.clone());
+            Arc::new(Server { plan: server.clone(), host: host_of(server), state })
+        })
+        .collect();
+    let weights: Vec<_> = plan.servers.iter().map(|server| server.weight).collect();
+    let round_robin = RoundRobin::new(&weights);
+    if let Some(pool) = before {
+        round_robin.continue_from(&pool.round_robin);
+    }
+    Arc::new(Pool { plan: plan.clone(), servers, round_robin })
+}
+
+/// `Host` for a request that names none: the server's address, or `localhost` for a unix socket.
+fn host_of(server: &plan::Server) -> String {
+    match &server.address {
+        evenkeel_traffic::address::Address::Tcp(address) => address.to_string(),
+        evenkeel_traffic::address::Address::Unix(_) => "localhost".into(),
+    }
+}
+
+fn resolve(plan: &plan::Listener, pools: &HashMap<&Name, &Arc<Pool>>) -> Listener {
+    let pool = |name: &Name| pools.get(name).map(|pool| (*pool).clone());
+    // A plan names only pools that it has; one that does not would lose its rule here, and `run` refuses it before.
+    Listener {
+        rule_pools: plan.rules.iter().filter_map(|rule| pool(&rule.pool)).collect(),
+        pool: plan.pool.as_ref().and_then(pool),
+        plan: plan.clone(),
+    }
+}

@@ -1,0 +1,144 @@
+//! Accepts connections from one listening socket and starts a session for each.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use evenkeel_config::plan::Mode;
+use evenkeel_traffic::address::Address;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::oneshot;
+
+use crate::session;
+use crate::stream::Stream;
+use crate::table::ListenerSlot;
+use crate::worker::Worker;
+
+/// How long accepting pauses when the process or the system is out of file descriptors or memory.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// A listening socket in this worker's runtime.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Takes over a socket that the supervisor opened.
+pub(crate) fn open(bind: &Address, socket: OwnedFd) -> io::Result<Socket> {
+    match bind {
+        Address::Tcp(_) => TcpListener::from_std(socket.into()).map(Socket::Tcp),
+        Address::Unix(_) => UnixListener::from_std(socket.into()).map(Socket::Unix),
+    }
+}
+
+impl Socket {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<IpAddr>)>> {
+        match self {
+            Self::Tcp(socket) => socket
+                .poll_accept(cx)
+                .map(|accepted| accepted.and_then(|(stream, peer)| Stream::accepted(stream, peer))),
+            Self::Unix(socket) => socket
+                .poll_accept(cx)
+                .map(|accepted| accepted.map(|(stream, _)| (Stream::Unix(stream), None))),
+        }
+    }
+}
+
+/// Accepts until `stopped` is dropped or sent; then takes what already waits, so that no client that the kernel has
+/// let in is reset, and closes the socket.
+pub(crate) async fn accept(
+    worker: Arc<Worker>,
+    socket: Socket,
+    slot: Arc<ArcSwap<ListenerSlot>>,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    loop {
+        let next = async {
+            worker.connections.room().await;
+            poll_fn(|cx| socket.poll_accept(cx)).await
+        };
+        let accepted = tokio::select! {
+            biased;
+            _ = &mut stopped => break,
+            accepted = next => accepted,
+        };
+        if let Err(error) = begin(&worker, &slot, accepted) {
+            tracing::warn!(%error, listener = %slot.load().name, "cannot accept; trying again in {EXHAUSTED_PAUSE:?}");
+            tokio::time::sleep(EXHAUSTED_PAUSE).await;
+        }
+    }
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    while let Poll::Ready(accepted) = socket.poll_accept(&mut cx) {
+        if begin(&worker, &slot, accepted).is_err() {
+            break;
+        }
+    }
+}
+
+/// Starts the session of one accepted connection. An error says that nothing can be accepted for now.
+fn begin(
+    worker: &Arc<Worker>,
+    slot: &ArcSwap<ListenerSlot>,
+    accepted: io::Result<(Stream, Option<IpAddr>)>,
+) -> io::Result<()> {
+    let (stream, peer) = match accepted {
+        Ok(accepted) => accepted,
+        Err(error) if ended_by_client(&error) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let slot = slot.load_full();
+    let counted = Counted::begin(worker.clone(), slot);
+    match counted.slot.current.load().plan.mode {
+        Mode::Http(_) => tokio::spawn(session::http1::serve(stream, peer, counted)),
+        Mode::Tcp(_) => tokio::spawn(session::tcp::serve(stream, peer, counted)),
+    };
+    Ok(())
+}
+
+/// Errors of one connection that was gone before it was accepted (accept(2)).
+fn ended_by_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::NotConnected
+    )
+}
+
+/// A client connection while it is counted.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) slot: Arc<ListenerSlot>,
+}
+
+impl Counted {
+    fn begin(worker: Arc<Worker>, slot: Arc<ListenerSlot>) -> Self {
+        worker.connections.begin();
+        let counters = slot.counters.of(worker.index);
+        counters.connections.add(1);
+        counters.connections_total.add(1);
+        Self { worker, slot }
+    }
+
+    /// Says whether the connection should end when it next can.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.worker.connections.is_draining() || self.slot.removed.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.slot.counters.of(self.worker.index).connections.subtract(1);
+        self.worker.connections.end();
+    }
+}

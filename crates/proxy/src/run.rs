@@ -1,0 +1,215 @@
+//! The proxy role: takes the wanted state from the supervisor and makes the workers follow it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use evenkeel_config::plan::{MOST_WORKERS, Plan};
+use evenkeel_sys::channel::{Channel, Receiver, Sender};
+use evenkeel_traffic::address::Address;
+
+use crate::connections::Connections;
+use crate::message::{Change, Event};
+use crate::table::{ListenerSlot, Table};
+use crate::worker::{Command, Handle};
+use crate::{apply, snapshot};
+
+/// How long connections may take to end when the supervisor is gone and nobody said how long.
+const ORPHAN_DRAIN: Duration = Duration::from_secs(30);
+
+/// Runs the role until it has drained, or the supervisor is gone and it has drained.
+///
+/// # Errors
+/// When the channel or the operating system fails in a way that no message can tell.
+pub fn run(channel: Channel) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    runtime.block_on(follow(channel))
+}
+
+async fn follow(channel: Channel) -> io::Result<()> {
+    let (mut sender, mut receiver) = channel.split();
+    let mut role: Option<Role> = None;
+    while let Some((change, descriptors)) = receiver.receive::<Change>().await? {
+        match (change, &mut role) {
+            (Change::Start { workers, max_connections }, None) => {
+                let workers = usize::from(workers.clamp(1, MOST_WORKERS));
+                role = Some(Role::start(workers, max_connections.get().into())?);
+            }
+            (Change::Sockets { bind }, Some(role)) => drop(role.sockets.insert(bind, descriptors)),
+            (Change::Apply { revision, plan }, Some(role)) => {
+                let event = match role.apply(revision, &plan) {
+                    Ok(()) => Event::Applied { revision },
+                    Err(why) => Event::Refused { revision, why },
+                };
+                sender.send(&event, &[]).await?;
+            }
+            (Change::Snapshot { id }, Some(role)) => sender.send(&role.snapshot(id), &[]).await?,
+            (Change::Drain { within }, Some(_)) => {
+                let Some(role) = role else { break };
+                let cut = role.drain(within, Some((&mut sender, &mut receiver))).await;
+                // The supervisor may be gone by now; there is nobody else to tell.
+                let _gone = sender.send(&Event::Drained { cut }, &[]).await;
+                return Ok(());
+            }
+            (Change::Start { .. }, Some(_)) | (_, None) => {
+                return Err(io::Error::other("the supervisor's messages are out of order"));
+            }
+        }
+    }
+    if let Some(role) = role {
+        tracing::warn!("the supervisor is gone: draining, then ending");
+        role.drain(ORPHAN_DRAIN, None).await;
+    }
+    Ok(())
+}
+
+struct Role {
+    connections: Arc<Connections>,
+    workers: Vec<Handle>,
+    table: Option<Arc<Table>>,
+    /// Sockets that no plan in force uses yet.
+    sockets: BTreeMap<Address, Vec<OwnedFd>>,
+    /// The listener behind each bind that is accepted from.
+    listening: BTreeMap<Address, Arc<ArcSwap<ListenerSlot>>>,
+}
+
+impl Role {
+    fn start(workers: usize, max_connections: u64) -> io::Result<Self> {
+        let connections = Arc::new(Connections::new(max_connections));
+        let workers =
+            (0..workers).map(|index| Handle::start(index, connections.clone())).collect::<io::Result<_>>()?;
+        Ok(Self { connections, workers, table: None, sockets: BTreeMap::new(), listening: BTreeMap::new() })
+    }
+
+    /// Puts a plan in force, or says why not and changes nothing.
+    fn apply(&mut self, revision: u64, plan: &Plan) -> Result<(), String> {
+        self.check(plan)?;
+        let table = Arc::new(apply::next_table(self.table.as_deref(), revision, plan, self.workers.len()));
+        let wanted: BTreeMap<&Address, &Arc<ListenerSlot>> = table
+            .listeners
+            .iter()
+            .zip(&plan.listeners)
+            .flat_map(|(slot, listener)| listener.binds.iter().map(move |bind| (bind, slot)))
+            .collect();
+        self.listening.retain(|bind, _| {
+            let keep = wanted.contains_key(bind);
+            if !keep {
+                tell(&self.workers, || Command::Unlisten { bind: bind.clone() });
+            }
+            keep
+        });
+        for (bind, slot) in wanted {
+            match self.listening.get(bind) {
+                Some(current) => current.store(slot.clone()),
+                None => {
+                    self.listen(bind, slot).map_err(|error| format!("cannot listen on {bind}: {error}"))?;
+                }
+            }
+        }
+        // Sockets that were sent and not named by the plan are not wanted.
+        self.sockets.clear();
+        tell(&self.workers, || Command::Table(table.clone()));
+        tell(&self.workers, || Command::Ring);
+        self.table = Some(table);
+        Ok(())
+    }
+
+    /// What must hold before anything is changed.
+    fn check(&self, plan: &Plan) -> Result<(), String> {
+        for listener in &plan.listeners {
+            for bind in &listener.binds {
+                if !self.listening.contains_key(bind) && !self.sockets.contains_key(bind) {
+                    return Err(format!("no socket was given for {bind} of listener {}", listener.name));
+                }
+            }
+            let named = listener.rules.iter().map(|rule| &rule.pool).chain(&listener.pool);
+            for name in named {
+                if plan.pool(name).is_none() {
+                    return Err(format!(
+                        "listener {} names the pool {name}, which is not there",
+                        listener.name
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives each worker its socket of `bind`.
+    fn listen(&mut self, bind: &Address, slot: &Arc<ListenerSlot>) -> io::Result<()> {
+        let mut sockets = self.sockets.remove(bind).unwrap_or_default();
+        if let [shared] = sockets.as_slice() {
+            let copies =
+                (1..self.workers.len()).map(|_| shared.try_clone()).collect::<io::Result<Vec<_>>>()?;
+            sockets.extend(copies);
+        }
+        if sockets.len() != self.workers.len() {
+            return Err(io::Error::other("the number of sockets is not the number of workers"));
+        }
+        let slot = Arc::new(ArcSwap::new(slot.clone()));
+        for (worker, socket) in self.workers.iter().zip(sockets) {
+            let command = Command::Listen { bind: bind.clone(), socket, slot: slot.clone() };
+            worker.commands.send(command).map_err(|_| io::Error::other("a worker has ended"))?;
+        }
+        self.listening.insert(bind.clone(), slot);
+        Ok(())
+    }
+
+    fn snapshot(&self, id: u64) -> Event {
+        let snapshot = snapshot::take(self.table.as_deref(), &self.connections, self.workers.len());
+        Event::Snapshot { id, snapshot }
+    }
+
+    /// Accepts nothing more, waits until the connections have ended or time is up, and ends the workers. Says how
+    /// many connections it had to cut.
+    async fn drain(self, within: Duration, mut link: Option<(&mut Sender, &mut Receiver)>) -> u64 {
+        self.connections.drain();
+        for bind in self.listening.keys() {
+            tell(&self.workers, || Command::Unlisten { bind: bind.clone() });
+        }
+        tell(&self.workers, || Command::Ring);
+        let deadline = tokio::time::sleep(within);
+        tokio::pin!(deadline);
+        loop {
+            let question = async {
+                match &mut link {
+                    Some((_, receiver)) => receiver.receive::<Change>().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.connections.drained() => break,
+                () = &mut deadline => break,
+                question = question => match (question, &mut link) {
+                    (Ok(Some((Change::Snapshot { id }, _))), Some((sender, _))) => {
+                        let _gone = sender.send(&self.snapshot(id), &[]).await;
+                    }
+                    // Told again, in a hurry.
+                    (Ok(Some((Change::Drain { within }, _))), _) => {
+                        let sooner = tokio::time::Instant::now() + within;
+                        if sooner < deadline.deadline() {
+                            deadline.as_mut().reset(sooner);
+                        }
+                    }
+                    (Ok(Some(_)), _) => {}
+                    (Ok(None) | Err(_), _) => link = None,
+                },
+            }
+        }
+        let cut = self.connections.count();
+        for worker in self.workers {
+            worker.stop();
+        }
+        cut
+    }
+}
+
+fn tell(workers: &[Handle], command: impl Fn() -> Command) {
+    for worker in workers {
+        // A worker that has panicked hears nothing; its connections are gone and the others go on.
+        let _ended = worker.commands.send(command());
+    }
+}

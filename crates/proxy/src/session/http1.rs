@@ -1,0 +1,138 @@
+//! HTTP/1 with a client: one request after the other, each to the server that its route and pool choose.
+//!
+//! A connection is idle most of its life. The idle part is a small future without buffers; the part that serves
+//! requests ([`burst`]) is boxed, and given back when the client pauses. Invariants: a response is written only for a
+//! request that was read; bytes after a request are looked at only when its response is written; after anything that
+//! leaves the end of a message in doubt the connection is closed.
+
+mod download;
+mod exchange;
+mod heads;
+mod receive;
+mod refuse;
+mod upload;
+
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use evenkeel_config::plan::{HttpMode, Mode};
+
+use crate::alarm::Alarm;
+use crate::buffer::Buffer;
+use crate::listener::Counted;
+use crate::stream::Stream;
+use crate::table::Listener;
+use heads::Heads;
+
+/// How long a client that just got its response keeps its buffers, because its next request often follows at once.
+const LINGER: Duration = Duration::from_millis(500);
+/// How long an idle connection that is to end still takes a request that may be under way.
+const LAST_CHANCE: Duration = Duration::from_secs(1);
+
+/// A client's connection with what belongs to it.
+struct Client<'a> {
+    stream: Stream,
+    /// Who is connected; `None` on a unix socket.
+    peer: Option<IpAddr>,
+    counted: Counted,
+    alarm: Alarm<'a>,
+}
+
+/// What becomes of a client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Another request may follow.
+    Another,
+    /// Nothing follows for a while: go idle.
+    Idle,
+    /// It is over.
+    Close,
+}
+
+/// The settings of an HTTP listener; `None` when its mode has changed under a living connection, which then ends.
+fn http_mode(listener: &Listener) -> Option<&HttpMode> {
+    match &listener.plan.mode {
+        Mode::Http(mode) => Some(mode),
+        Mode::Tcp(_) => None,
+    }
+}
+
+/// Serves one accepted connection to its end.
+pub(crate) async fn serve(stream: Stream, peer: Option<IpAddr>, counted: Counted) {
+    let listener = counted.slot.current.load_full();
+    let Some(mode) = http_mode(&listener) else { return };
+    let timer = std::pin::pin!(tokio::time::sleep(mode.header_timeout));
+    drop(listener);
+    let mut client = Client { stream, peer, counted, alarm: Alarm::new(timer) };
+    while wait_for_request(&mut client).await {
+        let served = Box::pin(burst(&mut client)).await;
+        if served == Next::Close {
+            return;
+        }
+        let listener = client.counted.slot.current.load();
+        let Some(mode) = http_mode(&listener) else { return };
+        client.alarm.set(mode.idle_timeout);
+    }
+}
+
+/// Waits until the client sends something; false when the connection is to end instead.
+async fn wait_for_request(client: &mut Client<'_>) -> bool {
+    let bell = client.counted.worker.bell.notified();
+    let mut bell = std::pin::pin!(bell);
+    // From here on no ring is missed.
+    bell.as_mut().enable();
+    let mut ending = false;
+    poll_fn(|cx| {
+        if client.stream.poll_readable(cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        if !ending {
+            let _rung = bell.as_mut().poll(cx);
+            if client.counted.is_ending() {
+                ending = true;
+                client.alarm.set(LAST_CHANCE);
+            }
+        }
+        client.alarm.poll(cx).map(|()| false)
+    })
+    .await
+}
+
+/// Serves requests as long as they follow each other closely.
+async fn burst(client: &mut Client<'_>) -> Next {
+    let mut heads = heads::take();
+    let next = serve_requests(client, &mut heads).await;
+    heads::give_back(heads);
+    next
+}
+
+async fn serve_requests(client: &mut Client<'_>, heads: &mut Heads) -> Next {
+    let mut listener = client.counted.slot.current.load_full();
+    let size = http_mode(&listener).map_or(0, |mode| mode.limits.head_bytes as usize);
+    let mut inbound = Buffer::of_size(size);
+    loop {
+        refresh(&mut listener, client);
+        let Some(mode) = http_mode(&listener) else { return Next::Close };
+        match receive::request(client, mode, &mut inbound, &mut heads.request).await {
+            receive::Received::Head => {}
+            receive::Received::Nothing => return Next::Idle,
+            receive::Received::End => return Next::Close,
+            receive::Received::Bad(reason) => return refuse::and_close(client, reason, None).await,
+        }
+        match exchange::run(client, &listener, mode, &mut inbound, heads).await {
+            Next::Another => {}
+            end => return end,
+        }
+    }
+}
+
+/// Looks whether a new plan has come since the last request; costs no shared write when none has.
+fn refresh(listener: &mut Arc<Listener>, client: &Client<'_>) {
+    let current = client.counted.slot.current.load();
+    if !Arc::ptr_eq(listener, &current) {
+        *listener = arc_swap::Guard::into_inner(current);
+    }
+}

@@ -1,0 +1,114 @@
+//! Sends a response to the client: the rewritten head, then the body as it comes from the server.
+
+use std::task::{Context, Poll, ready};
+
+use evenkeel_http::machine::transfer::{Step, Transfer};
+use tokio::time::Instant;
+
+use super::upload::{Side, write_both};
+use crate::buffer::Buffer;
+use crate::session::splice::Splice;
+use crate::stream::Stream;
+
+/// A response on its way.
+#[derive(Debug)]
+pub(super) struct Download {
+    transfer: Transfer,
+    head_written: usize,
+    splice: Splice,
+    /// Whom the download waits for, after it was polled.
+    pub(super) waits_for: Side,
+    /// When bytes last moved.
+    pub(super) moved: Instant,
+}
+
+/// Why a response could not be sent to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DownloadError {
+    /// The client does not take it.
+    ClientGone,
+    /// The server ended, broke or garbled it.
+    ServerGone,
+}
+
+impl Download {
+    pub(super) fn new(transfer: Transfer, now: Instant) -> Self {
+        Self { transfer, head_written: 0, splice: Splice::default(), waits_for: Side::Client, moved: now }
+    }
+
+    /// Moves what can be moved. Ready when all is written.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Stream,
+        server: &mut Stream,
+        head: &[u8],
+        outbound: &mut Buffer,
+    ) -> Poll<Result<(), DownloadError>> {
+        loop {
+            let head_rest = head.get(self.head_written..).unwrap_or_default();
+            let step = if self.splice.holds() == 0 {
+                self.transfer.next(outbound.unread()).map_err(|_| DownloadError::ServerGone)?
+            } else {
+                Step::Read
+            };
+            let body = match step {
+                Step::Write(count) => &outbound.unread()[..count],
+                Step::Drop(count) => {
+                    outbound.consume(count);
+                    continue;
+                }
+                Step::Read | Step::Done => &[],
+            };
+            if !head_rest.is_empty() || !body.is_empty() {
+                self.waits_for = Side::Client;
+                let written = ready!(write_both(cx, client, head_rest, body));
+                let count = written.map_err(|_| DownloadError::ClientGone)?;
+                let of_head = count.min(head_rest.len());
+                self.head_written += of_head;
+                self.transfer.wrote(count - of_head);
+                outbound.consume(count - of_head);
+                self.moved = Instant::now();
+            } else if step == Step::Done || ready!(self.poll_more(cx, client, server, outbound))? {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// Gets more of the body: past the process when it is long and needs no look, else into the buffer. True at the
+    /// proper end of a body that ends with its connection.
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Stream,
+        server: &mut Stream,
+        outbound: &mut Buffer,
+    ) -> Poll<Result<bool, DownloadError>> {
+        let unseen = if outbound.is_empty() { self.transfer.certain_bytes() } else { Some(0) };
+        if self.splice.holds() > 0 || self.splice.pays(unseen) {
+            if self.splice.holds() == 0 {
+                self.waits_for = Side::Server;
+                let read = ready!(self.splice.poll_fill(cx, server, unseen));
+                let count = read.map_err(|_| DownloadError::ServerGone)?;
+                if count == 0 {
+                    return Poll::Ready(self.at_end());
+                }
+                self.transfer.skip(count as u64);
+            }
+            self.waits_for = Side::Client;
+            let written = ready!(self.splice.poll_drain(cx, client));
+            written.map_err(|_| DownloadError::ClientGone)?;
+            self.moved = Instant::now();
+            return Poll::Ready(Ok(false));
+        }
+        self.waits_for = Side::Server;
+        let read = ready!(outbound.poll_fill(cx, server)).map_err(|_| DownloadError::ServerGone)?;
+        self.splice.saw(outbound.is_filled_to_end());
+        self.moved = Instant::now();
+        if read == 0 { Poll::Ready(self.at_end()) } else { Poll::Ready(Ok(false)) }
+    }
+
+    fn at_end(&self) -> Result<bool, DownloadError> {
+        if self.transfer.ends_with_connection() { Ok(true) } else { Err(DownloadError::ServerGone) }
+    }
+}

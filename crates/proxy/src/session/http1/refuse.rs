@@ -1,0 +1,93 @@
+//! The answers that the balancer gives itself, and the end of a connection after one.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
+
+use evenkeel_http::answer::{self, Form, Reason};
+use evenkeel_http::head::{Method, RequestHead, Version};
+use tokio::io::AsyncWrite;
+
+use super::{Client, Next};
+use crate::buffer::Buffer;
+
+/// How long a client may take to read the last answer before its connection is cut.
+const PARTING: Duration = Duration::from_secs(2);
+/// Bytes that are read and thrown away meanwhile. Closing with unread bytes would reset the connection, and the reset
+/// can overtake the answer (RFC 9112 §9.6).
+const MOST_THROWN_AWAY: usize = 1024 * 1024;
+
+/// Answers and closes. `head` is the request, when its head was understood.
+pub(super) async fn and_close(client: &mut Client<'_>, reason: Reason, head: Option<&RequestHead>) -> Next {
+    say(client, reason, head, false).await;
+    part(client).await;
+    Next::Close
+}
+
+/// Answers and keeps the connection, if the request allows it. The request's body must be out of the way.
+pub(super) async fn and_go_on(client: &mut Client<'_>, reason: Reason, head: &RequestHead) -> Next {
+    if reason.ends_connection() || !head.persistent || client.counted.is_ending() {
+        return and_close(client, reason, Some(head)).await;
+    }
+    if say(client, reason, Some(head), true).await { Next::Another } else { Next::Close }
+}
+
+async fn say(client: &mut Client<'_>, reason: Reason, head: Option<&RequestHead>, persistent: bool) -> bool {
+    client.counted.slot.counters.of(client.counted.worker.index).refused_total.add(1);
+    tracing::debug!(listener = %client.counted.slot.name, code = reason.code(), "answered ourselves");
+    let date = httpdate::fmt_http_date(SystemTime::now());
+    let form = Form {
+        date: &date,
+        version: head.map_or(Version::Http11, |head| head.version),
+        persistent,
+        head_only: head.is_some_and(|head| head.method == Method::Head),
+    };
+    let mut out = Vec::new();
+    answer::write(reason, form, &mut out);
+    client.alarm.set(PARTING);
+    write_all(client, &out).await
+}
+
+/// Writes everything before the alarm; says whether it could.
+pub(super) async fn write_all(client: &mut Client<'_>, mut bytes: &[u8]) -> bool {
+    poll_fn(|cx| {
+        while !bytes.is_empty() {
+            match Pin::new(&mut client.stream).poll_write(cx, bytes) {
+                Poll::Ready(Ok(count)) => bytes = bytes.get(count..).unwrap_or_default(),
+                Poll::Ready(Err(_)) => return Poll::Ready(false),
+                Poll::Pending => return client.alarm.poll(cx).map(|()| false),
+            }
+        }
+        Poll::Ready(true)
+    })
+    .await
+}
+
+/// Ends our direction and waits a little for the client to end its own.
+pub(super) async fn part(client: &mut Client<'_>) {
+    client.alarm.set(PARTING);
+    let mut thrown_away = 0;
+    let mut buffer = Buffer::of_size(0);
+    let _ended: io::Result<()> = poll_fn(|cx| {
+        if thrown_away == 0 && buffer.is_empty() {
+            let _shut = Pin::new(&mut client.stream).poll_shutdown(cx);
+        }
+        loop {
+            match buffer.poll_fill(cx, &mut client.stream) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(count)) => {
+                    buffer.consume(count);
+                    thrown_away += count;
+                    if thrown_away > MOST_THROWN_AWAY {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Poll::Pending => return client.alarm.poll(cx).map(Ok),
+            }
+        }
+    })
+    .await;
+}

@@ -1,0 +1,107 @@
+//! One thread that moves traffic: a single-threaded runtime with all its connections.
+//!
+//! A connection lives and dies on the worker whose socket accepted it. Workers share nothing that is written per
+//! request but running counts, the round robin and, when their own is empty, each other's idle connections.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use evenkeel_traffic::address::Address;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::connections::Connections;
+use crate::listener;
+use crate::table::{ListenerSlot, Table};
+
+/// How often unused connections to servers are looked through.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What all connections of a worker share.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) index: usize,
+    pub(crate) connections: Arc<Connections>,
+    /// Rung when idle connections should look whether they are to end.
+    pub(crate) bell: Notify,
+}
+
+/// What a worker is told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Accept from this socket, for the listener that `slot` holds.
+    Listen { bind: Address, socket: OwnedFd, slot: Arc<ArcSwap<ListenerSlot>> },
+    /// Take what already waits on this bind's socket, then close it.
+    Unlisten { bind: Address },
+    /// The pools, for keeping house.
+    Table(Arc<Table>),
+    /// Idle connections look whether they are to end.
+    Ring,
+}
+
+/// A running worker.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    thread: JoinHandle<()>,
+}
+
+impl Handle {
+    /// Starts a worker.
+    pub(crate) fn start(index: usize, connections: Arc<Connections>) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            let worker = Arc::new(Worker { index, connections, bell: Notify::new() });
+            runtime.block_on(follow(worker, receiver));
+        })?;
+        Ok(Self { commands, thread })
+    }
+
+    /// Ends the worker with all its connections.
+    pub(crate) fn stop(self) {
+        drop(self.commands);
+        if self.thread.join().is_err() {
+            tracing::error!("a worker has panicked");
+        }
+    }
+}
+
+/// Does what it is told until the commands end.
+async fn follow(worker: Arc<Worker>, mut commands: mpsc::UnboundedReceiver<Command>) {
+    let mut listening: BTreeMap<Address, oneshot::Sender<()>> = BTreeMap::new();
+    let mut table: Option<Arc<Table>> = None;
+    let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
+    loop {
+        tokio::select! {
+            command = commands.recv() => match command {
+                None => return,
+                Some(Command::Listen { bind, socket, slot }) => {
+                    let (stop, stopped) = oneshot::channel();
+                    match listener::open(&bind, socket) {
+                        Ok(socket) => {
+                            tokio::spawn(listener::accept(worker.clone(), socket, slot, stopped));
+                            listening.insert(bind, stop);
+                        }
+                        Err(error) => tracing::error!(%bind, %error, "the listening socket cannot be used"),
+                    }
+                }
+                Some(Command::Unlisten { bind }) => drop(listening.remove(&bind)),
+                Some(Command::Table(new)) => table = Some(new),
+                Some(Command::Ring) => worker.bell.notify_waiters(),
+            },
+            _ = sweep.tick() => if let Some(table) = &table {
+                let now = Instant::now();
+                for pool in &table.pools {
+                    for server in &pool.servers {
+                        server.state.idle.sweep(worker.index, pool.plan.keep_alive, now);
+                    }
+                }
+            },
+        }
+    }
+}
