@@ -1,0 +1,284 @@
+//! Every key of the configuration, in one table.
+//!
+//! One record a key: what it takes, its default, its bounds, what it means. The reader of the file, the suggestions
+//! for a misspelt key, the JSON Schema, `explain` and the reference page are all made from it, so that they agree.
+
+mod table;
+
+use std::time::Duration;
+
+pub use table::KEYS;
+
+use crate::units::{ShownDuration, ShownSize};
+
+/// A kind of table in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Section {
+    /// What stands before the first table.
+    Top,
+    /// `[global]`.
+    Global,
+    /// `[admin]`.
+    Admin,
+    /// `[listener.NAME]`.
+    Listener,
+    /// `[[listener.NAME.route]]`.
+    Route,
+    /// `[pool.NAME]`.
+    Pool,
+    /// `[pool.NAME.servers]`: one table, or one line, a server.
+    Server,
+}
+
+impl Section {
+    /// All of them, in the order of the reference.
+    pub const ALL: [Self; 7] =
+        [Self::Top, Self::Global, Self::Admin, Self::Listener, Self::Route, Self::Pool, Self::Server];
+
+    /// How the file writes it.
+    #[must_use]
+    pub fn header(self) -> &'static str {
+        match self {
+            Self::Top => "top of the file",
+            Self::Global => "[global]",
+            Self::Admin => "[admin]",
+            Self::Listener => "[listener.NAME]",
+            Self::Route => "[[listener.NAME.route]]",
+            Self::Pool => "[pool.NAME]",
+            Self::Server => "[pool.NAME.servers]",
+        }
+    }
+
+    /// Its name in a dotted path, such as `listener.route`.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Top => "",
+            Self::Global => "global",
+            Self::Admin => "admin",
+            Self::Listener => "listener",
+            Self::Route => "listener.route",
+            Self::Pool => "pool",
+            Self::Server => "pool.servers",
+        }
+    }
+
+    /// One sentence or two on what it is for.
+    #[must_use]
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Top => "Keys that stand before the first table.",
+            Self::Global => "What concerns the whole program. Every key is optional, and so is the table.",
+            Self::Admin => {
+                "The API on a TCP address or a further unix socket. Without this table only the control socket serves it."
+            }
+            Self::Listener => "Where clients arrive, what is spoken there, and which pool they are sent to.",
+            Self::Route => {
+                "A rule of a listener. The first rule in file order whose conditions all hold takes the request; the \
+                 values of one condition are alternatives. A rule without conditions takes everything."
+            }
+            Self::Pool => "Servers among which traffic is spread, and how they are spoken to.",
+            Self::Server => {
+                "The servers of a pool, in the order in which they take turns: `NAME = \"ADDRESS\"`, or \
+                 `NAME = { address = \"ADDRESS\", … }`."
+            }
+        }
+    }
+
+    /// The keys of this section, in the order of the reference.
+    pub fn keys(self) -> impl Iterator<Item = &'static Key> {
+        KEYS.iter().filter(move |key| key.section == self)
+    }
+
+    /// The key of this name.
+    #[must_use]
+    pub fn key(self, name: &str) -> Option<&'static Key> {
+        self.keys().find(|key| key.name == name)
+    }
+}
+
+/// What is known of one key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Where it stands.
+    pub section: Section,
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// What holds without it.
+    pub default: Default,
+    /// It means something only on listeners with `mode = "http"`.
+    pub http_only: bool,
+    /// A change takes effect only when the program is started again.
+    pub at_restart: bool,
+    /// What it means: one paragraph of Markdown.
+    pub description: &'static str,
+    /// A line as it stands in a file.
+    pub example: &'static str,
+}
+
+/// What a key takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// One table.
+    Table(Section),
+    /// Tables by name.
+    Named(Section),
+    /// A list of tables.
+    List(Section),
+    /// A whole number.
+    Count {
+        /// The smallest.
+        least: u64,
+        /// The largest.
+        most: u64,
+        /// `"auto"` is taken as well.
+        auto: bool,
+    },
+    /// A duration.
+    Time {
+        /// The shortest.
+        least: Duration,
+        /// The longest.
+        most: Duration,
+    },
+    /// A size in bytes.
+    Size {
+        /// The smallest.
+        least: u64,
+        /// The largest.
+        most: u64,
+    },
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Any of these words, one or a list.
+    Words(&'static [&'static str]),
+    /// An address of a server or of the API.
+    Address,
+    /// Addresses, one or a list.
+    Addresses,
+    /// Networks or single addresses without port, one or a list.
+    Networks {
+        /// A list may be empty.
+        may_be_empty: bool,
+    },
+    /// The name of a pool.
+    Pool,
+    /// The name of a user of the system.
+    User,
+    /// An absolute path.
+    Path,
+    /// Patterns of file names, one or a list.
+    Globs,
+    /// Host names or `*.` patterns, one or a list.
+    Hosts,
+    /// Paths of requests, one or a list.
+    Paths,
+    /// Methods of requests, one or a list.
+    Methods,
+    /// Header fields and what is asked of them.
+    Headers,
+}
+
+/// What holds when a key is not given.
+#[derive(Clone, Copy, Debug)]
+pub enum Default {
+    /// It must be given.
+    Required,
+    /// Nothing; the words say what that means.
+    Nothing(&'static str),
+    /// This value, as the file would write it, without quotes.
+    Value(&'static str),
+    /// It depends on the listener's `mode`.
+    ByMode {
+        /// With `mode = "http"`.
+        http: &'static str,
+        /// With `mode = "tcp"`.
+        tcp: &'static str,
+    },
+}
+
+impl Key {
+    /// The dotted path, such as `listener.header-timeout`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        match self.section.path() {
+            "" => self.name.to_owned(),
+            section => format!("{section}.{}", self.name),
+        }
+    }
+
+    /// The default as it is told to a reader, in Markdown.
+    #[must_use]
+    pub fn shown_default(&self) -> String {
+        match self.default {
+            Default::Required => "required".to_owned(),
+            Default::Nothing(meaning) => meaning.to_owned(),
+            Default::Value(value) => format!("`{}`", self.literal(value)),
+            Default::ByMode { http, tcp } => {
+                format!(
+                    "`{}` with `mode = \"http\"`, `{}` with `mode = \"tcp\"`",
+                    self.literal(http),
+                    self.literal(tcp)
+                )
+            }
+        }
+    }
+
+    /// A default's value as TOML.
+    fn literal(&self, value: &str) -> String {
+        match self.kind {
+            Kind::Count { .. } if value.bytes().all(|byte| byte.is_ascii_digit()) => value.to_owned(),
+            Kind::Words(_) => format!("[\"{value}\"]"),
+            _ => format!("\"{value}\""),
+        }
+    }
+}
+
+impl Kind {
+    /// What it takes, for a message: `… must be a duration such as "30s"`.
+    #[must_use]
+    pub fn expectation(&self) -> String {
+        match self {
+            Self::Table(_) => "a table".into(),
+            Self::Named(section) => format!("a table of tables: {}", section.header()),
+            Self::List(section) => format!("a list of tables: {}", section.header()),
+            Self::Count { least, most, auto } => {
+                let auto = if *auto { ", or `\"auto\"`" } else { "" };
+                format!("a whole number from {least} to {most}{auto}")
+            }
+            Self::Time { least, most } => {
+                format!("a duration from `\"{}\"` to `\"{}\"`", ShownDuration(*least), ShownDuration(*most))
+            }
+            Self::Size { least, most } => {
+                format!("a size from `\"{}\"` to `\"{}\"`", ShownSize(*least), ShownSize(*most))
+            }
+            Self::Word(words) => {
+                let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+                crate::suggest::one_of(words.iter().map(String::as_str))
+            }
+            Self::Words(words) => {
+                let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+                format!("a list of {}", crate::suggest::one_of(words.iter().map(String::as_str)))
+            }
+            Self::Address => "an address such as `\"192.0.2.1:80\"`, `\"[2001:db8::1]:80\"` or `\"unix:/run/app.sock\"`".into(),
+            Self::Addresses => {
+                "an address or a list of addresses such as `\"0.0.0.0:80\"`, `\"[::]:80\"` or `\"unix:/run/web.sock\"`".into()
+            }
+            Self::Networks { .. } => {
+                "a network or a list of networks such as `\"192.0.2.0/24\"`, `\"2001:db8::/32\"` or `\"192.0.2.1\"`".into()
+            }
+            Self::Pool => "the name of a pool".into(),
+            Self::User => "the name of a user".into(),
+            Self::Path => "an absolute path".into(),
+            Self::Globs => "a file name or pattern such as `\"conf.d/*.toml\"`, or a list of them".into(),
+            Self::Hosts => "a host name such as `\"www.example.com\"` or `\"*.example.com\"`, or a list of them".into(),
+            Self::Paths => "a path such as `\"/assets/\"`, or a list of them".into(),
+            Self::Methods => "a method such as `\"GET\"`, or a list of them".into(),
+            Self::Headers => {
+                "a table such as `{ x-version = \"2\" }`, where `true` asks for any value and `false` for none".into()
+            }
+        }
+    }
+}

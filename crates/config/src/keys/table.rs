@@ -1,0 +1,319 @@
+//! The records themselves.
+
+use std::time::Duration;
+
+use evenkeel_http::limits::MOST_HEADERS;
+use evenkeel_traffic::pick::Weight;
+
+use super::{Default, Key, Kind, Section};
+use crate::plan::MOST_WORKERS;
+
+/// The shortest timeout: finer ones are below what a busy machine keeps.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
+/// The longest timeout of a single step.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest time that a connection may be silent.
+const LONGEST_SILENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The most client connections at once that may be asked for.
+const MOST_CONNECTIONS: u64 = 10_000_000;
+/// The most unused connections to one server that a worker may be asked to keep.
+const MOST_IDLE: u64 = 65_536;
+/// The fastest body rate that may be asked for, in bytes per second.
+const FASTEST_BODY: u64 = 1 << 30;
+
+const TIMEOUT: Kind = Kind::Time { least: SHORTEST_TIMEOUT, most: LONGEST_TIMEOUT };
+const SILENCE: Kind = Kind::Time { least: SHORTEST_TIMEOUT, most: LONGEST_SILENCE };
+const TIMEOUT_OR_NONE: Kind = Kind::Time { least: Duration::ZERO, most: LONGEST_TIMEOUT };
+const HEAD: Kind = Kind::Size { least: 1024, most: 64 * 1024 };
+
+/// A record with what most keys have.
+const fn key(section: Section, name: &'static str, kind: Kind, default: Default) -> Key {
+    Key { section, name, kind, default, http_only: false, at_restart: false, description: "", example: "" }
+}
+
+impl Key {
+    const fn http_only(mut self) -> Self {
+        self.http_only = true;
+        self
+    }
+
+    const fn at_restart(mut self) -> Self {
+        self.at_restart = true;
+        self
+    }
+
+    const fn says(mut self, description: &'static str, example: &'static str) -> Self {
+        self.description = description;
+        self.example = example;
+        self
+    }
+}
+
+/// Every key there is.
+pub static KEYS: &[Key] = &[
+    key(Section::Top, "include", Kind::Globs, Default::Nothing("nothing is included")).says(
+        "Further files, read as if they stood in this one. Each entry is a file name or a pattern with `*`, `?`, `[…]`, \
+         relative to the file it stands in; what matches is read in the order of the names. A pattern that matches \
+         nothing gives a warning, a file name without a pattern must exist. Files may include files, at most 8 deep. \
+         A listener or pool may stand in one file only, and so may each key of `[global]` and `[admin]`.",
+        "include = [\"conf.d/*.toml\"]",
+    ),
+    key(Section::Top, "global", Kind::Table(Section::Global), Default::Nothing("all defaults")).says(
+        "What concerns the whole program.",
+        "[global]",
+    ),
+    key(Section::Top, "admin", Kind::Table(Section::Admin), Default::Nothing("only the control socket")).says(
+        "The API beyond the control socket.",
+        "[admin]",
+    ),
+    key(Section::Top, "listener", Kind::Named(Section::Listener), Default::Nothing("no client is served")).says(
+        "Where clients arrive; one table a listener, the name is yours.",
+        "[listener.website]",
+    ),
+    key(Section::Top, "pool", Kind::Named(Section::Pool), Default::Nothing("no pool")).says(
+        "Servers among which traffic is spread; one table a pool, the name is yours.",
+        "[pool.website]",
+    ),
+    key(
+        Section::Global,
+        "threads",
+        Kind::Count { least: 1, most: MOST_WORKERS as u64, auto: true },
+        Default::Value("auto"),
+    )
+    .at_restart()
+    .says(
+        "Workers that move traffic. `\"auto\"` starts one for each CPU that the program may use.",
+        "threads = 4",
+    ),
+    key(
+        Section::Global,
+        "max-connections",
+        Kind::Count { least: 1, most: MOST_CONNECTIONS, auto: true },
+        Default::Value("auto"),
+    )
+    .at_restart()
+    .says(
+        "Client connections at once, all listeners together. Beyond it new ones wait in the kernel until one ends. \
+         `\"auto\"` is what the limit of open files (`ulimit -n`) allows.",
+        "max-connections = 20000",
+    ),
+    key(
+        Section::Global,
+        "user",
+        Kind::User,
+        Default::Nothing("`evenkeel` if there is such a user, else `nobody`"),
+    )
+    .at_restart()
+    .says(
+        "Whom the parts that touch traffic run as when the program is started by root. Has no effect otherwise.",
+        "user = \"www-data\"",
+    ),
+    key(Section::Global, "graceful-timeout", TIMEOUT_OR_NONE, Default::Value("30s")).says(
+        "How long connections may take to end when the program stops; what is left then is cut. `\"0s\"` cuts at once.",
+        "graceful-timeout = \"5m\"",
+    ),
+    key(Section::Global, "control-socket", Kind::Path, Default::Value("/run/evenkeel/control.sock"))
+        .at_restart()
+        .says(
+            "The unix socket over which the command line reaches the running program. Only its owner and group may use \
+             it. The path is at most 107 bytes long.",
+            "control-socket = \"/run/evenkeel/control.sock\"",
+        ),
+    key(Section::Admin, "bind", Kind::Address, Default::Value("127.0.0.1:8404")).at_restart().says(
+        "Where the API listens. Only a loopback address or a unix socket is allowed: whoever reaches the API can steer \
+         the program.",
+        "bind = \"127.0.0.1:8404\"",
+    ),
+    key(Section::Listener, "bind", Kind::Addresses, Default::Required).says(
+        "Where clients arrive: an address or a list. `0.0.0.0` is every IPv4 address of the machine, `[::]` every IPv6 \
+         address and no IPv4 one. No two listeners may share an address. When one listens on `0.0.0.0:80` and another \
+         on `192.0.2.1:80`, clients of 192.0.2.1 arrive at the second; a warning says so.",
+        "bind = [\"0.0.0.0:80\", \"[::]:80\"]",
+    ),
+    key(Section::Listener, "mode", Kind::Word(&["http", "tcp"]), Default::Value("http")).says(
+        "What is spoken. With `\"http\"` each request is routed by itself; with `\"tcp\"` each connection is, and its \
+         bytes are passed on as they are.",
+        "mode = \"tcp\"",
+    ),
+    key(
+        Section::Listener,
+        "pool",
+        Kind::Pool,
+        Default::Nothing("what no route takes is answered 404 (HTTP) or closed (TCP)"),
+    )
+    .says("The pool to which everything goes that no route takes.", "pool = \"website\""),
+    key(Section::Listener, "max-head-size", HEAD, Default::Value("16KiB")).http_only().says(
+        "The largest head of a request: its first line and its header fields together. A larger one is answered 431. A \
+         server's response head has the same bound and is answered 502.",
+        "max-head-size = \"32KiB\"",
+    ),
+    key(
+        Section::Listener,
+        "max-target-size",
+        Kind::Size { least: 64, most: 64 * 1024 },
+        Default::Value("8KiB"),
+    )
+    .http_only()
+    .says(
+        "The longest request target (path and query). A longer one is answered 414. May not be larger than \
+         `max-head-size`.",
+        "max-target-size = \"4KiB\"",
+    ),
+    key(
+        Section::Listener,
+        "max-headers",
+        Kind::Count { least: 1, most: MOST_HEADERS as u64, auto: false },
+        Default::Value("128"),
+    )
+    .http_only()
+    .says("The most header fields of a request. More are answered 431.", "max-headers = 64"),
+    key(Section::Listener, "header-timeout", TIMEOUT, Default::Value("10s")).http_only().says(
+        "How long a client may take for the head of a request, from its first byte (or from the start of the \
+         connection). Then it is answered 408.",
+        "header-timeout = \"5s\"",
+    ),
+    key(Section::Listener, "idle-timeout", SILENCE, Default::ByMode { http: "60s", tcp: "10m" }).says(
+        "With `mode = \"http\"`: how long a connection may wait for its next request, and how long a client may neither \
+         take nor give a byte. With `mode = \"tcp\"`: how long neither side may send a byte. Then the connection is \
+         closed.",
+        "idle-timeout = \"2m\"",
+    ),
+    key(Section::Listener, "tunnel-timeout", SILENCE, Default::Value("1h")).http_only().says(
+        "How long neither side of an upgraded connection (WebSocket) may send a byte. Then it is closed.",
+        "tunnel-timeout = \"12h\"",
+    ),
+    key(
+        Section::Listener,
+        "min-body-rate",
+        Kind::Size { least: 0, most: FASTEST_BODY },
+        Default::Value("500B"),
+    )
+    .http_only()
+    .says(
+        "Bytes per second that the body of a request must average, so that slow senders do not hold connections for \
+         ever. A slower one is answered 408. `\"0B\"` asks for none.",
+        "min-body-rate = \"1KiB\"",
+    ),
+    key(
+        Section::Listener,
+        "trusted-proxies",
+        Kind::Networks { may_be_empty: true },
+        Default::Nothing("nobody is trusted"),
+    )
+    .http_only()
+    .says(
+        "Networks or addresses whose forwarding headers are believed: the CDN or load balancer in front of this one. \
+         What anyone else sends is removed before the program adds its own.",
+        "trusted-proxies = [\"192.0.2.0/24\", \"2001:db8::1\"]",
+    ),
+    key(
+        Section::Listener,
+        "forwarding-headers",
+        Kind::Words(&["x-forwarded", "forwarded"]),
+        Default::Value("x-forwarded"),
+    )
+    .http_only()
+    .says(
+        "Which headers tell a server about the client: `\"x-forwarded\"` is `X-Forwarded-For`, `X-Forwarded-Proto` and \
+         `X-Forwarded-Host`, `\"forwarded\"` is `Forwarded` (RFC 7239). An empty list tells nothing.",
+        "forwarding-headers = [\"x-forwarded\", \"forwarded\"]",
+    ),
+    key(
+        Section::Listener,
+        "underscore-headers",
+        Kind::Word(&["drop", "keep", "refuse"]),
+        Default::Value("drop"),
+    )
+    .http_only()
+    .says(
+        "What happens to header fields with `_` in their name. Servers that map `-` to `_` (CGI, WSGI) cannot tell \
+         `X_User` from `X-User`, so a client could pass one off as the other. `\"refuse\"` answers the request 400.",
+        "underscore-headers = \"keep\"",
+    ),
+    key(Section::Listener, "route", Kind::List(Section::Route), Default::Nothing("no rules")).says(
+        "Rules, tried in file order.",
+        "[[listener.website.route]]",
+    ),
+    key(Section::Route, "host", Kind::Hosts, Default::Nothing("any host")).http_only().says(
+        "The host that the client asks for, without port: a name, or `*.example.com` for every name below \
+         `example.com` (but not `example.com` itself). Upper and lower case are the same.",
+        "host = [\"static.example.com\", \"*.cdn.example.com\"]",
+    ),
+    key(Section::Route, "path", Kind::Paths, Default::Nothing("any path")).http_only().says(
+        "The exact path of the request, without its query, as the client sent it. Together with `path-prefix`, any of \
+         the two suffices.",
+        "path = \"/robots.txt\"",
+    ),
+    key(Section::Route, "path-prefix", Kind::Paths, Default::Nothing("any path")).http_only().says(
+        "How the path begins, in whole segments: `/a` takes `/a` and `/a/b`, not `/ab`.",
+        "path-prefix = \"/assets/\"",
+    ),
+    key(Section::Route, "method", Kind::Methods, Default::Nothing("any method")).http_only().says(
+        "The method of the request. Upper and lower case differ (RFC 9110 §9.1).",
+        "method = [\"GET\", \"HEAD\"]",
+    ),
+    key(Section::Route, "header", Kind::Headers, Default::Nothing("any header fields")).http_only().says(
+        "Header fields that must all be as asked: a text asks for exactly this value, `true` for the field with any \
+         value, `false` for its absence.",
+        "header = { x-version = \"2\", authorization = true }",
+    ),
+    key(Section::Route, "source", Kind::Networks { may_be_empty: false }, Default::Nothing("any client")).says(
+        "Networks or addresses that the client's address must be in.",
+        "source = [\"192.0.2.0/24\", \"2001:db8::/32\"]",
+    ),
+    key(Section::Route, "pool", Kind::Pool, Default::Required).says(
+        "Where requests go for which all conditions hold.",
+        "pool = \"static\"",
+    ),
+    key(Section::Pool, "balance", Kind::Word(&["round-robin"]), Default::Value("round-robin")).says(
+        "How servers are chosen. `\"round-robin\"`: in turn, smoothly interleaved by weight.",
+        "balance = \"round-robin\"",
+    ),
+    key(Section::Pool, "retries", Kind::Count { least: 0, most: 255, auto: false }, Default::Value("3")).says(
+        "How many further servers are tried when one refuses the connection, or fails where HTTP allows to ask again.",
+        "retries = 1",
+    ),
+    key(Section::Pool, "connect-timeout", TIMEOUT, Default::Value("3s")).says(
+        "How long a server may take to accept a connection. Then the next one is tried.",
+        "connect-timeout = \"500ms\"",
+    ),
+    key(Section::Pool, "response-timeout", TIMEOUT, Default::Value("60s")).says(
+        "How long a server may take from the last byte of a request to the first of its response, and between two \
+         bytes of the response. Then the client is answered 504, or its connection is cut.",
+        "response-timeout = \"10s\"",
+    ),
+    key(Section::Pool, "keep-alive", TIMEOUT_OR_NONE, Default::Value("4s")).says(
+        "How long an unused connection to a server is kept for the next request. Stay below the server's own keep-alive \
+         time (often 5 s). `\"0s\"` keeps none.",
+        "keep-alive = \"30s\"",
+    ),
+    key(
+        Section::Pool,
+        "max-idle-connections",
+        Kind::Count { least: 0, most: MOST_IDLE, auto: false },
+        Default::Value("128"),
+    )
+    .says(
+        "The most unused connections that each worker keeps to each server.",
+        "max-idle-connections = 32",
+    ),
+    key(Section::Pool, "servers", Kind::Named(Section::Server), Default::Required).says(
+        "The servers by name, in the order in which they take turns.",
+        "servers = { webserver01 = \"192.168.1.2:80\" }",
+    ),
+    key(Section::Server, "address", Kind::Address, Default::Required).says(
+        "Where the server answers: an IP address and a port, or the absolute path of a unix socket after `unix:`. Host \
+         names are not looked up.",
+        "address = \"192.168.1.2:80\"",
+    ),
+    key(
+        Section::Server,
+        "weight",
+        Kind::Count { least: 0, most: Weight::MOST as u64, auto: false },
+        Default::Value("1"),
+    )
+    .says(
+        "Its share of the traffic relative to the others of its pool. 0 gives it nothing.",
+        "weight = 2",
+    ),
+];

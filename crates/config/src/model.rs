@@ -1,0 +1,120 @@
+//! What was typed: the settings of each table as typed values with their places, nothing filled in.
+//!
+//! Reading a value checks the value alone (its type, its form, its bounds). What it means together with others is
+//! decided by [`crate::lower`]. A setting that was given and is wrong was reported and reads as not given.
+
+mod read;
+mod route;
+mod value;
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use evenkeel_traffic::address::Address;
+use evenkeel_traffic::name::Name;
+use evenkeel_traffic::pick::Weight;
+use evenkeel_traffic::route::Conditions;
+use ipnet::IpNet;
+
+use crate::problems::{At, Problems, Span};
+use crate::text::Table;
+
+/// A setting with its place; `None` when it is not given or wrong.
+pub(crate) type Setting<T> = Option<At<T>>;
+
+/// A number, or `"auto"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Count<T> {
+    Auto,
+    Exactly(T),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) global: Global,
+    pub(crate) admin: Option<Admin>,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) pools: Vec<Pool>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Global {
+    pub(crate) threads: Setting<Count<u16>>,
+    pub(crate) max_connections: Setting<Count<NonZeroU32>>,
+    pub(crate) user: Setting<String>,
+    pub(crate) graceful_timeout: Setting<Duration>,
+    pub(crate) control_socket: Setting<PathBuf>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Admin {
+    pub(crate) bind: Setting<Address>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) name: At<Name>,
+    pub(crate) binds: Vec<At<Address>>,
+    pub(crate) mode: Setting<&'static str>,
+    pub(crate) pool: Setting<String>,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) max_head_size: Setting<u64>,
+    pub(crate) max_target_size: Setting<u64>,
+    pub(crate) max_headers: Setting<u64>,
+    pub(crate) header_timeout: Setting<Duration>,
+    pub(crate) idle_timeout: Setting<Duration>,
+    pub(crate) tunnel_timeout: Setting<Duration>,
+    pub(crate) min_body_rate: Setting<u64>,
+    pub(crate) trusted_proxies: Option<Vec<IpNet>>,
+    pub(crate) forwarding_headers: Option<Vec<&'static str>>,
+    pub(crate) underscore_headers: Setting<&'static str>,
+    /// The keys that are given and mean something with `mode = "http"` only.
+    pub(crate) http_keys: Vec<At<&'static str>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// Its header or braces.
+    pub(crate) span: Span,
+    pub(crate) conditions: Conditions,
+    /// It has conditions, right or wrong.
+    pub(crate) has_conditions: bool,
+    pub(crate) pool: Setting<String>,
+    /// The keys that are given and mean something with `mode = "http"` only.
+    pub(crate) http_keys: Vec<At<&'static str>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(crate) name: At<Name>,
+    pub(crate) retries: Setting<u64>,
+    pub(crate) balance: Setting<&'static str>,
+    pub(crate) connect_timeout: Setting<Duration>,
+    pub(crate) response_timeout: Setting<Duration>,
+    pub(crate) keep_alive: Setting<Duration>,
+    pub(crate) max_idle_connections: Setting<u64>,
+    pub(crate) servers: Vec<Server>,
+    /// Whether `servers` is given, and whether anything is in it.
+    pub(crate) typed_servers: TypedServers,
+}
+
+/// What was typed for `servers`, right or wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TypedServers {
+    Missing,
+    Empty,
+    Some,
+}
+
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) name: At<Name>,
+    pub(crate) address: Setting<Address>,
+    pub(crate) weight: Setting<Weight>,
+}
+
+/// Reads a whole document.
+pub(crate) fn read(document: &Table, problems: &mut Problems) -> Model {
+    read::model(document, problems)
+}

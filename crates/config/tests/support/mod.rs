@@ -1,0 +1,56 @@
+//! Sources for tests: files in memory or below a directory of the repository.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use evenkeel_config::Source;
+
+/// Files below a directory; what is loaded names them relative to it.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub(crate) root: PathBuf,
+    pub(crate) variables: BTreeMap<&'static str, &'static str>,
+}
+
+impl Source for Directory {
+    fn read(&self, path: &Path) -> Result<String, String> {
+        std::fs::read_to_string(self.root.join(path)).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            _ => error.to_string(),
+        })
+    }
+
+    /// Knows what the tests need: `DIRECTORY/*.toml`.
+    fn glob(&self, pattern: &str, relative_to: &Path) -> Result<Vec<PathBuf>, String> {
+        let directory = relative_to.join(pattern.strip_suffix("*.toml").ok_or("only *.toml is known here")?);
+        let Ok(entries) = std::fs::read_dir(self.root.join(&directory)) else { return Ok(Vec::new()) };
+        let names = entries.map(|entry| directory.join(entry.unwrap().file_name()));
+        Ok(names.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect())
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.variables.get(name).map(|value| (*value).to_owned())
+    }
+}
+
+/// One text, called `evenkeel.toml`, without includes and without variables.
+#[derive(Debug)]
+pub(crate) struct Text<'a>(pub(crate) &'a str);
+
+impl Source for Text<'_> {
+    fn read(&self, path: &Path) -> Result<String, String> {
+        if path == Path::new("evenkeel.toml") {
+            Ok(self.0.to_owned())
+        } else {
+            Err("there is no such file".into())
+        }
+    }
+
+    fn glob(&self, _: &str, _: &Path) -> Result<Vec<PathBuf>, String> {
+        Ok(Vec::new())
+    }
+
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+}
