@@ -40,14 +40,22 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
             .status()
             .map_err(|error| format!("cannot run cargo fuzz: {error}"))?;
         if !status.success() {
+            let input = newest(&root.join("fuzz/artifacts").join(target)).unwrap_or_else(|| "INPUT".to_owned());
             crashed.push(format!(
-                "fuzz: {target} failed; the input is in fuzz/artifacts/{target}/; to see it again:\n    \
-                 {} run --features fuzzing {target} fuzz/artifacts/{target}/FILE",
+                "fuzz: {target} failed; to see it again:\n    \
+                 {} run --features fuzzing {target} fuzz/artifacts/{target}/{input}",
                 cargo_fuzz.shown()
             ));
         }
     }
     if crashed.is_empty() { Ok(()) } else { Err(crashed.join("\n")) }
+}
+
+/// The name of the file in `directory` that was written last.
+fn newest(directory: &Path) -> Option<String> {
+    let entries = std::fs::read_dir(directory).ok()?.filter_map(Result::ok);
+    let last = entries.max_by_key(|entry| entry.metadata().and_then(|metadata| metadata.modified()).ok())?;
+    last.file_name().into_string().ok()
 }
 
 fn understand<'a>(arguments: &[&'a str]) -> Result<Request<'a>, String> {
