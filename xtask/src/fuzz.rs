@@ -40,7 +40,8 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
             .status()
             .map_err(|error| format!("cannot run cargo fuzz: {error}"))?;
         if !status.success() {
-            let input = newest(&root.join("fuzz/artifacts").join(target)).unwrap_or_else(|| "INPUT".to_owned());
+            let input =
+                newest(&root.join("fuzz/artifacts").join(target)).unwrap_or_else(|| "INPUT".to_owned());
             crashed.push(format!(
                 "fuzz: {target} failed; to see it again:\n    \
                  {} run --features fuzzing {target} fuzz/artifacts/{target}/{input}",
