@@ -1,8 +1,8 @@
 //! Whoever parses a stranger's bytes has a fuzz target.
 //!
 //! A parser is a public function in [`PLACES`] whose name starts with one of [`VERBS`] and that takes `&[u8]` or
-//! `&str`. The comment `// fuzz: NAME` above it names its target; the mark is allowed above other functions too. Each
-//! named target has `fuzz/fuzz_targets/NAME.rs` and inputs in `fuzz/corpus/NAME/`, and each target is named by a mark.
+//! `&str`. The comment `// fuzz: NAME` above it names its target; the mark is allowed above other functions too, and
+//! every place has at least one. Each named target has `fuzz/fuzz_targets/NAME.rs` and inputs in `fuzz/corpus/NAME/`, and each target is named by a mark.
 
 use std::collections::BTreeMap;
 
@@ -36,6 +36,14 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             }));
         }
     }
+    findings.extend(PLACES.into_iter().filter_map(|place| {
+        let code_there = tree.rust().any(|(file, _)| file.path.starts_with(place));
+        let named_there = marked.values().any(|(path, _)| path.starts_with(place));
+        let what = format!(
+            "no function here names a fuzz target: put {MARK} NAME above the one strangers' bytes enter by"
+        );
+        (code_there && !named_there).then(|| Finding::new(place, 0, what))
+    }));
     for (name, (path, line)) in &marked {
         let target = format!("fuzz/fuzz_targets/{name}.rs");
         if !tree.paths.contains(&target) {
@@ -147,10 +155,19 @@ mod tests {
     }
 
     #[test]
+    fn a_place_whose_parsers_are_all_hidden_names_a_target_too() {
+        let file = ("crates/config/src/lib.rs", "pub fn load(path: &Path) {}");
+        assert_eq!(whats(&[file]).len(), 1);
+        let file = ("crates/config/src/lib.rs", "// fuzz: head\npub fn load(path: &Path) {}");
+        assert_eq!(whats(&[file, TARGET, INPUT]), [""; 0]);
+    }
+
+    #[test]
     fn private_functions_other_names_arguments_and_places_are_no_parsers() {
         let text = "fn parse(a: &str) {}\npub(crate) fn parse_b(a: &str) {}\npub fn parser(a: &str) {}\n\
                     pub fn parse_c(a: u8) {}\n#[cfg(test)]\nmod tests {\n    pub fn parse(a: &str) {}\n}";
-        assert_eq!(whats(&[("crates/http/src/a.rs", text)]), [""; 0]);
+        let marked = format!("// fuzz: head\nfn a() {{}}\n\n{text}");
+        assert_eq!(whats(&[("crates/http/src/a.rs", &marked), TARGET, INPUT]), [""; 0]);
         assert_eq!(whats(&[("crates/proxy/src/a.rs", "pub fn parse(a: &str) {}")]), [""; 0]);
     }
 
