@@ -10,7 +10,7 @@ mod unix;
 
 pub use error::BindError;
 pub use tcp::listen_tcp;
-pub use unix::{UnixListening, listen_unix};
+pub use unix::{UnixName, listen_unix};
 
 /// Connections that may wait for a worker to take them, on each socket. The kernel lowers it to `net.core.somaxconn`,
 /// whose default is the same.

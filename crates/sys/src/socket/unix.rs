@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -10,16 +10,15 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{BACKLOG, BindError};
 
-/// A listening unix socket with its name in the file system.
+/// The name of a listening unix socket in the file system.
 #[derive(Debug)]
-pub struct UnixListening {
-    socket: OwnedFd,
+pub struct UnixName {
     path: PathBuf,
     /// Device and inode of the name, to never remove somebody else's.
     identity: (u64, u64),
 }
 
-impl UnixListening {
+impl UnixName {
     /// Takes the name out of the file system, unless it belongs to another socket by now.
     pub fn remove(self) {
         if fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity) {
@@ -29,19 +28,13 @@ impl UnixListening {
     }
 }
 
-impl AsFd for UnixListening {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
 /// Listens on `path`, which only those may use whom the permission bits `mode` allow to write.
 ///
 /// A name that an earlier program left behind and nobody answers is replaced.
 ///
 /// # Errors
 /// When another program answers there, something that is no socket is in the way, or the path cannot be used.
-pub fn listen_unix(path: &Path, mode: u32) -> Result<UnixListening, BindError> {
+pub fn listen_unix(path: &Path, mode: u32) -> Result<(OwnedFd, UnixName), BindError> {
     let name = || format!("unix:{}", path.display());
     let fail = |call: &'static str| {
         move |error: io::Error| BindError::from_call(format!("unix:{}", path.display()), call, &error)
@@ -72,7 +65,7 @@ pub fn listen_unix(path: &Path, mode: u32) -> Result<UnixListening, BindError> {
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(fail("chmod"))?;
     let found = fs::symlink_metadata(path).map_err(fail("stat"))?;
     socket.listen(BACKLOG).map_err(fail("listen"))?;
-    Ok(UnixListening { socket: socket.into(), path: path.into(), identity: (found.dev(), found.ino()) })
+    Ok((socket.into(), UnixName { path: path.into(), identity: (found.dev(), found.ino()) }))
 }
 
 /// Whether a program listens on this name. One whose queue is full does.
@@ -130,14 +123,14 @@ mod tests {
     fn removing_takes_our_own_name_only() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
-        listen_unix(&path, 0o660).unwrap().remove();
+        listen_unix(&path, 0o660).unwrap().1.remove();
         assert!(!path.exists());
 
         let first = listen_unix(&path, 0o660).unwrap();
         let moved = directory.path().join("moved");
         fs::rename(&path, moved).unwrap();
         let _second = listen_unix(&path, 0o660).unwrap();
-        first.remove();
+        first.1.remove();
         assert!(path.exists());
     }
 
