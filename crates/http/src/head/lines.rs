@@ -35,6 +35,12 @@ pub enum HeadEnd {
 }
 
 impl HeadScan {
+    /// Bytes of empty lines before the start line, so far.
+    #[must_use]
+    pub fn skipped(&self) -> usize {
+        self.start
+    }
+
     /// Looks at the bytes that were added to `buffer` since the last call; the buffer must begin with the same bytes.
     ///
     /// # Errors

@@ -51,16 +51,16 @@ pub fn parse_response(
     head: &mut ResponseHead,
 ) -> Result<Option<usize>, Reason> {
     let limit = limits.head_bytes as usize;
-    let (start, end) = match scan.advance(buffer).map_err(|_| Reason::BadResponse)? {
-        HeadEnd::Complete { start, end } => (start, end),
-        HeadEnd::Incomplete if buffer.len() < limit => return Ok(None),
-        HeadEnd::Incomplete => return Err(Reason::BadResponse),
-    };
-    if start != 0 || end > limit {
-        return Err(Reason::BadResponse);
+    match scan.advance(buffer).map_err(|_| Reason::BadResponse)? {
+        // Empty lines may come before a request, never before a response.
+        _ if scan.skipped() > 0 => Err(Reason::BadResponse),
+        HeadEnd::Complete { end, .. } if end <= limit => {
+            understand(&buffer[..end], limits, method, head).ok_or(Reason::BadResponse)?;
+            Ok(Some(end))
+        }
+        HeadEnd::Incomplete if buffer.len() < limit => Ok(None),
+        HeadEnd::Incomplete | HeadEnd::Complete { .. } => Err(Reason::BadResponse),
     }
-    understand(&buffer[..end], limits, method, head).ok_or(Reason::BadResponse)?;
-    Ok(Some(end))
 }
 
 fn understand(bytes: &[u8], limits: &Limits, method: Method, head: &mut ResponseHead) -> Option<()> {

@@ -19,6 +19,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use evenkeel_config::plan::{HttpMode, Mode};
+use tokio::time::Instant;
 
 use crate::alarm::Alarm;
 use crate::buffer::Buffer;
@@ -39,6 +40,9 @@ struct Client<'a> {
     peer: Option<IpAddr>,
     counted: Counted,
     alarm: Alarm<'a>,
+    /// How long it may stay without a request: `header-timeout` at first, `idle-timeout` after each request. The
+    /// alarm may ring for other reasons meanwhile.
+    quiet_until: Instant,
 }
 
 /// What becomes of a client's connection.
@@ -65,16 +69,14 @@ pub(crate) async fn serve(stream: Stream, peer: Option<IpAddr>, counted: Counted
     let listener = counted.slot.current.load_full();
     let Some(mode) = http_mode(&listener) else { return };
     let timer = std::pin::pin!(tokio::time::sleep(mode.header_timeout));
+    let quiet_until = timer.deadline();
     drop(listener);
-    let mut client = Client { stream, peer, counted, alarm: Alarm::new(timer) };
+    let mut client = Client { stream, peer, counted, alarm: Alarm::new(timer), quiet_until };
     while wait_for_request(&mut client).await {
-        let served = Box::pin(burst(&mut client)).await;
-        if served == Next::Close {
+        // An accepted connection counts as readable until a read has shown otherwise, so nothing may come of it.
+        if Box::pin(burst(&mut client)).await == Next::Close {
             return;
         }
-        let listener = client.counted.slot.current.load();
-        let Some(mode) = http_mode(&listener) else { return };
-        client.alarm.set(mode.idle_timeout);
     }
 }
 
@@ -85,6 +87,7 @@ async fn wait_for_request(client: &mut Client<'_>) -> bool {
     // From here on no ring is missed.
     bell.as_mut().enable();
     let mut ending = false;
+    client.alarm.set_at(client.quiet_until);
     poll_fn(|cx| {
         if client.stream.poll_readable(cx).is_ready() {
             return Poll::Ready(true);
@@ -123,7 +126,7 @@ async fn serve_requests(client: &mut Client<'_>, heads: &mut Heads) -> Next {
             receive::Received::Bad(reason) => return refuse::and_close(client, reason, None).await,
         }
         match exchange::run(client, &listener, mode, &mut inbound, heads).await {
-            Next::Another => {}
+            Next::Another => client.quiet_until = Instant::now() + mode.idle_timeout,
             end => return end,
         }
     }

@@ -7,6 +7,8 @@ use evenkeel_config::plan::{HttpMode, Underscores};
 use evenkeel_http::answer::Reason;
 use evenkeel_http::head::{HeadScan, Known, RequestHead, parse_request};
 
+use tokio::time::Instant;
+
 use super::{Client, LINGER};
 use crate::buffer::Buffer;
 
@@ -52,7 +54,9 @@ pub(super) async fn request(
         }
         if !begun {
             begun = !inbound.is_empty();
-            client.alarm.set(if begun { mode.header_timeout } else { LINGER });
+            let now = Instant::now();
+            let quiet = (now + LINGER).min(client.quiet_until);
+            client.alarm.set_at(if begun { now + mode.header_timeout } else { quiet });
         }
         let wake = poll_fn(|cx| {
             if let Poll::Ready(read) = inbound.poll_fill(cx, &mut client.stream) {
