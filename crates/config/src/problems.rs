@@ -112,6 +112,8 @@ pub(crate) struct Problems {
     drafts: Vec<Draft>,
     whole_files: Vec<Problem>,
     omitted: usize,
+    /// What the caller goes on to describe when there are too many.
+    spare: Option<Draft>,
 }
 
 impl Problems {
@@ -158,9 +160,8 @@ impl Problems {
             consequence: false,
         };
         if self.drafts.len() >= MOST_PROBLEMS {
-            // The caller goes on with the last one, which is written over.
             self.omitted += usize::from(severity == Severity::Error);
-            self.drafts.truncate(MOST_PROBLEMS - 1);
+            return self.spare.insert(draft);
         }
         self.drafts.push(draft);
         let last = self.drafts.len() - 1;
