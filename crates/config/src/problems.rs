@@ -148,6 +148,11 @@ impl Problems {
         self.add(Severity::Warning, span, message.into())
     }
 
+    /// Says whether further problems are only counted: then it is not worth finding cures for them.
+    pub(crate) fn full(&self) -> bool {
+        self.drafts.len() >= MOST_PROBLEMS
+    }
+
     fn add(&mut self, severity: Severity, span: Span, message: String) -> &mut Draft {
         let draft = Draft {
             severity,
@@ -159,7 +164,7 @@ impl Problems {
             syntax: false,
             consequence: false,
         };
-        if self.drafts.len() >= MOST_PROBLEMS {
+        if self.full() {
             self.omitted += usize::from(severity == Severity::Error);
             return self.spare.insert(draft);
         }

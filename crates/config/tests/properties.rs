@@ -107,13 +107,12 @@ proptest! {
     #[test]
     fn any_one_change_to_an_example_is_taken_without_a_panic(at in any::<prop::sample::Index>(), put in "\\PC{0,2}") {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-        let text = std::fs::read_to_string(root.join("routes.toml")).unwrap();
+        let mut text = std::fs::read_to_string(root.join("routes.toml")).unwrap();
         let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
         let place = places[at.index(places.len())];
-        let mut changed = text.clone();
-        changed.remove(place);
-        changed.insert_str(place, &put);
-        look_at(&changed);
+        text.remove(place);
+        text.insert_str(place, &put);
+        look_at(&text);
     }
 }
 
@@ -127,6 +126,46 @@ fn absurdly_deep_and_large_texts_are_refused() {
     let report =
         load(Path::new("evenkeel.toml"), &Text(&" ".repeat(evenkeel_config::LARGEST_FILE + 1))).unwrap_err();
     assert!(report.to_string().contains("split it with `include`"), "{report}");
+}
+
+/// Work must not grow with the square of the text: with the bound on a file's size each of these would take minutes.
+#[test]
+fn many_mistakes_of_one_kind_are_told_in_time() {
+    look_at(&"[a]\n".repeat(200_000));
+    look_at(&"a=1\n".repeat(200_000));
+    look_at(&(0..80_000).map(|n| format!("bnid{n}=1\n")).collect::<String>());
+    look_at(
+        &("[listener.a]\n".to_owned() + &(0..80_000).map(|n| format!("bnid{n}=1\n")).collect::<String>()),
+    );
+    let pools: String =
+        (0..1000).map(|n| format!("[pool.p{n}.servers]\na=\"127.0.0.1:{}\"\n", n + 1)).collect();
+    let listeners: String = (0..1000)
+        .map(|n| format!("[listener.l{n}]\nbind=\"127.0.0.2:{}\"\npool=\"x{n}\"\n", n + 1))
+        .collect();
+    let routes: String = "[[listener.l1.route]]\npool=\"q\"\n".repeat(20_000);
+    look_at(&(pools + &listeners + &routes));
+    look_at(&format!(
+        "[pool.a.servers]\n{}",
+        (0..30_000).map(|n| format!("s{n}=\"127.0.0.1:80\"\n")).collect::<String>()
+    ));
+}
+
+#[test]
+fn variables_that_hold_too_much_are_refused() {
+    struct Long;
+    impl evenkeel_config::Source for Long {
+        fn read(&self, _: &Path) -> Result<String, String> {
+            Ok(format!("include = [{}]", "\"${LONG}\", ".repeat(100)))
+        }
+        fn glob(&self, _: &str, _: &Path) -> Result<Vec<std::path::PathBuf>, String> {
+            Ok(Vec::new())
+        }
+        fn variable(&self, _: &str) -> Option<String> {
+            Some("*".repeat(60_000))
+        }
+    }
+    let report = load(Path::new("evenkeel.toml"), &Long).unwrap_err();
+    assert!(report.to_string().contains("the file's variables hold more than 1048576 bytes together"));
 }
 
 #[test]

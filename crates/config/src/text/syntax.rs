@@ -15,7 +15,7 @@ impl Reading<'_> {
         };
         if message == "duplicate key" {
             let key = self.text.get(range).unwrap_or_default();
-            let earlier = self.earlier(key, span, tree);
+            let earlier = if self.problems.full() { None } else { self.earlier(key, span, tree) };
             let draft = self.problems.error(span, format!("{} is given twice", quoted(key)));
             draft.help = Some("each name may stand only once in its table; remove one, or rename it".into());
             if let Some(earlier) = earlier {
