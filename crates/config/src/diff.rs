@@ -71,7 +71,7 @@ pub fn diff(old: &Plan, new: &Plan) -> Vec<Difference> {
     for change in &paired {
         differences.of(format!("pool {}", change.name()), Section::Pool);
         match change {
-            Pair::Added(new) => differences.add(format!("added ({} servers)", new.servers.len())),
+            Pair::Added(new) => differences.add(format!("added ({})", servers(new.servers.len()))),
             Pair::Removed(_) => differences.add("removed; what it is doing goes on until it ends".into()),
             Pair::Both(old, new) => pool(old, new, &mut differences),
         }
@@ -101,7 +101,7 @@ impl Differences {
     }
 
     /// Compares the values of one key; the table of keys knows whether a change needs a restart.
-    fn compare<T: PartialEq + Display>(&mut self, key: &str, old: T, new: T) {
+    fn compare<T: PartialEq + Display + ?Sized>(&mut self, key: &str, old: &T, new: &T) {
         if old == new {
             return;
         }
@@ -116,16 +116,16 @@ impl Differences {
 
 fn global(old: &Global, new: &Global, differences: &mut Differences) {
     let user = |global: &Global| global.user.clone().unwrap_or_else(|| "the default user".into());
-    differences.compare("threads", CountOrAuto(old.threads), CountOrAuto(new.threads));
+    differences.compare("threads", &CountOrAuto(old.threads), &CountOrAuto(new.threads));
     differences.compare(
         "max-connections",
-        CountOrAuto(old.max_connections),
-        CountOrAuto(new.max_connections),
+        &CountOrAuto(old.max_connections),
+        &CountOrAuto(new.max_connections),
     );
-    differences.compare("user", user(old), user(new));
-    differences.compare("graceful-timeout", duration(old.graceful_timeout), duration(new.graceful_timeout));
+    differences.compare("user", &user(old), &user(new));
+    differences.compare("graceful-timeout", &duration(old.graceful_timeout), &duration(new.graceful_timeout));
     let socket = |global: &Global| global.control_socket.display().to_string();
-    differences.compare("control-socket", socket(old), socket(new));
+    differences.compare("control-socket", &socket(old), &socket(new));
 }
 
 fn listener(old: &Listener, new: &Listener, differences: &mut Differences) {
@@ -137,34 +137,50 @@ fn listener(old: &Listener, new: &Listener, differences: &mut Differences) {
             .add(format!("bind {bind} removed; connections that came through it go on until they end"));
     }
     let pool = |listener: &Listener| listener.pool.as_ref().map_or("none".to_owned(), Name::to_string);
-    differences.compare("pool", pool(old), pool(new));
+    differences.compare("pool", &pool(old), &pool(new));
     rules(old, new, differences);
     match (&old.mode, &new.mode) {
         (Mode::Tcp(old), Mode::Tcp(new)) => {
-            differences.compare("idle-timeout", duration(old.idle_timeout), duration(new.idle_timeout));
+            differences.compare("idle-timeout", &duration(old.idle_timeout), &duration(new.idle_timeout));
         }
         (Mode::Http(old), Mode::Http(new)) => {
             let limits = (&old.limits, &new.limits);
-            differences.compare("max-head-size", size(limits.0.head_bytes), size(limits.1.head_bytes));
-            differences.compare("max-target-size", size(limits.0.target_bytes), size(limits.1.target_bytes));
-            differences.compare("max-headers", limits.0.headers, limits.1.headers);
-            differences.compare("header-timeout", duration(old.header_timeout), duration(new.header_timeout));
-            differences.compare("idle-timeout", duration(old.idle_timeout), duration(new.idle_timeout));
-            differences.compare("tunnel-timeout", duration(old.tunnel_timeout), duration(new.tunnel_timeout));
-            differences.compare("min-body-rate", size(old.min_body_rate), size(new.min_body_rate));
-            differences.compare("trusted-proxies", list(&old.trusted_proxies), list(&new.trusted_proxies));
-            differences.compare("forwarding-headers", forwarding(old.forwarding), forwarding(new.forwarding));
+            differences.compare("max-head-size", &size(limits.0.head_bytes), &size(limits.1.head_bytes));
+            differences.compare(
+                "max-target-size",
+                &size(limits.0.target_bytes),
+                &size(limits.1.target_bytes),
+            );
+            differences.compare("max-headers", &limits.0.headers, &limits.1.headers);
+            differences.compare(
+                "header-timeout",
+                &duration(old.header_timeout),
+                &duration(new.header_timeout),
+            );
+            differences.compare("idle-timeout", &duration(old.idle_timeout), &duration(new.idle_timeout));
+            differences.compare(
+                "tunnel-timeout",
+                &duration(old.tunnel_timeout),
+                &duration(new.tunnel_timeout),
+            );
+            differences.compare("min-body-rate", &size(old.min_body_rate), &size(new.min_body_rate));
+            differences.compare("trusted-proxies", &list(&old.trusted_proxies), &list(&new.trusted_proxies));
+            differences.compare(
+                "forwarding-headers",
+                &forwarding(old.forwarding),
+                &forwarding(new.forwarding),
+            );
             differences.compare(
                 "underscore-headers",
-                underscores(old.underscores),
-                underscores(new.underscores),
+                &underscores(old.underscores),
+                &underscores(new.underscores),
             );
         }
         (Mode::Http(_), Mode::Tcp(_)) => {
-            differences.add("mode changed from http to tcp for new connections".into())
+            differences.add("mode changed from http to tcp for new connections".into());
         }
         (Mode::Tcp(_), Mode::Http(_)) => {
-            differences.add("mode changed from tcp to http for new connections".into())
+            differences.add("mode changed from tcp to http for new connections".into());
         }
     }
 }
@@ -191,12 +207,12 @@ fn rules(old: &Listener, new: &Listener, differences: &mut Differences) {
 }
 
 fn pool(old: &Pool, new: &Pool, differences: &mut Differences) {
-    differences.compare("balance", balance(&old.balance), balance(&new.balance));
-    differences.compare("retries", old.retries, new.retries);
-    differences.compare("connect-timeout", duration(old.connect_timeout), duration(new.connect_timeout));
-    differences.compare("response-timeout", duration(old.response_timeout), duration(new.response_timeout));
-    differences.compare("keep-alive", duration(old.keep_alive), duration(new.keep_alive));
-    differences.compare("max-idle-connections", old.max_idle, new.max_idle);
+    differences.compare("balance", &balance(&old.balance), &balance(&new.balance));
+    differences.compare("retries", &old.retries, &new.retries);
+    differences.compare("connect-timeout", &duration(old.connect_timeout), &duration(new.connect_timeout));
+    differences.compare("response-timeout", &duration(old.response_timeout), &duration(new.response_timeout));
+    differences.compare("keep-alive", &duration(old.keep_alive), &duration(new.keep_alive));
+    differences.compare("max-idle-connections", &old.max_idle, &new.max_idle);
     let paired = pair(&old.servers, &new.servers, |server| &server.name);
     let mut same_names = true;
     for change in &paired {
@@ -224,6 +240,10 @@ fn pool(old: &Pool, new: &Pool, differences: &mut Differences) {
     if same_names && names(old) != names(new) {
         differences.add("servers take turns in another order".into());
     }
+}
+
+fn servers(count: usize) -> String {
+    if count == 1 { "1 server".into() } else { format!("{count} servers") }
 }
 
 fn server(old: &Server, new: &Server, differences: &mut Differences) {

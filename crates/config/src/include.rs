@@ -25,6 +25,7 @@ pub(crate) fn gather(path: &Path, source: &dyn Source, problems: &mut Problems) 
         source,
         problems,
         document: Table { entries: Vec::new() },
+        places: BTreeMap::new(),
         chain: Vec::new(),
         seen: Vec::new(),
     };
@@ -36,6 +37,8 @@ struct Gathering<'a> {
     source: &'a dyn Source,
     problems: &'a mut Problems,
     document: Table,
+    /// The place of each key in `document`.
+    places: BTreeMap<String, usize>,
     /// The files that are being read, outermost first.
     chain: Vec<PathBuf>,
     /// Every file that was read and where it was included.
@@ -197,9 +200,10 @@ impl Gathering<'_> {
                 includes = Some(entry);
                 continue;
             }
-            let Some(known) =
-                self.document.entries.iter_mut().find(|known| known.key.value == entry.key.value)
-            else {
+            let known =
+                self.places.get(&entry.key.value).and_then(|&place| self.document.entries.get_mut(place));
+            let Some(known) = known else {
+                self.places.insert(entry.key.value.clone(), self.document.entries.len());
                 self.document.entries.push(entry);
                 continue;
             };

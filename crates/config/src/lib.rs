@@ -1,7 +1,7 @@
 //! Turns text into a complete typed [`plan::Plan`], or into good errors.
 //!
-//! The way of a file: [`text`] reads TOML and replaces variables, [`model`] holds what was typed, [`lower`] decides what
-//! it means. The crate does no I/O: files, patterns and the environment come in through [`Source`]. No input makes it
+//! The way of a file: `text` reads TOML and replaces variables, `model` holds what was typed, `lower` decides what it
+//! means. The crate does no I/O: files, patterns and the environment come in through [`Source`]. No input makes it
 //! panic; every file, list and name has a bound. All problems are found at once, and a plan exists only when there is
 //! no error.
 

@@ -102,7 +102,9 @@ impl PoolNames {
 
     fn resolve(&self, typed: &At<String>, problems: &mut Problems) -> Option<Name> {
         let found = self.0.get(&typed.value).cloned();
-        if found.is_none() {
+        if found.is_none() && problems.full() {
+            problems.error(typed.span, "there is no such pool").consequence();
+        } else if found.is_none() {
             let known = || self.0.keys().map(String::as_str);
             let draft = problems.error(typed.span, format!("there is no pool {}", quoted(&typed.value)));
             draft.consequence().help(match nearest(&typed.value, known()) {

@@ -1,7 +1,7 @@
 //! What the configuration means: every default filled in, every reference resolved.
 //!
 //! Immutable and complete; the planes of the program see this and never text. It travels between the program's
-//! processes as JSON. Invariants, kept by [`crate::lower`]: names are unique within their kind, every pool that a
+//! processes as JSON. Invariants, kept by `crate::lower`: names are unique within their kind, every pool that a
 //! listener or rule names exists, no two listeners share a bind, every pool has at least one server.
 
 use std::num::NonZeroU32;

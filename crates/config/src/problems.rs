@@ -112,6 +112,8 @@ pub(crate) struct Problems {
     drafts: Vec<Draft>,
     whole_files: Vec<Problem>,
     omitted: usize,
+    /// What the caller goes on to describe when there are too many.
+    spare: Option<Draft>,
 }
 
 impl Problems {
@@ -146,6 +148,11 @@ impl Problems {
         self.add(Severity::Warning, span, message.into())
     }
 
+    /// Says whether further problems are only counted: then it is not worth finding cures for them.
+    pub(crate) fn full(&self) -> bool {
+        self.drafts.len() >= MOST_PROBLEMS
+    }
+
     fn add(&mut self, severity: Severity, span: Span, message: String) -> &mut Draft {
         let draft = Draft {
             severity,
@@ -157,10 +164,9 @@ impl Problems {
             syntax: false,
             consequence: false,
         };
-        if self.drafts.len() >= MOST_PROBLEMS {
-            // The caller goes on with the last one, which is written over.
+        if self.full() {
             self.omitted += usize::from(severity == Severity::Error);
-            self.drafts.truncate(MOST_PROBLEMS - 1);
+            return self.spare.insert(draft);
         }
         self.drafts.push(draft);
         let last = self.drafts.len() - 1;

@@ -9,6 +9,7 @@ mod syntax;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::include::LARGEST_FILE;
 use crate::problems::{At, FileId, Problems, Span};
 use crate::variables;
 
@@ -85,7 +86,7 @@ pub(crate) fn read(
     variable: &dyn Fn(&str) -> Option<String>,
     problems: &mut Problems,
 ) -> Table {
-    let mut reading = Reading { file, text, variable, problems };
+    let mut reading = Reading { file, text, variable, problems, substituted: 0 };
     if let Err(place) = guard::check(text) {
         reading
             .problems
@@ -107,6 +108,8 @@ struct Reading<'a> {
     text: &'a str,
     variable: &'a dyn Fn(&str) -> Option<String>,
     problems: &'a mut Problems,
+    /// Bytes of all strings in which variables were replaced.
+    substituted: usize,
 }
 
 impl Reading<'_> {
@@ -143,7 +146,20 @@ impl Reading<'_> {
     fn string(&mut self, text: &str, range: std::ops::Range<usize>) -> Value {
         match variables::substitute(text, self.variable) {
             None => Value::Text(Text { text: text.to_owned(), from_variable: false }),
-            Some(Ok(text)) => Value::Text(Text { text, from_variable: true }),
+            Some(Ok(text)) => {
+                self.substituted += text.len();
+                if self.substituted > LARGEST_FILE {
+                    let span = self.span(range);
+                    self.problems
+                        .error(
+                            span,
+                            format!("the file's variables hold more than {LARGEST_FILE} bytes together"),
+                        )
+                        .help("set them to shorter values");
+                    return Value::Damaged;
+                }
+                Value::Text(Text { text, from_variable: true })
+            }
             Some(Err(mistakes)) => {
                 for mistake in mistakes {
                     // Escapes make a string's text differ from the file's; then the whole string is underlined.

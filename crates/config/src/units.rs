@@ -63,7 +63,6 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Result<u64, Invalid> {
         if whole.is_empty() || fraction.is_empty() || fraction.contains('.') {
             return Err(Invalid::Other);
         }
-        let unit = unit.trim();
         if unit.is_empty() {
             return Err(Invalid::NoUnit);
         }

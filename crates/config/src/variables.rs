@@ -148,13 +148,14 @@ mod tests {
 
     #[test]
     fn every_mistake_is_found_where_it_is() {
-        let places = |text| with(text).unwrap_err().into_iter().map(|m| m.at).collect::<Vec<_>>();
-        assert_eq!(places("a${UNSET}b$PORT"), [1..9, 10..15]);
-        assert_eq!(places("${PORT"), [0..6]);
-        assert_eq!(places("${}"), [0..3]);
-        assert_eq!(places("${1A}"), [0..5]);
-        assert_eq!(places("${A:-${B}}"), [0..9]);
-        assert_eq!(places("ä$"), [2..3]);
+        let places =
+            |text| with(text).unwrap_err().into_iter().map(|m| (m.at.start, m.at.end)).collect::<Vec<_>>();
+        assert_eq!(places("a${UNSET}b$PORT"), [(1, 9), (10, 15)]);
+        assert_eq!(places("${PORT"), [(0, 6)]);
+        assert_eq!(places("${}"), [(0, 3)]);
+        assert_eq!(places("${1A}"), [(0, 5)]);
+        assert_eq!(places("${A:-${B}}"), [(0, 9)]);
+        assert_eq!(places("ä$"), [(2, 3)]);
     }
 
     #[test]

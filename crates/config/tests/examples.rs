@@ -1,13 +1,21 @@
 //! Every example loads without a warning and says what it seems to say.
 
-mod support;
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test ends where it fails, and reads the files it compares with"
+)]
+
+#[path = "support/directory.rs"]
+mod directory;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use directory::Directory;
 use evenkeel_config::plan::{Mode, Plan};
 use evenkeel_config::{Loaded, load};
-use support::Directory;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

@@ -3,13 +3,21 @@
 //! `NAME.toml` is loaded by itself, `NAME/main.toml` with what it includes. After a change that is meant, run the test
 //! with `EVENKEEL_REFRESH=1` and look at the difference.
 
-mod support;
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test ends where it fails, and reads the files it compares with"
+)]
+
+#[path = "support/directory.rs"]
+mod directory;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use directory::Directory;
 use evenkeel_config::load;
-use support::Directory;
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")

@@ -1,6 +1,6 @@
 //! Checks that no two sockets of the program want the same address, and that the API is out of strangers' reach.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use evenkeel_traffic::address::Address;
@@ -131,27 +131,32 @@ fn wildcard_of(address: &Address) -> Option<Address> {
 /// Warns of a listener whose own address is a server of a pool it sends to.
 fn circles(model: &Model, problems: &mut Problems) {
     for listener in &model.listeners {
-        let pools: Vec<&str> = listener
+        let pools: BTreeSet<&str> = listener
             .pool
             .iter()
             .chain(listener.routes.iter().filter_map(|route| route.pool.as_ref()))
             .map(|pool| pool.value.as_str())
             .collect();
-        for pool in model.pools.iter().filter(|pool| pools.contains(&pool.name.value.as_str())) {
-            for server in &pool.servers {
-                let Some(address) = &server.address else { continue };
-                if let Some(bind) = listener.binds.iter().find(|bind| bind.value == address.value) {
-                    problems
-                        .warning(
-                            address.span,
-                            format!(
-                                "server `{}` is listener `{}` itself",
-                                server.name.value, listener.name.value
-                            ),
-                        )
-                        .see(bind.span, "the listener's own address")
-                        .help("write the address of a server behind it; else requests go round in circles");
-                }
+        let binds: BTreeMap<&Address, Span> =
+            listener.binds.iter().map(|bind| (&bind.value, bind.span)).collect();
+        let servers = model
+            .pools
+            .iter()
+            .filter(|pool| pools.contains(pool.name.value.as_str()))
+            .flat_map(|pool| &pool.servers);
+        for server in servers {
+            let Some(address) = &server.address else { continue };
+            if let Some(bind) = binds.get(&address.value) {
+                problems
+                    .warning(
+                        address.span,
+                        format!(
+                            "server `{}` is listener `{}` itself",
+                            server.name.value, listener.name.value
+                        ),
+                    )
+                    .see(*bind, "the listener's own address")
+                    .help("write the address of a server behind it; else requests go round in circles");
             }
         }
     }

@@ -231,6 +231,10 @@ impl<'a> Reader<'a> {
     }
 
     fn unknown_key(&self, entry: &Entry, problems: &mut Problems) {
+        if problems.full() {
+            problems.error(entry.key.span, "unknown key");
+            return;
+        }
         let key = entry.key.value.as_str();
         let place = match self.section {
             Section::Top => "at the top of a file",

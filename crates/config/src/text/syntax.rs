@@ -14,8 +14,8 @@ impl Reading<'_> {
             None => (error.message(), None),
         };
         if message == "duplicate key" {
-            let key = self.text.get(range.clone()).unwrap_or_default();
-            let earlier = self.earlier(key, span, tree);
+            let key = self.text.get(range).unwrap_or_default();
+            let earlier = if self.problems.full() { None } else { self.earlier(key, span, tree) };
             let draft = self.problems.error(span, format!("{} is given twice", quoted(key)));
             draft.help = Some("each name may stand only once in its table; remove one, or rename it".into());
             if let Some(earlier) = earlier {
@@ -24,18 +24,28 @@ impl Reading<'_> {
             return;
         }
         self.problems.syntax_error_in(self.file);
-        let (message, expected) = match message {
-            "string values must be quoted" if range.is_empty() => ("missing value", None),
-            "invalid basic string" | "invalid literal string"
-                if expected.is_some_and(|e| e == "`\"`" || e == "`'`") =>
-            {
-                ("unclosed string", expected)
+        let (message, expected, span) = match message {
+            "string values must be quoted" if range.is_empty() => ("missing value", None, span),
+            "invalid basic string" | "invalid literal string" if matches!(expected, Some("`\"`" | "`'`")) => {
+                ("unclosed string", expected, span)
             }
-            _ => (message, expected),
+            "string values must be quoted" | "invalid boolean" | "invalid float" | "invalid integer" => {
+                ("text without quotes", None, self.span(self.word_around(range)))
+            }
+            _ => (message, expected, span),
         };
-        let draft = self.problems.error(span, message.to_owned());
+        let draft = self.problems.error(span, message);
         draft.syntax = true;
         help(draft, message, expected);
+    }
+
+    /// The whole word of which the TOML parser dislikes a part.
+    fn word_around(&self, range: std::ops::Range<usize>) -> std::ops::Range<usize> {
+        let before = self.text.get(..range.start).unwrap_or_default();
+        let delimiter = |c: char| c.is_whitespace() || matches!(c, '=' | ',' | '[' | '{');
+        let start =
+            before.char_indices().rev().find(|&(_, c)| delimiter(c)).map_or(0, |(at, c)| at + c.len_utf8());
+        start..range.end
     }
 
     /// Where the key that stands at `span` was given before: in a table header, or nearest above in the tree.
@@ -93,9 +103,8 @@ fn walk_value(value: &Value, visit: &mut dyn FnMut(&str, Span)) {
 fn help(draft: &mut Draft, message: &str, expected: Option<&str>) {
     let cure = match message {
         "unclosed string" => format!("close the string with {}", expected.unwrap_or("`\"`")),
-        "string values must be quoted" | "invalid boolean" | "invalid float" | "invalid integer" => {
-            "put the value in quotes: `\"…\"`".to_owned()
-        }
+        "text without quotes" => "put it in quotes: `\"…\"`".to_owned(),
+
         "key with no value" | "missing assignment between key-value pairs" => {
             "write `key = value`".to_owned()
         }

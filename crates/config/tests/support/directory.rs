@@ -1,4 +1,4 @@
-//! Sources for tests: files in memory or below a directory of the repository.
+//! A source for tests: the files below a directory of the repository.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,27 +30,5 @@ impl Source for Directory {
 
     fn variable(&self, name: &str) -> Option<String> {
         self.variables.get(name).map(|value| (*value).to_owned())
-    }
-}
-
-/// One text, called `evenkeel.toml`, without includes and without variables.
-#[derive(Debug)]
-pub(crate) struct Text<'a>(pub(crate) &'a str);
-
-impl Source for Text<'_> {
-    fn read(&self, path: &Path) -> Result<String, String> {
-        if path == Path::new("evenkeel.toml") {
-            Ok(self.0.to_owned())
-        } else {
-            Err("there is no such file".into())
-        }
-    }
-
-    fn glob(&self, _: &str, _: &Path) -> Result<Vec<PathBuf>, String> {
-        Ok(Vec::new())
-    }
-
-    fn variable(&self, _: &str) -> Option<String> {
-        None
     }
 }

@@ -1,0 +1,222 @@
+//! The table of keys agrees with itself, with the guide and with the schema.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test ends where it fails, and reads the files it compares with"
+)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use evenkeel_config::keys::{KEYS, Kind, Section};
+use evenkeel_config::plan::{Mode, Underscores};
+use evenkeel_config::schema::json_schema;
+use evenkeel_config::{load, reference};
+use serde_json::Value;
+
+#[path = "support/directory.rs"]
+mod directory;
+#[path = "support/text.rs"]
+mod text;
+use directory::Directory;
+use text::Text;
+
+fn here() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_guide_holds_the_generated_reference() {
+    let path = here().join("../../docs/guide/configuration.md");
+    let page = reference::markdown();
+    if std::env::var_os("EVENKEEL_REFRESH").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &page).unwrap();
+    }
+    let same = std::fs::read_to_string(&path).is_ok_and(|have| have == page);
+    assert!(
+        same,
+        "docs/guide/configuration.md is not what the table of keys says; refresh it with \
+         EVENKEEL_REFRESH=1 cargo test -p evenkeel-config --test reference"
+    );
+}
+
+#[test]
+fn every_key_is_described_once_and_has_an_example() {
+    for key in KEYS {
+        assert!(key.description.ends_with('.'), "{}", key.path());
+        assert!(key.example.contains(key.name), "{}", key.path());
+        assert_eq!(KEYS.iter().filter(|other| other.path() == key.path()).count(), 1, "{}", key.path());
+        assert!(!key.path().contains('_'));
+    }
+}
+
+/// A configuration in which this line stands where it belongs.
+fn with(section: Section, line: &str) -> String {
+    let pool = "[pool.website.servers]\nwebserver01 = \"192.168.1.2:80\"\n[pool.static.servers]\ncache01 = \"192.168.1.4:80\"\n";
+    let listener = "[listener.website]\nbind = \"0.0.0.0:80\"\npool = \"website\"\n";
+    let own = |key: &str| line.starts_with(key);
+    match section {
+        Section::Top => format!("{line}\n{listener}{pool}"),
+        Section::Global => format!("[global]\n{line}\n{listener}{pool}"),
+        Section::Admin => format!("[admin]\n{line}\n{listener}{pool}"),
+        Section::Listener if own("bind") => format!("[listener.website]\npool = \"website\"\n{line}\n{pool}"),
+        Section::Listener if own("pool") => {
+            format!("[listener.website]\nbind = \"0.0.0.0:80\"\n{line}\n{pool}")
+        }
+        Section::Listener => format!("{listener}{line}\n{pool}"),
+        Section::Route if own("pool") => format!("{listener}[[listener.website.route]]\n{line}\n{pool}"),
+        Section::Route => format!("{listener}[[listener.website.route]]\n{line}\npool = \"static\"\n{pool}"),
+        Section::Pool if own("servers") => format!("{listener}[pool.website]\n{line}\n"),
+        Section::Pool => format!("{listener}[pool.website]\n{line}\n{pool}"),
+        Section::Server => {
+            let address = if own("address") { "" } else { "address = \"192.168.1.2:80\"\n" };
+            format!("{listener}[pool.website.servers.webserver01]\n{address}{line}\n")
+        }
+    }
+}
+
+#[test]
+fn every_example_of_a_key_loads() {
+    for key in KEYS.iter().filter(|key| !matches!(key.kind, Kind::Table(_) | Kind::Named(_) | Kind::List(_)))
+    {
+        let text = with(key.section, key.example);
+        if let Err(report) = load(Path::new("evenkeel.toml"), &Text(&text)) {
+            panic!("{}:\n{report}", key.path());
+        }
+        let errors: Vec<String> = schema_errors(&text);
+        assert!(errors.is_empty(), "{}: {errors:?}", key.path());
+    }
+}
+
+#[test]
+fn a_minimal_file_has_the_documented_defaults() {
+    let text = with(Section::Global, "")
+        + "\n[listener.bytes]\nbind = \"0.0.0.0:81\"\nmode = \"tcp\"\npool = \"static\"\n[admin]\n";
+    let plan =
+        load(Path::new("evenkeel.toml"), &Text(&text)).unwrap_or_else(|report| panic!("{report}")).plan;
+    assert_eq!(plan.global.threads, None);
+    assert_eq!(plan.global.max_connections, None);
+    assert_eq!(plan.global.user, None);
+    assert_eq!(plan.global.graceful_timeout, Duration::from_secs(30));
+    assert_eq!(plan.global.control_socket, Path::new("/run/evenkeel/control.sock"));
+    assert_eq!(plan.admin.unwrap().bind.to_string(), "127.0.0.1:8404");
+    let Mode::Http(http) = &plan.listeners[0].mode else { panic!("{:?}", plan.listeners) };
+    assert_eq!(http.limits.head_bytes, 16_384);
+    assert_eq!(http.limits.target_bytes, 8_192);
+    assert_eq!(http.limits.headers, 128);
+    assert_eq!(http.header_timeout, Duration::from_secs(10));
+    assert_eq!(http.idle_timeout, Duration::from_secs(60));
+    assert_eq!(http.tunnel_timeout, Duration::from_secs(3600));
+    assert_eq!(http.min_body_rate, 500);
+    assert!(http.trusted_proxies.is_empty());
+    assert!(http.forwarding.x_forwarded && !http.forwarding.forwarded);
+    assert_eq!(http.underscores, Underscores::Drop);
+    assert!(plan.listeners[0].rules.is_empty());
+    let Mode::Tcp(tcp) = &plan.listeners[1].mode else { panic!("{:?}", plan.listeners) };
+    assert_eq!(tcp.idle_timeout, Duration::from_secs(600));
+    let pool = &plan.pools[0];
+    assert_eq!(pool.retries, 3);
+    assert_eq!(pool.connect_timeout, Duration::from_secs(3));
+    assert_eq!(pool.response_timeout, Duration::from_secs(60));
+    assert_eq!(pool.keep_alive, Duration::from_secs(4));
+    assert_eq!(pool.max_idle, 128);
+    assert_eq!(pool.servers[0].weight.value(), 1);
+}
+
+fn schema_errors(text: &str) -> Vec<String> {
+    let document: Value = toml::from_str(text).unwrap();
+    let validator = jsonschema::draft202012::new(&json_schema()).unwrap();
+    validator.iter_errors(&document).map(|error| error.to_string()).collect()
+}
+
+#[test]
+fn the_schema_is_one_by_its_own_rules() {
+    assert!(jsonschema::meta::is_valid(&json_schema()));
+    // Every key is in it, with its description.
+    let schema = json_schema().to_string();
+    for key in KEYS {
+        assert!(schema.contains(&Value::from(key.description).to_string()), "{}", key.path());
+    }
+}
+
+/// What only the whole configuration shows, or what a form cannot say.
+const BEYOND_A_SCHEMA: &[&str] = &[
+    "admin-not-loopback",
+    "bind-like-admin",
+    "bind-like-control-socket",
+    "bind-multicast",
+    "bind-of-two-listeners",
+    "bind-port-too-large",
+    "bind-twice-in-one-listener",
+    "duration-too-long",
+    "duration-too-short",
+    "duration-wrong-order",
+    "pool-unknown",
+    "pool-unknown-unlike-any",
+    "route-host-impossible",
+    "route-host-with-port",
+    "route-path-impossible",
+    "route-pool-unknown",
+    "route-source-impossible",
+    "server-wildcard",
+    "size-too-large",
+    "size-too-small",
+    "target-larger-than-head",
+    "trusted-proxies-host-bits",
+    "trusted-proxies-mapped",
+    "user-impossible",
+    "variable-holds-nonsense",
+    "variable-in-default",
+    "variable-in-escaped-string",
+    "variable-name-impossible",
+    "variable-unclosed",
+    "variable-unset",
+];
+
+#[test]
+fn the_schema_agrees_with_the_reader() {
+    let root = here().join("tests/golden");
+    let mut seen = 0;
+    let mut different = Vec::new();
+    for entry in std::fs::read_dir(&root).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(stem) = name.strip_suffix(".toml") else { continue };
+        let text = std::fs::read_to_string(root.join(&name)).unwrap();
+        if toml::from_str::<Value>(&text).is_err() {
+            continue;
+        }
+        let variables = [("PORT", "8080"), ("BROKEN", "not an address"), ("EMPTY", "")].into_iter().collect();
+        let loads = load(Path::new(&name), &Directory { root: root.clone(), variables }).is_ok();
+        let errors = schema_errors(&text);
+        if loads {
+            assert!(errors.is_empty(), "{name} loads, but: {errors:?}");
+        } else {
+            if errors.is_empty() != BEYOND_A_SCHEMA.contains(&stem) {
+                different.push(format!("{name}: {errors:?}"));
+            }
+        }
+        seen += 1;
+    }
+    assert!(different.is_empty(), "{different:#?}");
+    assert!(seen > 70, "{seen}");
+}
+
+#[test]
+fn every_example_is_valid() {
+    let root = here().join("../../examples");
+    let mut files: Vec<_> = ["", "include", "include/conf.d"]
+        .iter()
+        .flat_map(|directory| std::fs::read_dir(root.join(directory)).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    files.sort();
+    assert!(files.len() >= 9, "{files:?}");
+    for file in files {
+        let errors = schema_errors(&std::fs::read_to_string(&file).unwrap());
+        assert!(errors.is_empty(), "{}: {errors:?}", file.display());
+    }
+}
