@@ -83,16 +83,19 @@ impl Supervisor {
         }
     }
 
-    /// Begins a reload when one is wanted, none is under way and the proxy role is there to take it.
+    /// Begins a reload when one is wanted and none is under way. A proxy role that has just been started is waited
+    /// for; one that keeps ending is not, since the new plan may be the cure.
     fn reload_if_wanted(&mut self, now: Instant) {
-        let possible =
-            self.complete && self.ending.is_none() && self.proxy.is_ready() && !self.reloads.is_under_way();
+        let possible = self.complete
+            && self.ending.is_none()
+            && !self.reloads.is_under_way()
+            && (self.proxy.is_ready() || !self.proxy.is_alive());
         if !possible || self.reloads.wanted.is_empty() {
             return;
         }
         let origins = std::mem::take(&mut self.reloads.wanted);
         self.notify(&[Notice::Reloading]);
-        match self.send_plan(now) {
+        match self.send_plan() {
             Ok(Sent::Nothing(reloaded)) => self.reload_ended(origins, Ok(reloaded), now),
             Ok(Sent::Plan { revision, plan, changes, warnings }) => {
                 let deadline = now + LONGEST_APPLY;
@@ -104,7 +107,7 @@ impl Supervisor {
     }
 
     /// Reads the file and sends what is new to the proxy role.
-    fn send_plan(&mut self, now: Instant) -> Result<Sent, Refusal> {
+    fn send_plan(&mut self) -> Result<Sent, Refusal> {
         let Loaded { plan, warnings, .. } = self.load()?;
         let changes = differences(&self.plan, &plan);
         let warnings = warnings.render(false);
@@ -124,16 +127,21 @@ impl Supervisor {
                 ..refusal(Blame::Failure, "new addresses cannot be listened on")
             }
         })?;
+        self.last_revision += 1;
+        let revision = self.last_revision;
+        let plan = Arc::new(plan);
+        if !self.proxy.is_alive() {
+            // Nobody has the plan before it any more: the next process begins with this one.
+            self.revision = revision;
+            self.plan = plan;
+            self.sockets.close_others(&self.plan);
+            return Ok(Sent::Nothing(Reloaded { file: self.config.clone(), revision, changes, warnings }));
+        }
         for bind in opened {
-            tracing::info!("reload: now also open: {bind}");
             let sockets = self.sockets.of(&bind);
             self.proxy.tell(Change::Sockets { bind }, sockets);
         }
-        let plan = Arc::new(plan);
-        self.last_revision += 1;
-        let revision = self.last_revision;
         self.proxy.tell(Change::Apply { revision, plan: Arc::clone(&plan) }, Vec::new());
-        tracing::debug!("plan {revision} sent {:?} after the start", now.duration_since(self.started));
         Ok(Sent::Plan { revision, plan, changes, warnings })
     }
 
@@ -267,7 +275,9 @@ impl Supervisor {
 
 /// What was done to put the file in force.
 enum Sent {
+    /// Nothing had to be sent.
     Nothing(Reloaded),
+    /// The proxy role will answer.
     Plan { revision: u64, plan: Arc<Plan>, changes: Vec<Difference>, warnings: String },
 }
 

@@ -179,6 +179,13 @@ fn tell(config: &Path, plan: &Plan, capacity: &Capacity, user: Option<&str>) {
     }
     match user {
         Some(user) => tracing::info!("roles run as {user}, without capabilities"),
-        None => tracing::info!("roles run as the user who started Evenkeel, without capabilities"),
+        None => {
+            tracing::info!("roles run as the user who started Evenkeel, without capabilities");
+            if let Some(user) = &plan.global.user {
+                tracing::warn!(
+                    "global.user = \"{user}\" has no effect: only root can start roles as another user"
+                );
+            }
+        }
     }
 }
