@@ -164,20 +164,24 @@ pub struct LastReload {
 /// A reload that was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
+    /// The file that was read.
+    pub file: PathBuf,
     /// The revision in force.
     pub revision: u64,
     /// What is different now; empty when nothing changed.
     pub changes: Vec<Difference>,
-    /// What is probably not meant so, one text each warning or none.
+    /// What is probably not meant so, as text for a person; empty when there is nothing.
     pub warnings: String,
 }
 
 /// What a reload would do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preview {
+    /// The file that was read.
+    pub file: PathBuf,
     /// What would be different; empty when nothing would.
     pub changes: Vec<Difference>,
-    /// What is probably not meant so.
+    /// What is probably not meant so, as text for a person; empty when there is nothing.
     pub warnings: String,
 }
 

@@ -165,3 +165,6 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(work: Work
     }
     drop(busy);
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! `evenkeel check`
+
+use clap::Args;
+use evenkeel_config::Report;
+use serde_json::json;
+
+use super::ConfigFile;
+use crate::exit::Exit;
+use crate::files::Machine;
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub(super) fn perform(self) -> Exit {
+        let path = &self.file.config;
+        let (report, plan) = match evenkeel_config::load(path, &Machine) {
+            Ok(loaded) => (loaded.warnings, Some(loaded.plan)),
+            Err(report) => (report, None),
+        };
+        if self.json {
+            super::print_json(&json!({
+                "file": path,
+                "good": plan.is_some(),
+                "errors": report.count(),
+                "warnings": report.warnings(),
+                "report": report,
+            }));
+        } else {
+            eprint!("{}", report.render(crate::log::colors(&std::io::stderr())));
+            match &plan {
+                Some(plan) => super::print(&format!(
+                    "{} is good: {}, {}, {}{}\n",
+                    path.display(),
+                    number(plan.listeners.len(), "listener"),
+                    number(plan.pools.len(), "pool"),
+                    number(plan.pools.iter().map(|pool| pool.servers.len()).sum(), "server"),
+                    match report.warnings() {
+                        0 => String::new(),
+                        warnings => format!("; {}", number(warnings, "warning")),
+                    }
+                )),
+                None => eprintln!("{}: {}", path.display(), count(&report)),
+            }
+        }
+        if plan.is_some() { Exit::Well } else { Exit::Configuration }
+    }
+}
+
+/// How many errors and warnings there are.
+pub(crate) fn count(report: &Report) -> String {
+    match report.warnings() {
+        0 => number(report.count(), "error"),
+        warnings => format!("{}, {}", number(report.count(), "error"), number(warnings, "warning")),
+    }
+}
+
+/// `1 server`, `2 servers`.
+pub(super) fn number(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}

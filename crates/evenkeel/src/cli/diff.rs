@@ -1,0 +1,53 @@
+//! `evenkeel diff`
+
+use clap::Args;
+use evenkeel_admin::message::{Difference, Preview};
+use hyper::Method;
+
+use super::client::Target;
+use crate::exit::Exit;
+
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    #[command(flatten)]
+    target: Target,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Diff {
+    pub(super) fn perform(self) -> Exit {
+        let preview: Preview = match self.target.ask(Method::GET, "/v1/config/diff") {
+            Ok(preview) => preview,
+            Err(failure) => return failure.report(self.json),
+        };
+        if self.json {
+            super::print_json(&preview);
+            return Exit::Well;
+        }
+        eprint!("{}", preview.warnings);
+        let file = preview.file.display();
+        if preview.changes.is_empty() {
+            super::print(&format!("a reload would change nothing: {file} is in force\n"));
+        } else {
+            super::print(&format!("a reload of {file} would change:\n{}", list(&preview.changes)));
+        }
+        Exit::Well
+    }
+}
+
+/// One line a difference.
+pub(super) fn list(changes: &[Difference]) -> String {
+    changes
+        .iter()
+        .map(|change| {
+            let later = if change.needs_restart {
+                "  (needs a restart: `evenkeel stop`, then start it again)"
+            } else {
+                ""
+            };
+            format!("  {}{later}\n", change.what)
+        })
+        .collect()
+}

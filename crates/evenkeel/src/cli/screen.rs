@@ -1,0 +1,260 @@
+//! The status as one screen of text.
+
+use std::fmt::Write;
+
+use evenkeel_admin::message::{Phase, RoleState, RoleStatus, Status};
+use evenkeel_proxy::message::{ListenerSnapshot, PoolSnapshot, ServerSnapshot, Snapshot};
+
+/// Draws the whole screen.
+pub(super) fn draw(status: &Status) -> String {
+    let mut text = head(status);
+    text.push_str("\nROLES\n");
+    text.push_str(&table(&["NAME", "STATE", "PID", "FOR", "RESTARTS", "WHY"], status.roles.iter().map(role)));
+    match &status.traffic {
+        Some(traffic) => text.push_str(&draw_traffic(traffic)),
+        None => {
+            let why = status.traffic_missing.as_deref().unwrap_or("it does not answer");
+            let _ =
+                writeln!(text, "\nlisteners and pools are not shown, the proxy role cannot be asked: {why}");
+        }
+    }
+    text
+}
+
+fn head(status: &Status) -> String {
+    let phase = match status.phase {
+        Phase::Starting => "starting",
+        Phase::Running => "running",
+        Phase::Reloading => "reloading",
+        Phase::Stopping => "stopping",
+    };
+    let mut text = format!(
+        "Evenkeel {}: {phase} for {}, pid {}\nconfiguration: {}, plan {}\n",
+        status.version,
+        duration(status.uptime),
+        status.pid,
+        status.config.display(),
+        status.revision
+    );
+    if let Some(reload) = &status.last_reload {
+        let now = status.since.saturating_add(status.uptime);
+        let _ =
+            writeln!(text, "last reload: {} ago: {}", duration(now.saturating_sub(reload.at)), reload.what);
+    }
+    if let Some(traffic) = &status.traffic {
+        let _ = writeln!(
+            text,
+            "connections: {} of {} ({}), {} workers",
+            traffic.connections, traffic.max_connections, status.max_connections_from, traffic.workers
+        );
+    }
+    text
+}
+
+fn role(role: &RoleStatus) -> Vec<String> {
+    let state = match role.state {
+        RoleState::Starting => "starting",
+        RoleState::Running => "running",
+        RoleState::Waiting => "waiting",
+        RoleState::Ended => "ended",
+    };
+    let why = match (&role.last_end, role.state) {
+        (None, _) => "-".to_owned(),
+        (Some(end), RoleState::Waiting) => format!("is started again after a pause: {end}"),
+        (Some(end), _) => format!("before, {end}"),
+    };
+    vec![
+        role.name.clone(),
+        state.into(),
+        role.pid.map_or("-".into(), |pid| pid.to_string()),
+        role.uptime.map_or("-".into(), duration),
+        role.restarts.to_string(),
+        why,
+    ]
+}
+
+fn draw_traffic(traffic: &Snapshot) -> String {
+    let mut text = String::new();
+    if traffic.listeners.is_empty() {
+        text.push_str("\nno listeners\n");
+    } else {
+        text.push_str("\nLISTENERS\n");
+        let columns = ["NAME", "MODE", "BIND", "CONNECTIONS", "TOTAL", "REQUESTS", "REFUSED"];
+        text.push_str(&table(&columns, traffic.listeners.iter().flat_map(listener)));
+    }
+    for pool in &traffic.pools {
+        text.push_str(&draw_pool(pool));
+    }
+    text
+}
+
+/// One line for the first bind with the numbers, one for each further bind.
+fn listener(listener: &ListenerSnapshot) -> Vec<Vec<String>> {
+    let mut binds = listener.binds.iter().map(ToString::to_string);
+    let mut rows = vec![vec![
+        listener.name.to_string(),
+        listener.mode.clone(),
+        binds.next().unwrap_or_default(),
+        listener.connections.to_string(),
+        listener.connections_total.to_string(),
+        listener.requests_total.to_string(),
+        listener.refused_total.to_string(),
+    ]];
+    rows.extend(binds.map(|bind| vec![String::new(), String::new(), bind]));
+    rows
+}
+
+fn draw_pool(pool: &PoolSnapshot) -> String {
+    let columns =
+        ["SERVER", "ADDRESS", "WEIGHT", "RUNNING", "TOTAL", "FAILURES", "NOT CONNECTED", "IDLE", "WHY"];
+    format!("\nPOOL {} ({})\n{}", pool.name, pool.balance, table(&columns, pool.servers.iter().map(server)))
+}
+
+fn server(server: &ServerSnapshot) -> Vec<String> {
+    let mut why = Vec::new();
+    if server.weight == 0 {
+        why.push("weight 0: takes nothing new".to_owned());
+    }
+    if let Some(failure) = &server.last_failure {
+        why.push(format!("last failure: {failure}"));
+    }
+    if why.is_empty() {
+        why.push("-".into());
+    }
+    vec![
+        server.name.to_string(),
+        server.address.to_string(),
+        server.weight.to_string(),
+        server.running.to_string(),
+        server.total.to_string(),
+        server.failures_total.to_string(),
+        server.connect_failures_total.to_string(),
+        server.idle.to_string(),
+        why.join("; "),
+    ]
+}
+
+/// Rows under their headings, each column as wide as its widest cell.
+fn table(headings: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut all: Vec<Vec<String>> = vec![headings.iter().map(ToString::to_string).collect()];
+    all.extend(rows);
+    let width = |column: usize| {
+        all.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    let mut text = String::new();
+    for row in &all {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}", width = *width)).collect();
+        text.push_str("  ");
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// `3s`, `2m 3s`, `5h 2m`, `4d 5h`: two units are enough.
+fn duration(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
+        (0, _, _) => format!("{hours}h {}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use evenkeel_admin::message::LastReload;
+
+    use super::*;
+
+    fn status() -> Status {
+        Status {
+            version: "0.1.0".into(),
+            pid: 812,
+            since: 1_000_000,
+            uptime: 7325,
+            phase: Phase::Running,
+            config: "/etc/evenkeel/evenkeel.toml".into(),
+            revision: 3,
+            max_connections_from: "the limit of 1024 open files".into(),
+            roles: vec![RoleStatus {
+                name: "proxy".into(),
+                state: RoleState::Running,
+                pid: Some(814),
+                uptime: Some(61),
+                restarts: 1,
+                last_end: Some("it was killed by signal 9".into()),
+            }],
+            last_reload: Some(LastReload { at: 1_007_200, succeeded: true, what: "2 in force".into() }),
+            traffic: Some(Snapshot {
+                revision: 3,
+                workers: 2,
+                connections: 12,
+                max_connections: 236,
+                listeners: vec![ListenerSnapshot {
+                    name: "website".parse().unwrap(),
+                    binds: vec!["0.0.0.0:80".parse().unwrap(), "[::]:80".parse().unwrap()],
+                    mode: "http".into(),
+                    connections: 12,
+                    connections_total: 4203,
+                    requests_total: 9911,
+                    refused_total: 3,
+                }],
+                pools: vec![PoolSnapshot {
+                    name: "website".parse().unwrap(),
+                    balance: "round-robin".into(),
+                    servers: vec![ServerSnapshot {
+                        name: "webserver01".parse().unwrap(),
+                        address: "192.168.1.2:80".parse().unwrap(),
+                        weight: 0,
+                        running: 1,
+                        total: 2,
+                        connect_failures_total: 4,
+                        failures_total: 3,
+                        opened_total: 5,
+                        reused_total: 6,
+                        idle: 7,
+                        last_failure: Some("connection refused".into()),
+                    }],
+                }],
+            }),
+            traffic_missing: None,
+        }
+    }
+
+    #[test]
+    fn one_screen_says_how_things_are_and_why() {
+        let expected = "\
+Evenkeel 0.1.0: running for 2h 2m, pid 812
+configuration: /etc/evenkeel/evenkeel.toml, plan 3
+last reload: 2m 5s ago: 2 in force
+connections: 12 of 236 (the limit of 1024 open files), 2 workers
+
+ROLES
+  NAME   STATE    PID  FOR    RESTARTS  WHY
+  proxy  running  814  1m 1s  1         before, it was killed by signal 9
+
+LISTENERS
+  NAME     MODE  BIND        CONNECTIONS  TOTAL  REQUESTS  REFUSED
+  website  http  0.0.0.0:80  12           4203   9911      3
+                 [::]:80
+
+POOL website (round-robin)
+  SERVER       ADDRESS         WEIGHT  RUNNING  TOTAL  FAILURES  NOT CONNECTED  IDLE  WHY
+  webserver01  192.168.1.2:80  0       1        2      3         4              7     weight 0: takes nothing new; last failure: connection refused
+";
+        assert_eq!(draw(&status()), expected);
+    }
+
+    #[test]
+    fn a_missing_proxy_role_is_explained() {
+        let missing = Some("it has just ended".into());
+        let text = draw(&Status { traffic: None, traffic_missing: missing, ..status() });
+        assert!(text.ends_with(
+            "\nlisteners and pools are not shown, the proxy role cannot be asked: it has just ended\n"
+        ));
+    }
+}

@@ -1,0 +1,291 @@
+//! The supervisor: reads the configuration, holds the listening sockets, starts and watches the roles, decides what a
+//! command may do.
+//!
+//! It parses no network bytes: commands come as typed messages from the admin role. Everything happens in one loop on
+//! one thread, one event after the other, so there is nothing to lock.
+//!
+//! Invariants:
+//! 1. Nothing is started, opened or changed while the configuration has an error.
+//! 2. The sockets of a bind in the plan stay open from the start to the stop, whatever happens to the roles.
+//! 3. At most one plan is on its way to the proxy role. Until it is in force the one before holds: a role that is
+//!    started again in between gets that one.
+//! 4. Every command is answered, and every wait has a deadline.
+
+mod backoff;
+mod capacity;
+mod keeper;
+mod process;
+mod reload;
+mod sockets;
+mod start;
+mod status;
+mod stop;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use evenkeel_admin::message::{Answer, Blame, Command, LastReload, Order, Refusal, Word};
+use evenkeel_config::plan::Plan;
+use evenkeel_proxy::message::{Change, Event};
+use evenkeel_sys::process::notify::{Notifier, State as Notice};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::exit::Exit;
+use capacity::Capacity;
+use keeper::Keeper;
+use process::{News, Report};
+use reload::Reloads;
+use sockets::{Doors, Sockets};
+pub(crate) use start::run;
+use status::Queries;
+use stop::Ending;
+
+/// Ends of a role in a row before it was ready at all, after which the start as a whole has failed.
+const MOST_FAILED_STARTS: u32 = 5;
+
+/// Who gave a command: a request of one process of the admin role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asker {
+    generation: u64,
+    id: u64,
+}
+
+/// The state of the supervisor.
+struct Supervisor {
+    config: PathBuf,
+    started: Instant,
+    since: SystemTime,
+    capacity: Capacity,
+    notifier: Notifier,
+    watchdog_at: Option<Instant>,
+    /// The plan in force, or that will be once the proxy role is ready.
+    plan: Arc<Plan>,
+    /// Its revision.
+    revision: u64,
+    /// The highest revision ever sent.
+    last_revision: u64,
+    sockets: Sockets,
+    doors: Option<Doors>,
+    proxy: Keeper<Change, Event>,
+    admin: Keeper<Order, Word>,
+    /// All roles have been ready once.
+    complete: bool,
+    reloads: Reloads,
+    last_reload: Option<LastReload>,
+    queries: Queries,
+    ending: Option<Ending>,
+}
+
+/// What happens.
+enum Happening {
+    Proxy(Report<Event>),
+    Admin(Report<Word>),
+    Terminate(&'static str),
+    Hangup,
+    Deadline,
+}
+
+impl Supervisor {
+    /// Lives until everything has ended.
+    async fn live(
+        mut self,
+        mut proxy_reports: mpsc::Receiver<Report<Event>>,
+        mut admin_reports: mpsc::Receiver<Report<Word>>,
+        mut signals: start::Signals,
+    ) -> Exit {
+        let now = Instant::now();
+        self.start_proxy(now);
+        self.start_admin(now);
+        loop {
+            if let Some(exit) = self.finished() {
+                return exit;
+            }
+            let deadline = self.next_deadline();
+            let happening = tokio::select! {
+                // The senders live in the keepers, so there is always a next report.
+                Some(report) = proxy_reports.recv() => Happening::Proxy(report),
+                Some(report) = admin_reports.recv() => Happening::Admin(report),
+                Some(()) = signals.terminate.recv() => Happening::Terminate("SIGTERM"),
+                Some(()) = signals.interrupt.recv() => Happening::Terminate("SIGINT"),
+                Some(()) = signals.hangup.recv() => Happening::Hangup,
+                () = sleep_until(deadline) => Happening::Deadline,
+            };
+            let now = Instant::now();
+            match happening {
+                Happening::Proxy(report) => self.hear_proxy(report, now),
+                Happening::Admin(report) => self.hear_admin(report, now),
+                Happening::Terminate(signal) => self.stop_on_signal(signal, now),
+                Happening::Hangup => self.reload_on_signal(now),
+                Happening::Deadline => {}
+            }
+            self.tick(now);
+        }
+    }
+
+    fn hear_proxy(&mut self, report: Report<Event>, now: Instant) {
+        if !self.proxy.is_current(report.generation) {
+            return;
+        }
+        match report.news {
+            News::Said(Event::Applied { revision }) => self.applied(revision, now),
+            News::Said(Event::Refused { revision, why }) => self.refused(revision, &why, now),
+            News::Said(Event::Drained { cut }) => Self::drained(cut),
+            News::Said(Event::Snapshot { id, snapshot }) => self.snapshot_came(id, snapshot, now),
+            News::Ended { how } => self.proxy_ended(how, now),
+        }
+    }
+
+    fn hear_admin(&mut self, report: Report<Word>, now: Instant) {
+        if !self.admin.is_current(report.generation) {
+            return;
+        }
+        match report.news {
+            News::Said(Word::Serving) => {
+                self.admin.ready();
+                self.complete_start();
+            }
+            News::Said(Word::Request { id, command }) => {
+                let asker = Asker { generation: report.generation, id };
+                match command {
+                    Command::Status => self.ask_snapshot(asker, now),
+                    Command::Reload => self.reload_on_command(asker, now),
+                    Command::Diff => self.answer(asker, self.preview()),
+                    Command::Stop => self.stop_on_command(asker, now),
+                }
+            }
+            News::Ended { how } => {
+                if self.ending.is_some() {
+                    self.admin.retire();
+                } else {
+                    self.admin.ended(how, now);
+                    self.check_starts();
+                }
+            }
+        }
+    }
+
+    /// Starts the proxy role and tells it all it needs: the same for the first and for the hundredth.
+    fn start_proxy(&mut self, now: Instant) {
+        if !self.proxy.start(now) {
+            return;
+        }
+        let Capacity { workers, max_connections, .. } = self.capacity;
+        self.proxy.tell(Change::Start { workers, max_connections }, Vec::new());
+        for bind in self.plan.listeners.iter().flat_map(|listener| &listener.binds) {
+            self.proxy.tell(Change::Sockets { bind: bind.clone() }, self.sockets.of(bind));
+        }
+        let (revision, plan) = (self.revision, Arc::clone(&self.plan));
+        self.proxy.tell(Change::Apply { revision, plan }, Vec::new());
+    }
+
+    fn start_admin(&mut self, now: Instant) {
+        if !self.admin.start(now) {
+            return;
+        }
+        let Some(doors) = &self.doors else { return };
+        let (doors, sockets) = doors.iter().map(|(bind, socket)| (sockets::door(bind), socket)).unzip();
+        self.admin.tell(Order::Serve { doors }, sockets);
+    }
+
+    fn proxy_ended(&mut self, how: String, now: Instant) {
+        self.queries_lost_the_proxy(now);
+        if self.ending.is_some() {
+            self.proxy_ended_while_stopping(&how, now);
+            return;
+        }
+        self.proxy.ended(how, now);
+        self.reload_lost_the_proxy(now);
+        self.check_starts();
+    }
+
+    /// The start as a whole is complete once every role has been ready.
+    fn complete_start(&mut self) {
+        if self.complete || self.ending.is_some() || !(self.proxy.is_ready() && self.admin.is_ready()) {
+            return;
+        }
+        self.complete = true;
+        let listeners = self.plan.listeners.len();
+        let plural = if listeners == 1 { "" } else { "s" };
+        self.notify(&[Notice::Ready, Notice::Status(format!("{listeners} listener{plural}"))]);
+        tracing::info!("ready: {listeners} listener{plural}");
+    }
+
+    /// Gives the start up when a role does not get on its feet.
+    fn check_starts(&mut self) {
+        if self.complete {
+            return;
+        }
+        let starts = [
+            ("proxy", self.proxy.failed_starts(), self.proxy.last_end()),
+            ("admin", self.admin.failed_starts(), self.admin.last_end()),
+        ];
+        let Some((name, failed, how)) =
+            starts.into_iter().find(|(_, failed, _)| *failed >= MOST_FAILED_STARTS)
+        else {
+            return;
+        };
+        let how = how.unwrap_or("unknown");
+        tracing::error!(
+            "the {name} role failed {failed} times at the start, the last time: {how}; Evenkeel ends"
+        );
+        self.abandon(Exit::RoleFails);
+    }
+
+    /// Does what is due.
+    fn tick(&mut self, now: Instant) {
+        if self.proxy.tick(now) {
+            self.start_proxy(now);
+        }
+        if self.admin.tick(now) {
+            self.start_admin(now);
+        }
+        if self.watchdog_at.is_some_and(|at| at <= now) {
+            self.notify(&[Notice::Watchdog]);
+            self.watchdog_at = self.notifier.watchdog_interval().map(|interval| now + interval);
+        }
+        self.tick_reload(now);
+        self.tick_queries(now);
+        self.tick_ending(now);
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        [
+            self.proxy.deadline(),
+            self.admin.deadline(),
+            self.watchdog_at,
+            self.reloads.deadline(),
+            self.queries.deadline(),
+            self.ending.as_ref().and_then(Ending::deadline),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Answers a command, unless the process that asked has ended.
+    fn answer(&self, asker: Asker, answer: Answer) {
+        if self.admin.generation() == asker.generation {
+            self.admin.tell(Order::Answer { id: asker.id, answer }, Vec::new());
+        }
+    }
+
+    fn notify(&self, notices: &[Notice]) {
+        if let Err(error) = self.notifier.send(notices) {
+            tracing::warn!("the service manager cannot be told how things are (NOTIFY_SOCKET): {error}");
+        }
+    }
+}
+
+/// An answer that says no.
+fn refuse(blame: Blame, detail: impl Into<String>) -> Answer {
+    Answer::Refused(Refusal { blame, detail: detail.into(), text: None, report: None })
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,328 @@
+//! A reload: text → plan → difference → sockets → the proxy role → in force. At each step it may be refused, and then
+//! everything is as before.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use evenkeel_admin::message::{Answer, Blame, Difference, LastReload, Preview, Refusal, Reloaded};
+use evenkeel_config::diff;
+use evenkeel_config::plan::Plan;
+use evenkeel_config::{Loaded, Report};
+use evenkeel_proxy::message::Change;
+use evenkeel_sys::process::notify::State as Notice;
+use tokio::time::Instant;
+
+use super::{Asker, Supervisor, refuse};
+use crate::files;
+
+/// How long the proxy role may take to put a plan in force.
+const LONGEST_APPLY: Duration = Duration::from_secs(15);
+/// Reloads that may wait for the one under way; they are done as one.
+const MOST_WAITING: usize = 16;
+
+/// Who wants a reload.
+#[derive(Clone, Copy, Debug)]
+enum Origin {
+    Signal,
+    Command(Asker),
+}
+
+/// Reloads that are wanted and under way.
+#[derive(Debug, Default)]
+pub(super) struct Reloads {
+    wanted: Vec<Origin>,
+    under_way: Option<UnderWay>,
+}
+
+/// A plan on its way to the proxy role.
+#[derive(Debug)]
+struct UnderWay {
+    origins: Vec<Origin>,
+    revision: u64,
+    plan: Arc<Plan>,
+    changes: Vec<Difference>,
+    warnings: String,
+    deadline: Instant,
+}
+
+impl Reloads {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.under_way.as_ref().map(|under_way| under_way.deadline)
+    }
+
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+}
+
+/// How a reload ended: what is different now, or why nothing is.
+type Outcome = Result<Reloaded, Refusal>;
+
+impl Supervisor {
+    pub(super) fn reload_on_signal(&mut self, now: Instant) {
+        self.want_reload(Origin::Signal, now);
+    }
+
+    pub(super) fn reload_on_command(&mut self, asker: Asker, now: Instant) {
+        self.want_reload(Origin::Command(asker), now);
+    }
+
+    fn want_reload(&mut self, origin: Origin, now: Instant) {
+        let refusal = if self.ending.is_some() {
+            "Evenkeel is stopping"
+        } else if self.reloads.wanted.len() >= MOST_WAITING {
+            "too many reloads wait for the one under way: ask again later"
+        } else {
+            self.reloads.wanted.push(origin);
+            self.reload_if_wanted(now);
+            return;
+        };
+        tracing::warn!("no reload: {refusal}");
+        if let Origin::Command(asker) = origin {
+            self.answer(asker, refuse(Blame::Busy, refusal));
+        }
+    }
+
+    /// Begins a reload when one is wanted and none is under way. A proxy role that has just been started is waited
+    /// for; one that keeps ending is not, since the new plan may be the cure.
+    fn reload_if_wanted(&mut self, now: Instant) {
+        let possible = self.complete
+            && self.ending.is_none()
+            && !self.reloads.is_under_way()
+            && (self.proxy.is_ready() || !self.proxy.is_alive());
+        if !possible || self.reloads.wanted.is_empty() {
+            return;
+        }
+        let origins = std::mem::take(&mut self.reloads.wanted);
+        self.notify(&[Notice::Reloading]);
+        match self.send_plan() {
+            Ok(Sent::Nothing(reloaded)) => self.reload_ended(origins, Ok(reloaded), now),
+            Ok(Sent::Plan { revision, plan, changes, warnings }) => {
+                let deadline = now + LONGEST_APPLY;
+                self.reloads.under_way =
+                    Some(UnderWay { origins, revision, plan, changes, warnings, deadline });
+            }
+            Err(refusal) => self.reload_ended(origins, Err(refusal), now),
+        }
+    }
+
+    /// Reads the file and sends what is new to the proxy role.
+    fn send_plan(&mut self) -> Result<Sent, Refusal> {
+        let Loaded { plan, warnings, .. } = self.load()?;
+        let changes = differences(&self.plan, &plan);
+        let warnings = warnings.render(false);
+        let plan = keep_what_needs_a_restart(plan, &self.plan);
+        if plan == *self.plan {
+            return Ok(Sent::Nothing(Reloaded {
+                file: self.config.clone(),
+                revision: self.revision,
+                changes,
+                warnings,
+            }));
+        }
+        let opened = self.sockets.open_missing(&plan).map_err(|errors| {
+            let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            Refusal {
+                text: Some(text.join("\n")),
+                ..refusal(Blame::Failure, "new addresses cannot be listened on")
+            }
+        })?;
+        self.last_revision += 1;
+        let revision = self.last_revision;
+        let plan = Arc::new(plan);
+        if !self.proxy.is_alive() {
+            // Nobody has the plan before it any more: the next process begins with this one.
+            self.revision = revision;
+            self.plan = plan;
+            self.sockets.close_others(&self.plan);
+            return Ok(Sent::Nothing(Reloaded { file: self.config.clone(), revision, changes, warnings }));
+        }
+        for bind in opened {
+            let sockets = self.sockets.of(&bind);
+            self.proxy.tell(Change::Sockets { bind }, sockets);
+        }
+        self.proxy.tell(Change::Apply { revision, plan: Arc::clone(&plan) }, Vec::new());
+        Ok(Sent::Plan { revision, plan, changes, warnings })
+    }
+
+    fn load(&self) -> Result<Loaded, Refusal> {
+        evenkeel_config::load(&self.config, &files::Machine).map_err(|report: Report| Refusal {
+            text: Some(report.render(false)),
+            report: serde_json::to_value(&report).ok(),
+            ..refusal(
+                Blame::Configuration,
+                format!("{}: {}", self.config.display(), crate::cli::check::count(&report)),
+            )
+        })
+    }
+
+    /// What a reload would change.
+    pub(super) fn preview(&self) -> Answer {
+        match self.load() {
+            Ok(Loaded { plan, warnings, .. }) => Answer::Preview(Preview {
+                file: self.config.clone(),
+                changes: differences(&self.plan, &plan),
+                warnings: warnings.render(false),
+            }),
+            Err(refusal) => Answer::Refused(refusal),
+        }
+    }
+
+    /// The proxy role has put a plan in force.
+    pub(super) fn applied(&mut self, revision: u64, now: Instant) {
+        if self.reloads.under_way.as_ref().is_some_and(|under_way| under_way.revision == revision)
+            && let Some(UnderWay { origins, plan, changes, warnings, .. }) = self.reloads.under_way.take()
+        {
+            self.plan = plan;
+            self.revision = revision;
+            // Only now nobody accepts on them any more.
+            self.sockets.close_others(&self.plan);
+            let file = self.config.clone();
+            self.reload_ended(origins, Ok(Reloaded { file, revision, changes, warnings }), now);
+        } else if revision == self.revision {
+            self.proxy.ready();
+            if !self.reloads.is_under_way() {
+                self.sockets.close_others(&self.plan);
+            }
+            self.complete_start();
+            self.reload_if_wanted(now);
+        }
+    }
+
+    /// The proxy role cannot put a plan in force.
+    pub(super) fn refused(&mut self, revision: u64, why: &str, now: Instant) {
+        if self.reloads.under_way.as_ref().is_some_and(|under_way| under_way.revision == revision) {
+            self.go_back(format!("the proxy role refused the plan: {why}"), now);
+        } else if revision == self.revision && !self.proxy.is_ready() {
+            // Another process would say the same, so a first start is given up; later the next try is paced.
+            tracing::error!("the proxy role cannot use the plan: {why}");
+            if self.complete {
+                self.proxy.kill();
+            } else {
+                self.abandon(super::Exit::RoleFails);
+            }
+        }
+    }
+
+    /// Refuses the reload under way and makes sure that the proxy role holds to the plan before it, whatever it has
+    /// done with the new one.
+    fn go_back(&mut self, why: String, now: Instant) {
+        let Some(UnderWay { origins, .. }) = self.reloads.under_way.take() else { return };
+        self.last_revision += 1;
+        self.revision = self.last_revision;
+        let (revision, plan) = (self.revision, Arc::clone(&self.plan));
+        // Sockets that were opened for the new plan are closed once this is in force.
+        self.proxy.tell(Change::Apply { revision, plan }, Vec::new());
+        self.reload_ended(origins, Err(refusal(Blame::Failure, why)), now);
+    }
+
+    /// The process that was to put the new plan in force is gone; the next one gets the plan before it.
+    pub(super) fn reload_lost_the_proxy(&mut self, now: Instant) {
+        let Some(UnderWay { origins, .. }) = self.reloads.under_way.take() else { return };
+        self.sockets.close_others(&self.plan);
+        let how = self.proxy.last_end().unwrap_or("unknown").to_owned();
+        let why = format!("the proxy role ended before the plan was in force: {how}");
+        self.reload_ended(origins, Err(refusal(Blame::Failure, why)), now);
+    }
+
+    /// The program ends: so does every reload.
+    pub(super) fn reloads_end(&mut self, now: Instant) {
+        let under_way = self.reloads.under_way.take().map(|under_way| under_way.origins);
+        let wanted = std::mem::take(&mut self.reloads.wanted);
+        let origins: Vec<Origin> = under_way.into_iter().flatten().chain(wanted).collect();
+        if !origins.is_empty() {
+            self.reload_ended(origins, Err(refusal(Blame::Busy, "Evenkeel is stopping")), now);
+        }
+    }
+
+    pub(super) fn tick_reload(&mut self, now: Instant) {
+        if self.reloads.deadline().is_some_and(|deadline| deadline <= now) {
+            let patience = LONGEST_APPLY.as_secs();
+            self.go_back(format!("the proxy role did not put the plan in force within {patience} s"), now);
+        }
+        self.reload_if_wanted(now);
+    }
+
+    /// Tells everybody how a reload ended.
+    fn reload_ended(&mut self, origins: Vec<Origin>, outcome: Outcome, now: Instant) {
+        let what = match &outcome {
+            Ok(reloaded) => succeeded(reloaded),
+            Err(Refusal { detail, text, .. }) => {
+                tracing::error!("reload refused, nothing was changed: {detail}");
+                for line in text.iter().flat_map(|text| text.lines()) {
+                    tracing::error!("  {line}");
+                }
+                format!("refused, nothing was changed: {detail}")
+            }
+        };
+        let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.last_reload = Some(LastReload { at, succeeded: outcome.is_ok(), what });
+        let answer = match outcome {
+            Ok(reloaded) => Answer::Reloaded(reloaded),
+            Err(refusal) => Answer::Refused(refusal),
+        };
+        for origin in origins {
+            if let Origin::Command(asker) = origin {
+                self.answer(asker, answer.clone());
+            }
+        }
+        if self.ending.is_none() {
+            self.notify(&[Notice::Ready]);
+            self.reload_if_wanted(now);
+        }
+    }
+}
+
+/// What was done to put the file in force.
+enum Sent {
+    /// Nothing had to be sent.
+    Nothing(Reloaded),
+    /// The proxy role will answer.
+    Plan { revision: u64, plan: Arc<Plan>, changes: Vec<Difference>, warnings: String },
+}
+
+/// Logs a reload that went well and sums it up.
+fn succeeded(reloaded: &Reloaded) -> String {
+    for line in reloaded.warnings.lines() {
+        tracing::warn!("reload: {line}");
+    }
+    let (later, now): (Vec<_>, Vec<_>) = reloaded.changes.iter().partition(|change| change.needs_restart);
+    for change in &now {
+        tracing::info!("reload: {}", change.what);
+    }
+    for change in &later {
+        tracing::warn!("reload: needs a restart: {}", change.what);
+    }
+    let what = match (now.len(), later.len()) {
+        (0, 0) => "nothing changed".to_owned(),
+        (count, 0) => format!("{count} in force"),
+        (0, count) => format!("{count} need a restart"),
+        (count, later) => format!("{count} in force, {later} need a restart"),
+    };
+    tracing::info!("reload done: {what} (plan {})", reloaded.revision);
+    what
+}
+
+fn differences(old: &Plan, new: &Plan) -> Vec<Difference> {
+    diff::diff(old, new)
+        .iter()
+        .map(|difference| Difference {
+            what: format!("{}: {}", difference.subject, difference.change),
+            needs_restart: difference.needs_restart(),
+        })
+        .collect()
+}
+
+/// What was fixed at the start stays as it was, so that the next comparison tells the difference again.
+fn keep_what_needs_a_restart(mut plan: Plan, old: &Plan) -> Plan {
+    plan.global.threads = old.global.threads;
+    plan.global.max_connections = old.global.max_connections;
+    plan.global.user.clone_from(&old.global.user);
+    plan.global.control_socket.clone_from(&old.global.control_socket);
+    plan.admin.clone_from(&old.admin);
+    plan
+}
+
+fn refusal(blame: Blame, detail: impl Into<String>) -> Refusal {
+    Refusal { blame, detail: detail.into(), text: None, report: None }
+}

@@ -1,0 +1,184 @@
+//! The listening sockets, which live as long as their bind is in the plan: through every end and start of a role.
+//!
+//! Invariant: a bind whose sockets were given to a role is closed here only after the role was told to do without it,
+//! so that no connection is lost in an accept queue that nobody empties.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use evenkeel_admin::message::Door;
+use evenkeel_config::plan::{Admin, Plan};
+use evenkeel_sys::socket::{BindError, UnixName, listen_tcp, listen_unix};
+use evenkeel_traffic::address::Address;
+
+/// Who may connect to a listener on a unix socket: like a TCP port, everybody who can reach it. The directory it lies
+/// in can narrow that down.
+const LISTENER_MODE: u32 = 0o666;
+/// Who may connect to the control socket: its owner and group. Who can, may stop the program.
+const CONTROL_MODE: u32 = 0o660;
+
+/// The sockets of one bind.
+#[derive(Debug)]
+struct Held {
+    sockets: Vec<Arc<OwnedFd>>,
+    name: Option<UnixName>,
+}
+
+impl Held {
+    fn open(bind: &Address, count: usize, mode: u32, ours: &[SocketAddr]) -> Result<Self, BindError> {
+        match bind {
+            Address::Tcp(address) => {
+                let sockets = listen_tcp(*address, count, ours)?;
+                Ok(Self { sockets: sockets.into_iter().map(Arc::new).collect(), name: None })
+            }
+            Address::Unix(path) => {
+                let (socket, name) = listen_unix(path, mode)?;
+                Ok(Self { sockets: vec![Arc::new(socket)], name: Some(name) })
+            }
+        }
+    }
+
+    fn close(self) {
+        if let Some(name) = self.name {
+            name.remove();
+        }
+    }
+}
+
+/// The sockets of all listeners.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    workers: usize,
+    held: BTreeMap<Address, Held>,
+}
+
+impl Sockets {
+    /// None yet; each TCP bind will have one socket for each of `workers`.
+    pub(super) fn new(workers: u16) -> Self {
+        Self { workers: workers.into(), held: BTreeMap::new() }
+    }
+
+    /// Opens the binds of `plan` that are not held yet and names them. When one fails, none of them stays open and every
+    /// failure is told.
+    pub(super) fn open_missing(&mut self, plan: &Plan) -> Result<Vec<Address>, Vec<BindError>> {
+        let mut opened = Vec::new();
+        let mut failures = Vec::new();
+        for bind in plan.listeners.iter().flat_map(|listener| &listener.binds) {
+            if self.held.contains_key(bind) {
+                continue;
+            }
+            match Held::open(bind, self.workers, LISTENER_MODE, &self.tcp_addresses()) {
+                Ok(held) => {
+                    self.held.insert(bind.clone(), held);
+                    opened.push(bind.clone());
+                }
+                Err(error) => failures.push(error),
+            }
+        }
+        if failures.is_empty() {
+            return Ok(opened);
+        }
+        for bind in opened {
+            self.close(&bind);
+        }
+        Err(failures)
+    }
+
+    fn tcp_addresses(&self) -> Vec<SocketAddr> {
+        let tcp = |bind: &Address| match bind {
+            Address::Tcp(address) => Some(*address),
+            Address::Unix(_) => None,
+        };
+        self.held.keys().filter_map(tcp).collect()
+    }
+
+    /// The sockets of a bind, one for each worker or one for all.
+    pub(super) fn of(&self, bind: &Address) -> Vec<Arc<OwnedFd>> {
+        self.held.get(bind).map(|held| held.sockets.clone()).unwrap_or_default()
+    }
+
+    /// Closes what `plan` does not name.
+    pub(super) fn close_others(&mut self, plan: &Plan) {
+        let wanted = |bind: &Address| plan.listeners.iter().any(|listener| listener.binds.contains(bind));
+        let others: Vec<Address> = self.held.keys().filter(|bind| !wanted(bind)).cloned().collect();
+        for bind in others {
+            self.close(&bind);
+        }
+    }
+
+    /// Closes everything.
+    pub(super) fn close_all(&mut self) {
+        for (_, held) in std::mem::take(&mut self.held) {
+            held.close();
+        }
+    }
+
+    fn close(&mut self, bind: &Address) {
+        if let Some(held) = self.held.remove(bind) {
+            held.close();
+        }
+    }
+}
+
+/// The sockets of the API: the control socket first, then `[admin] bind`.
+#[derive(Debug)]
+pub(super) struct Doors {
+    held: Vec<(Address, Held)>,
+}
+
+impl Doors {
+    /// Opens both, or tells every failure.
+    pub(super) fn open(control_socket: &Path, admin: Option<&Admin>) -> Result<Self, Vec<String>> {
+        let mut failures = Vec::new();
+        // /run is empty after a boot. Everybody may pass through the directory: the socket itself is guarded.
+        if let Some(directory) = control_socket.parent()
+            && let Err(error) = std::fs::create_dir_all(directory)
+        {
+            failures.push(format!(
+                "cannot create {} for the control socket: {}; change `global.control-socket`, or start Evenkeel as a user that may",
+                directory.display(),
+                crate::files::plain(&error),
+            ));
+            return Err(failures);
+        }
+        let binds = [Some(Address::Unix(control_socket.into())), admin.map(|admin| admin.bind.clone())];
+        let mut held = Vec::new();
+        for bind in binds.into_iter().flatten() {
+            match Held::open(&bind, 1, CONTROL_MODE, &[]) {
+                Ok(opened) => held.push((bind, opened)),
+                Err(error) => failures.push(error.to_string()),
+            }
+        }
+        let doors = Self { held };
+        if failures.is_empty() {
+            return Ok(doors);
+        }
+        doors.close();
+        Err(failures)
+    }
+
+    /// Each bind with its socket.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Address, Arc<OwnedFd>)> {
+        self.held
+            .iter()
+            .flat_map(|(bind, held)| held.sockets.iter().map(move |socket| (bind, Arc::clone(socket))))
+    }
+
+    /// Closes everything.
+    pub(super) fn close(self) {
+        for (_, held) in self.held {
+            held.close();
+        }
+    }
+}
+
+/// What may be asked at this bind: where the file system guards a socket, everything.
+pub(super) fn door(bind: &Address) -> Door {
+    match bind {
+        Address::Unix(_) => Door::Control,
+        Address::Tcp(_) => Door::Tcp,
+    }
+}

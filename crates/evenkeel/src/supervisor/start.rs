@@ -1,0 +1,191 @@
+//! From the command line to the first role: whatever can fail does so here, before anything is started.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use evenkeel_config::plan::Plan;
+use evenkeel_sys::process::notify::Notifier;
+use evenkeel_sys::process::{limit, rights};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::Supervisor;
+use super::capacity::{Capacity, Machine, capacity};
+use super::keeper::Keeper;
+use super::process::{Launch, MOST_REPORTS};
+use super::reload::Reloads;
+use super::sockets::{Doors, Sockets};
+use super::status::Queries;
+use crate::exit::Exit;
+use crate::files;
+use crate::role::Role;
+
+/// The signals that the supervisor listens to.
+pub(super) struct Signals {
+    pub(super) terminate: Signal,
+    pub(super) interrupt: Signal,
+    pub(super) hangup: Signal,
+}
+
+/// Runs the program with the configuration at `config`, until it is told to stop.
+pub(crate) fn run(config: &Path, log_level: &str) -> Exit {
+    let loaded = match evenkeel_config::load(config, &files::Machine) {
+        Ok(loaded) => loaded,
+        Err(report) => {
+            eprint!("{}", report.render(crate::log::colors(&std::io::stderr())));
+            eprintln!("nothing was started: {}", crate::cli::check::count(&report));
+            return Exit::Configuration;
+        }
+    };
+    eprint!("{}", loaded.warnings.render(crate::log::colors(&std::io::stderr())));
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("cannot start: {error}");
+            return Exit::CannotStart;
+        }
+    };
+    runtime.block_on(async {
+        match prepare(config, loaded.plan, log_level) {
+            Ok(Prepared { supervisor, proxy_reports, admin_reports, signals }) => {
+                supervisor.live(proxy_reports, admin_reports, signals).await
+            }
+            Err(failures) => {
+                for failure in failures {
+                    tracing::error!("{failure}");
+                }
+                tracing::error!("nothing was started");
+                Exit::CannotStart
+            }
+        }
+    })
+}
+
+/// A supervisor and what it will listen to.
+struct Prepared {
+    supervisor: Supervisor,
+    proxy_reports: mpsc::Receiver<super::Report<super::Event>>,
+    admin_reports: mpsc::Receiver<super::Report<super::Word>>,
+    signals: Signals,
+}
+
+/// Looks everything up and opens all sockets, or says all that is in the way.
+fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<String>> {
+    let alone = |text: String| vec![text];
+    // From here on a signal is an event, so that none of them ends the program half-way.
+    let signals = listen().map_err(|error| alone(format!("cannot listen to signals: {error}")))?;
+    let notifier = Notifier::from_variables(|name| std::env::var_os(name))
+        .map_err(|error| alone(format!("the service manager cannot be reached: {error}")))?;
+    let open_files = limit::raise_open_files()
+        .map_err(|error| alone(format!("the limit of open files cannot be read: {error}")))?;
+    let machine = Machine { open_files, cpus: limit::usable_cpus(), memory: limit::usable_memory() };
+    let capacity = capacity(&plan, machine);
+
+    let mut failures = Vec::new();
+    let user = match run_as(&plan) {
+        Ok(user) => user,
+        Err(error) => {
+            failures.push(error);
+            None
+        }
+    };
+    let mut sockets = Sockets::new(capacity.workers);
+    // The control socket comes first: when the same file runs already, that is the clearest thing to say.
+    let doors = Doors::open(&plan.global.control_socket, plan.admin.as_ref());
+    let opened = sockets.open_missing(&plan);
+    let doors = match (doors, opened) {
+        (Ok(doors), Ok(_)) if failures.is_empty() => doors,
+        (doors, opened) => {
+            match doors {
+                Ok(doors) => doors.close(),
+                Err(errors) => failures.extend(errors),
+            }
+            failures.extend(opened.err().into_iter().flatten().map(|error| error.to_string()));
+            sockets.close_all();
+            return Err(failures);
+        }
+    };
+    tell(config, &plan, &capacity, user.as_deref());
+
+    let launch = Launch { user, log_level: log_level.into() };
+    let (to_supervisor, proxy_reports) = mpsc::channel(MOST_REPORTS);
+    let proxy = Keeper::new(Role::Proxy, launch.clone(), to_supervisor);
+    let (to_supervisor, admin_reports) = mpsc::channel(MOST_REPORTS);
+    let admin = Keeper::new(Role::Admin, launch, to_supervisor);
+    let now = Instant::now();
+    let supervisor = Supervisor {
+        config: config.into(),
+        started: now,
+        since: SystemTime::now(),
+        capacity,
+        watchdog_at: notifier.watchdog_interval().map(|interval| now + interval),
+        notifier,
+        plan: Arc::new(plan),
+        revision: 1,
+        last_revision: 1,
+        sockets,
+        doors: Some(doors),
+        proxy,
+        admin,
+        complete: false,
+        reloads: Reloads::default(),
+        last_reload: None,
+        queries: Queries::default(),
+        ending: None,
+    };
+    Ok(Prepared { supervisor, proxy_reports, admin_reports, signals })
+}
+
+fn listen() -> std::io::Result<Signals> {
+    Ok(Signals {
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+        hangup: signal(SignalKind::hangup())?,
+    })
+}
+
+/// The user that roles become, when there is a choice.
+fn run_as(plan: &Plan) -> Result<Option<String>, String> {
+    if !rights::is_root() {
+        // An ordinary user cannot become another one, and roles have no more rights than he has.
+        return Ok(None);
+    }
+    let account = rights::account(plan.global.user.as_deref())?;
+    Ok(Some(account.name().to_owned()))
+}
+
+/// Prints what was found out, one line a fact.
+fn tell(config: &Path, plan: &Plan, capacity: &Capacity, user: Option<&str>) {
+    tracing::info!("Evenkeel {} starts with {}", env!("CARGO_PKG_VERSION"), config.display());
+    for listener in &plan.listeners {
+        for bind in &listener.binds {
+            tracing::info!("listener {}: {bind}", listener.name);
+        }
+    }
+    tracing::info!("control socket: {}", plan.global.control_socket.display());
+    if let Some(admin) = &plan.admin {
+        tracing::info!("admin: {}", admin.bind);
+    }
+    tracing::info!("workers: {} ({})", capacity.workers, capacity.workers_from);
+    tracing::info!(
+        "client connections: at most {} ({})",
+        capacity.max_connections,
+        capacity.max_connections_from
+    );
+    if let Some(warning) = &capacity.warning {
+        tracing::warn!("{warning}");
+    }
+    match user {
+        Some(user) => tracing::info!("roles run as {user}, without capabilities"),
+        None => {
+            tracing::info!("roles run as the user who started Evenkeel, without capabilities");
+            if let Some(user) = &plan.global.user {
+                tracing::warn!(
+                    "global.user = \"{user}\" has no effect: only root can start roles as another user"
+                );
+            }
+        }
+    }
+}

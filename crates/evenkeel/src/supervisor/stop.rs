@@ -1,0 +1,161 @@
+//! The end: connections may finish within `graceful-timeout`, then the roles end, then the sockets lose their names.
+
+use std::time::Duration;
+
+use evenkeel_admin::message::{Answer, Order, Stopping};
+use evenkeel_proxy::message::Change;
+use evenkeel_sys::process::notify::State as Notice;
+use tokio::time::Instant;
+
+use super::{Asker, Supervisor};
+use crate::exit::Exit;
+
+/// How much longer than `graceful-timeout` the proxy role may take, which cuts connections by itself when it is over.
+const DRAIN_MARGIN: Duration = Duration::from_secs(2);
+/// How long the admin role may take for its last answers.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
+
+/// An end that has begun.
+#[derive(Debug)]
+pub(super) struct Ending {
+    exit: Exit,
+    /// When the proxy role is killed; `None` once it has been told the last time.
+    proxy_by: Option<Instant>,
+    /// When the admin role is killed; set once it was told to end.
+    admin_by: Option<Instant>,
+    /// The admin role was told to end.
+    admin_told: bool,
+}
+
+impl Ending {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        [self.proxy_by, self.admin_by].into_iter().flatten().min()
+    }
+}
+
+impl Supervisor {
+    pub(super) fn stop_on_signal(&mut self, signal: &str, now: Instant) {
+        if self.ending.is_some() {
+            tracing::warn!("{signal} again: what is left is cut");
+            self.cut();
+        } else {
+            self.stop(signal, now);
+        }
+    }
+
+    pub(super) fn stop_on_command(&mut self, asker: Asker, now: Instant) {
+        let within = self.plan.global.graceful_timeout;
+        let stopping = Stopping { pid: std::process::id(), within: within.as_secs() };
+        self.answer(asker, Answer::Stopping(stopping));
+        if self.ending.is_none() {
+            self.stop("a command", now);
+        }
+    }
+
+    /// Begins the end.
+    fn stop(&mut self, why: &str, now: Instant) {
+        let within = self.plan.global.graceful_timeout;
+        tracing::info!("stopping on {why}: connections may finish within {within:?}");
+        self.notify(&[Notice::Stopping]);
+        self.ending = Some(Ending {
+            exit: Exit::Well,
+            proxy_by: Some(now + within + DRAIN_MARGIN),
+            admin_by: None,
+            admin_told: false,
+        });
+        self.reloads_end(now);
+        if self.proxy.is_ready() {
+            self.proxy.tell(Change::Drain { within }, Vec::new());
+        } else {
+            // It has no connections yet.
+            self.proxy.kill();
+        }
+        // The role has the last copies now: as soon as it closes them, new connections are refused instead of waiting
+        // in a queue that nobody empties.
+        self.sockets.close_all();
+        if !self.proxy.is_alive() {
+            self.proxy.retire();
+            self.end_admin(now);
+        }
+    }
+
+    /// Ends at once, because the start has failed.
+    pub(super) fn abandon(&mut self, exit: Exit) {
+        self.notify(&[Notice::Stopping]);
+        self.ending = Some(Ending { exit, proxy_by: None, admin_by: None, admin_told: true });
+        self.sockets.close_all();
+        self.cut();
+    }
+
+    /// Kills what is left.
+    fn cut(&mut self) {
+        if let Some(ending) = &mut self.ending {
+            ending.proxy_by = None;
+            ending.admin_by = None;
+        }
+        self.proxy.kill();
+        self.admin.kill();
+        if !self.proxy.is_alive() {
+            self.proxy.retire();
+        }
+        if !self.admin.is_alive() {
+            self.admin.retire();
+        }
+    }
+
+    pub(super) fn drained(cut: u64) {
+        match cut {
+            0 => tracing::info!("all connections have finished"),
+            1 => tracing::warn!("1 connection was cut: graceful-timeout was over"),
+            _ => tracing::warn!("{cut} connections were cut: graceful-timeout was over"),
+        }
+    }
+
+    pub(super) fn proxy_ended_while_stopping(&mut self, how: &str, now: Instant) {
+        tracing::info!("the proxy role has ended: {how}");
+        self.proxy.retire();
+        self.end_admin(now);
+    }
+
+    fn end_admin(&mut self, now: Instant) {
+        let Some(ending) = &mut self.ending else { return };
+        ending.proxy_by = None;
+        if ending.admin_told {
+            return;
+        }
+        ending.admin_told = true;
+        if self.admin.is_alive() {
+            ending.admin_by = Some(now + LAST_ANSWERS);
+            self.admin.tell(Order::End, Vec::new());
+        } else {
+            self.admin.retire();
+        }
+    }
+
+    pub(super) fn tick_ending(&mut self, now: Instant) {
+        let Some(ending) = &mut self.ending else { return };
+        if ending.proxy_by.is_some_and(|by| by <= now) {
+            ending.proxy_by = None;
+            tracing::warn!("the proxy role has not ended in time; it is killed");
+            self.proxy.kill();
+        }
+        if ending.admin_by.is_some_and(|by| by <= now) {
+            ending.admin_by = None;
+            tracing::warn!("the admin role has not ended in time; it is killed");
+            self.admin.kill();
+        }
+    }
+
+    /// The exit code, once everything has ended. The names of the sockets are removed then.
+    pub(super) fn finished(&mut self) -> Option<Exit> {
+        let exit = self.ending.as_ref()?.exit;
+        if self.proxy.has_ended() && self.admin.has_ended() {
+            if let Some(doors) = self.doors.take() {
+                doors.close();
+            }
+            tracing::info!("stopped");
+            return Some(exit);
+        }
+        None
+    }
+}

@@ -1,0 +1,7 @@
+//! The real program, started on real files and sockets.
+
+#![expect(clippy::unwrap_used, reason = "what fails in a test's support fails the test")]
+
+mod life;
+mod site;
+mod start;
