@@ -25,7 +25,8 @@ fn every_committed_input_is_survived() {
 #[test]
 fn every_target_and_every_corpus_has_a_body() {
     for (directory, suffix) in [("fuzz_targets", ".rs"), ("corpus", "")] {
-        let entries = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(directory)).expect("a directory");
+        let entries =
+            std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(directory)).expect("a directory");
         for entry in entries {
             let name = entry.expect("a readable directory").file_name().into_string().expect("a plain name");
             let target = name.trim_end_matches(suffix);

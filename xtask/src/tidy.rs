@@ -2,6 +2,7 @@
 //!
 //! A check is a function from the [`Tree`] to what it found; it reads nothing else and knows no other check.
 
+mod answers;
 mod arrows;
 mod code;
 mod decisions;
@@ -64,6 +65,7 @@ fn check(tree: &Tree, packages: &[Package]) -> Vec<Finding> {
     findings.extend(decisions::check(tree, packages));
     findings.extend(unsafety::check(tree));
     findings.extend(fuzzed::check(tree));
+    findings.extend(answers::check(tree));
     findings.extend(length::check(tree));
     findings.extend(leftovers::check(tree));
     findings.extend(sleeping::check(tree));

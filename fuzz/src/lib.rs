@@ -1,0 +1,20 @@
+//! What must hold of every input: the bodies of the fuzz targets, also run over the committed inputs by
+//! `tests/replay.rs`. A body panics when something does not hold.
+
+mod config;
+mod http;
+
+pub use config::config;
+pub use http::{body, request_head, response_head, uri};
+
+/// The name of a target and what it does with an input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    ("body", body),
+    ("config", config),
+    ("request_head", request_head),
+    ("response_head", response_head),
+    ("uri", uri),
+];
