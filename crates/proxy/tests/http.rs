@@ -45,10 +45,11 @@ fn both_connections_are_used_again() {
 #[test]
 fn another_workers_idle_connection_is_taken_before_a_new_one_is_opened() {
     let server = ToyServer::named("a");
-    let balancer = Balancer::start_with_workers(&website(1, "", ""), &[server.address()], 4, 100);
+    let mut balancer = Balancer::start_with_workers(&website(1, "", ""), &[server.address()], 4, 100);
     for _ in 0..40 {
         // Each connection is hashed to some worker by the kernel.
         assert_eq!(balancer.client().get("/").unwrap().text(), "a");
+        balancer.wait_until(|snapshot| snapshot.pools[0].servers[0].idle == 1);
     }
     assert_eq!(server.connections(), 1);
 }
