@@ -193,13 +193,14 @@ impl Supervisor {
     pub(super) fn refused(&mut self, revision: u64, why: &str, now: Instant) {
         if self.reloads.under_way.as_ref().is_some_and(|under_way| under_way.revision == revision) {
             self.go_back(format!("the proxy role refused the plan: {why}"), now);
-        } else if revision == self.revision && !self.proxy.is_ready() {
-            // Another process would say the same, so a first start is given up; later the next try is paced.
+        } else if revision == self.revision {
             tracing::error!("the proxy role cannot use the plan: {why}");
-            if self.complete {
-                self.proxy.kill();
-            } else {
+            if !self.complete {
+                // Another process would say the same.
                 self.abandon(super::Exit::RoleFails);
+            } else if !self.proxy.is_ready() {
+                // The next try is paced; one that works already keeps what it has in force.
+                self.proxy.kill();
             }
         }
     }

@@ -149,6 +149,9 @@ impl Doors {
         for bind in binds.into_iter().flatten() {
             match Held::open(&bind, 1, CONTROL_MODE, &[]) {
                 Ok(opened) => held.push((bind, opened)),
+                Err(error) if error.is_taken() && matches!(bind, Address::Unix(_)) => {
+                    failures.push(format!("{error}: is Evenkeel running already? `evenkeel status` says so"));
+                }
                 Err(error) => failures.push(error.to_string()),
             }
         }

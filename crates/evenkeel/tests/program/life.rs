@@ -9,8 +9,8 @@ use evenkeel_sys::process;
 use evenkeel_testkit::{BOUND, HttpClient, Signal, free_address, temp_dir};
 use rustix::process::{Pid, kill_process};
 
-fn kill(pid: u32) {
-    kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
+fn signal(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
 }
 
 /// The inodes of the sockets that listen on an address.
@@ -127,7 +127,7 @@ fn a_killed_proxy_role_is_back_with_the_same_sockets_and_plan() {
     assert!(!before.is_empty());
     let killed = site.role("proxy");
     let seen = site.seen();
-    kill(killed);
+    signal(killed, Signal::KILL);
     let seen =
         site.wait_for(seen, "the proxy role has ended: it was killed by signal 9; it is started again");
     // Nobody is turned away in between: the supervisor holds the sockets.
@@ -146,12 +146,49 @@ fn a_killed_proxy_role_is_back_with_the_same_sockets_and_plan() {
 fn a_killed_admin_role_is_back_on_the_same_control_socket() {
     let site = Site::start(&website(free_address(), 1));
     let seen = site.seen();
-    kill(site.role("admin"));
+    signal(site.role("admin"), Signal::KILL);
     site.wait_for(seen, "the admin role has ended: it was killed by signal 9");
     // The socket stays, so a command just waits for the next admin role.
     let status = site.status();
     assert_eq!(status["roles"][1]["restarts"], 1);
     site.wait_for(seen, "the admin role is back");
+}
+
+#[test]
+fn a_reload_does_not_wait_for_a_proxy_role_that_keeps_ending() {
+    let address = free_address();
+    let site = Site::start(&website(address, 1));
+    let mut seen = site.seen();
+    for pause in ["", " in 100 ms", " in 200 ms", " in 400 ms", " in 800 ms"] {
+        signal(site.role("proxy"), Signal::KILL);
+        seen = site.wait_for(seen, &format!("it is started again{pause}"));
+        if pause != " in 800 ms" {
+            seen = site.wait_for(seen, "the proxy role is back");
+        }
+    }
+    assert_eq!(site.status()["roles"][0]["state"], "waiting");
+    site.write(&website(address, 9));
+    assert!(site.command(&["reload"]).status.success());
+    site.wait_for(seen, "the proxy role is back");
+    let status = site.status();
+    assert_eq!(status["traffic"]["pools"][0]["servers"][0]["weight"], 9);
+    assert_eq!((&status["revision"], &status["traffic"]["revision"]), (&2.into(), &2.into()));
+}
+
+#[test]
+fn a_proxy_role_that_hangs_hides_neither_the_status_nor_the_end() {
+    let site = Site::start(&website(free_address(), 1));
+    signal(site.role("proxy"), Signal::STOP);
+    let status = site.status();
+    assert_eq!(status["traffic"], serde_json::Value::Null);
+    assert_eq!(status["traffic_missing"], "it gave no answer within 2 s");
+    let shown = text(&site.command(&["status"]));
+    assert!(shown.contains("the proxy role cannot be asked: it gave no answer within 2 s"), "{shown}");
+    let output = site.command(&["stop"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(site.program.wait(BOUND), 0);
+    let lines = site.program.wait_for_end_of_output(BOUND);
+    assert!(lines.iter().any(|line| line.contains("has not ended in time; it is killed")));
 }
 
 #[test]

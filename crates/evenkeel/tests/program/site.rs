@@ -33,7 +33,7 @@ impl Site {
         command.arg("run").arg("-c").arg(directory.path().join("evenkeel.toml"));
         prepare(&mut command, directory.path());
         let program = Program::start(&mut command);
-        program.wait_for_line(|line| line.contains(" ready: "), BOUND);
+        program.wait_for_line(|line| line.contains("INFO ready: "), BOUND);
         Self { directory, program }
     }
 

@@ -198,7 +198,7 @@ fn a_proxy_role_that_cannot_start_ends_the_start() {
     command.arg(evenkeel().get_program()).arg("run").arg("-c").arg(&file);
     let program = Program::start(&mut command);
     assert_eq!(program.wait(BOUND), 3);
-    let lines = program.lines().join("\n");
+    let lines = program.wait_for_end_of_output(BOUND).join("\n");
     assert!(lines.contains("Evenkeel needs CAP_SETUID and CAP_SETGID for this"), "{lines}");
     assert!(lines.contains("role failed 5 times at the start"), "{lines}");
     assert!(!socket.exists());

@@ -14,6 +14,8 @@ pub struct BindError {
     reason: String,
     /// What to do.
     cure: String,
+    /// Somebody else has the address.
+    taken: bool,
 }
 
 impl BindError {
@@ -39,12 +41,26 @@ impl BindError {
         // "Permission denied (os error 13)": the number helps nobody.
         let text = error.to_string();
         let text = text.split(" (os error").next().unwrap_or(&text);
-        Self { address, reason: format!("{text} ({call})"), cure: cure.into() }
+        let taken = error.kind() == io::ErrorKind::AddrInUse;
+        Self { address, reason: format!("{text} ({call})"), cure: cure.into(), taken }
     }
 
-    /// With words of one's own.
-    pub(super) fn new(address: String, reason: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { address, reason: reason.into(), cure: cure.into() }
+    /// Something that is no program is in the way.
+    pub(super) fn obstructed(address: String, reason: &str, cure: &str) -> Self {
+        Self { address, reason: reason.into(), cure: cure.into(), taken: false }
+    }
+
+    /// Another program listens there.
+    pub(super) fn taken(address: String, by: &str, choice: &str) -> Self {
+        let (reason, cure) =
+            (format!("{by} listens there already"), format!("stop it, or choose another {choice}"));
+        Self { address, reason, cure, taken: true }
+    }
+
+    /// Whether another program listens there.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.taken
     }
 }
 

@@ -64,11 +64,7 @@ fn fail(address: SocketAddr, call: &str, error: &io::Error) -> BindError {
     if error.kind() == io::ErrorKind::AddrInUse
         && let Some(owner) = owner::of_tcp_listener(address)
     {
-        return BindError::new(
-            address.to_string(),
-            format!("{owner} listens there already"),
-            "stop it, or choose another address or port",
-        );
+        return BindError::taken(address.to_string(), &owner, "address or port");
     }
     BindError::from_call(address.to_string(), call, error)
 }

@@ -44,18 +44,14 @@ pub fn listen_unix(path: &Path, mode: u32) -> Result<(OwnedFd, UnixName), BindEr
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(fail("stat")(error)),
         Ok(found) if !found.file_type().is_socket() => {
-            return Err(BindError::new(
+            return Err(BindError::obstructed(
                 name(),
                 "something that is no socket is in the way",
                 "remove it, or choose another path",
             ));
         }
         Ok(_) if answers(&address).map_err(fail("connect"))? => {
-            return Err(BindError::new(
-                name(),
-                "another program listens there already",
-                "stop it, or choose another path",
-            ));
+            return Err(BindError::taken(name(), "another program", "path"));
         }
         Ok(_) => fs::remove_file(path).map_err(fail("unlink"))?,
     }
