@@ -291,10 +291,11 @@ pub static KEYS: &[Key] = &[
         Section::Pool,
         "max-idle-connections",
         Kind::Count { least: 0, most: MOST_IDLE, auto: false },
-        Default::Value("128"),
+        Default::Value("1024"),
     )
     .says(
-        "The most unused connections that each worker keeps to each server.",
+        "The most unused connections that each worker keeps to each server. Fewer than clients are busy at once means \
+         that connections are closed only to be opened again.",
         "max-idle-connections = 32",
     ),
     key(Section::Pool, "servers", Kind::Named(Section::Server), Default::Required).says(
