@@ -61,6 +61,7 @@ pub struct Loaded {
 ///
 /// # Errors
 /// All errors and warnings, when there is at least one error.
+// fuzz: config
 pub fn load(path: &Path, source: &dyn Source) -> Result<Loaded, Report> {
     let mut problems = problems::Problems::default();
     let document = include::gather(path, source, &mut problems);

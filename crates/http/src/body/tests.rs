@@ -101,6 +101,8 @@ fn extensions_and_trailers_are_bounded() {
     let chunk = format!("1;{}\r\nx\r\n", "e".repeat(1023));
     assert!(chunked(&chunk.repeat(4)).unwrap().starts_with("incomplete: xxxx"));
     assert_eq!(chunked(&chunk.repeat(5)), Err(Reason::BadChunk));
+    let longest = format!("1;{}\r\nx\r\n0\r\n\r\n", "e".repeat(LONGEST_LINE - 2));
+    assert_eq!(chunked(&longest).unwrap(), "x");
     let long = format!("1;{}", "e".repeat(LONGEST_LINE));
     assert_eq!(chunked(&long), Err(Reason::BadChunk));
     let trailer = format!("X: {}\r\n", "t".repeat(1019));

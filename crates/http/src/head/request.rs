@@ -110,7 +110,7 @@ pub fn parse_request(
     let limit = limits.head_bytes as usize;
     let (start, end) = match scan.advance(buffer)? {
         HeadEnd::Complete { start, end } => (start, end),
-        HeadEnd::Incomplete if buffer.len() < limit => return Ok(None),
+        HeadEnd::Incomplete if buffer.len() < limit + scan.skipped() => return Ok(None),
         HeadEnd::Incomplete => return Err(too_large(buffer, limits)),
     };
     if end - start > limit {

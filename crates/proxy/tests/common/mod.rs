@@ -1,11 +1,12 @@
 //! A proxy role within the test's process, told what to do as the supervisor would tell it.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -78,7 +79,7 @@ impl Balancer {
             bound: Vec::new(),
         };
         let max_connections = NonZeroU32::new(max_connections).unwrap();
-        balancer.send(&Change::Start { workers, max_connections }, Vec::new());
+        balancer.send(&Change::Start { workers, max_connections }, &[]);
         balancer.apply(config);
         balancer
     }
@@ -100,13 +101,13 @@ impl Balancer {
                         }
                     };
                     self.bound.push(bind.clone());
-                    self.send(&Change::Sockets { bind: bind.clone() }, sockets);
+                    self.send(&Change::Sockets { bind: bind.clone() }, &sockets);
                 }
             }
         }
         self.bound.retain(|bind| plan.listeners.iter().any(|listener| listener.binds.contains(bind)));
         self.revision += 1;
-        self.send(&Change::Apply { revision: self.revision, plan: Arc::new(plan) }, Vec::new());
+        self.send(&Change::Apply { revision: self.revision, plan: Arc::new(plan) }, &[]);
         match self.receive() {
             Event::Applied { revision } => assert_eq!(revision, self.revision),
             other => panic!("not applied: {other:?}"),
@@ -140,7 +141,7 @@ impl Balancer {
     }
 
     pub(crate) fn snapshot(&mut self) -> Snapshot {
-        self.send(&Change::Snapshot { id: 1 }, Vec::new());
+        self.send(&Change::Snapshot { id: 1 }, &[]);
         match self.receive() {
             Event::Snapshot { snapshot, .. } => snapshot,
             other => panic!("no snapshot: {other:?}"),
@@ -164,7 +165,7 @@ impl Balancer {
 
     /// Tells the role to drain; [`Balancer::drained`] waits for the end.
     pub(crate) fn drain(&mut self, within: Duration) {
-        self.send(&Change::Drain { within }, Vec::new());
+        self.send(&Change::Drain { within }, &[]);
     }
 
     /// Waits until the role has drained; says how many connections it cut.
@@ -174,7 +175,7 @@ impl Balancer {
         cut
     }
 
-    fn send(&mut self, change: &Change, descriptors: Vec<std::os::fd::OwnedFd>) {
+    fn send(&mut self, change: &Change, descriptors: &[OwnedFd]) {
         let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
         let (sender, _) = self.link.as_mut().unwrap();
         self.runtime.block_on(sender.send(change, &borrowed)).unwrap();

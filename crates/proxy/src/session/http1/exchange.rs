@@ -32,9 +32,6 @@ use crate::stream::{Stream, Waiting};
 use crate::table::{Listener, Pool, Server};
 use crate::upstream::{self, Upstream};
 
-/// Bounds on a server's response head: what a buffer holds. Servers are trusted with more fields than clients.
-const _: () = assert!(RESPONSE_LIMITS.head_bytes as usize <= crate::buffer::BUFFER_SIZE);
-const RESPONSE_LIMITS: Limits = Limits { head_bytes: 16 * 1024, target_bytes: 0, headers: MOST_HEADERS };
 /// Interim responses (1xx) to one request; more are no answer but a leak.
 const MOST_INTERIM: usize = 32;
 /// Pause before servers that were all tried are tried again.
@@ -70,7 +67,7 @@ pub(super) async fn run(
         };
         write_request(client, mode, pool, server, peer_trusted, heads);
         let _running = server.state.begin(client.counted.worker.index);
-        let mut outbound = Buffer::of_size(0);
+        let mut outbound = Buffer::of_size(mode.limits.head_bytes as usize);
         let mut one_try =
             OneTry { client, mode, pool, upload: &mut upload, inbound, outbound: &mut outbound };
         match one_try.until_answered(&mut upstream, heads).await {
@@ -290,6 +287,8 @@ impl OneTry<'_, '_> {
         upstream: &mut Upstream,
         heads: &mut Heads,
     ) -> Result<Answered, Broken> {
+        // Servers are trusted with as large a head as clients, and with more fields.
+        let limits = Limits { headers: MOST_HEADERS, ..self.mode.limits };
         let mut upload_failed = false;
         let mut interim = 0;
         loop {
@@ -314,7 +313,7 @@ impl OneTry<'_, '_> {
                         match parse_response(
                             self.outbound.unread(),
                             &mut scan,
-                            &RESPONSE_LIMITS,
+                            &limits,
                             request.method,
                             response,
                         ) {
