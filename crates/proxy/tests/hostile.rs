@@ -1,5 +1,7 @@
 //! Clients and servers that break the rules, by mistake or on purpose.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use common::{Balancer, before, received, website};
