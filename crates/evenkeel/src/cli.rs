@@ -3,6 +3,7 @@
 pub(crate) mod check;
 mod client;
 mod completions;
+mod demo;
 mod diff;
 mod explain;
 mod reload;
@@ -30,6 +31,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Two toy servers and a balancer on loopback, to try it out
+    Demo(demo::Demo),
     /// Run in the foreground, until SIGTERM, SIGINT or `evenkeel stop`; SIGHUP reloads
     Run(run::Run),
     /// Say whether a configuration is good, and everything that is wrong with it
@@ -48,6 +51,9 @@ enum Command {
     Explain(explain::Explain),
     /// Print what makes a shell complete the commands
     Completions(completions::Completions),
+    /// Be a toy server (started by `demo`)
+    #[command(hide = true)]
+    ToyServer(demo::ToyServer),
     /// Be a role (started by `run`)
     #[command(hide = true)]
     Role(RoleArguments),
@@ -90,6 +96,8 @@ pub(crate) fn main() -> Exit {
         }
     };
     match cli.command {
+        Command::Demo(demo) => demo.perform(),
+        Command::ToyServer(server) => server.perform(),
         Command::Run(run) => run.perform(),
         Command::Check(check) => check.perform(),
         Command::Diff(diff) => diff.perform(),

@@ -4,6 +4,7 @@
 //! or touches it.
 
 mod cli;
+mod demo;
 mod exit;
 mod files;
 mod log;

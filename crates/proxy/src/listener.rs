@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use evenkeel_config::plan::Mode;
 use evenkeel_traffic::address::Address;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::session;
 use crate::stream::Stream;
@@ -51,35 +51,36 @@ impl Socket {
     }
 }
 
-/// Accepts until `stopped` is dropped or sent; then takes what already waits, so that no client that the kernel has
-/// let in is reset, and closes the socket.
+/// Accepts until `stopped` says so; then takes what already waits, so that no client that the kernel has let in is
+/// reset, closes the socket, and drops what `stopped` brought.
 pub(crate) async fn accept(
     worker: Arc<Worker>,
     socket: Socket,
     slot: Arc<ArcSwap<ListenerSlot>>,
-    mut stopped: oneshot::Receiver<()>,
+    mut stopped: oneshot::Receiver<mpsc::Sender<()>>,
 ) {
-    loop {
+    let _closed_after_socket = loop {
         let next = async {
             worker.connections.room().await;
             poll_fn(|cx| socket.poll_accept(cx)).await
         };
         let accepted = tokio::select! {
             biased;
-            _ = &mut stopped => break,
+            closed = &mut stopped => break closed,
             accepted = next => accepted,
         };
         if let Err(error) = begin(&worker, &slot, accepted) {
             tracing::warn!(%error, listener = %slot.load().name, "cannot accept; trying again in {EXHAUSTED_PAUSE:?}");
             tokio::time::sleep(EXHAUSTED_PAUSE).await;
         }
-    }
+    };
     let mut cx = Context::from_waker(std::task::Waker::noop());
     while let Poll::Ready(accepted) = socket.poll_accept(&mut cx) {
         if begin(&worker, &slot, accepted).is_err() {
             break;
         }
     }
+    drop(socket);
 }
 
 /// Starts the session of one accepted connection. An error says that nothing can be accepted for now.

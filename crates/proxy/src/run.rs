@@ -11,6 +11,8 @@ use evenkeel_config::plan::{MOST_WORKERS, Plan};
 use evenkeel_sys::channel::{Channel, Receiver, Sender};
 use evenkeel_traffic::address::Address;
 
+use tokio::sync::mpsc;
+
 use crate::connections::Connections;
 use crate::message::{Change, Event};
 use crate::table::{ListenerSlot, Table};
@@ -19,6 +21,8 @@ use crate::{apply, snapshot};
 
 /// How long connections may take to end when the supervisor is gone and nobody said how long.
 const ORPHAN_DRAIN: Duration = Duration::from_secs(30);
+/// How long a change waits for workers to close the sockets of removed binds.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// Runs the role until it has drained, or the supervisor is gone and it has drained.
 ///
@@ -40,7 +44,7 @@ async fn follow(channel: Channel) -> io::Result<()> {
             }
             (Change::Sockets { bind }, Some(role)) => drop(role.sockets.insert(bind, descriptors)),
             (Change::Apply { revision, plan }, Some(role)) => {
-                let event = match role.apply(revision, &plan) {
+                let event = match role.apply(revision, &plan).await {
                     Ok(()) => Event::Applied { revision },
                     Err(why) => Event::Refused { revision, why },
                 };
@@ -84,8 +88,9 @@ impl Role {
         Ok(Self { connections, workers, table: None, sockets: BTreeMap::new(), listening: BTreeMap::new() })
     }
 
-    /// Puts a plan in force, or says why not and changes nothing.
-    fn apply(&mut self, revision: u64, plan: &Plan) -> Result<(), String> {
+    /// Puts a plan in force, or says why not and changes nothing. When it is done, the sockets of binds that the plan
+    /// does not name are closed, so that they can be opened again.
+    async fn apply(&mut self, revision: u64, plan: &Plan) -> Result<(), String> {
         self.check(plan)?;
         let table = Arc::new(apply::next_table(self.table.as_deref(), revision, plan, self.workers.len()));
         let wanted: BTreeMap<&Address, &Arc<ListenerSlot>> = table
@@ -94,13 +99,15 @@ impl Role {
             .zip(&plan.listeners)
             .flat_map(|(slot, listener)| listener.binds.iter().map(move |bind| (bind, slot)))
             .collect();
+        let (closed, mut all_closed) = mpsc::channel(1);
         self.listening.retain(|bind, _| {
             let keep = wanted.contains_key(bind);
             if !keep {
-                tell(&self.workers, || Command::Unlisten { bind: bind.clone() });
+                tell(&self.workers, || Command::Unlisten { bind: bind.clone(), closed: closed.clone() });
             }
             keep
         });
+        drop(closed);
         for (bind, slot) in wanted {
             match self.listening.get(bind) {
                 Some(current) => current.store(slot.clone()),
@@ -114,6 +121,10 @@ impl Role {
         tell(&self.workers, || Command::Table(table.clone()));
         tell(&self.workers, || Command::Ring);
         self.table = Some(table);
+        // Ends when the last sender is dropped; nothing is ever sent.
+        if tokio::time::timeout(CLOSING, all_closed.recv()).await.is_err() {
+            tracing::warn!("a worker is slow to close the sockets of removed binds");
+        }
         Ok(())
     }
 
@@ -167,9 +178,11 @@ impl Role {
     /// many connections it had to cut.
     async fn drain(self, within: Duration, mut link: Option<(&mut Sender, &mut Receiver)>) -> u64 {
         self.connections.drain();
+        let (closed, _nobody_waits) = mpsc::channel(1);
         for bind in self.listening.keys() {
-            tell(&self.workers, || Command::Unlisten { bind: bind.clone() });
+            tell(&self.workers, || Command::Unlisten { bind: bind.clone(), closed: closed.clone() });
         }
+        drop(closed);
         tell(&self.workers, || Command::Ring);
         let deadline = tokio::time::sleep(within);
         tokio::pin!(deadline);

@@ -35,8 +35,8 @@ pub(crate) struct Worker {
 pub(crate) enum Command {
     /// Accept from this socket, for the listener that `slot` holds.
     Listen { bind: Address, socket: OwnedFd, slot: Arc<ArcSwap<ListenerSlot>> },
-    /// Take what already waits on this bind's socket, then close it.
-    Unlisten { bind: Address },
+    /// Take what already waits on this bind's socket, then close it; `closed` is dropped when that is done.
+    Unlisten { bind: Address, closed: mpsc::Sender<()> },
     /// The pools, for keeping house.
     Table(Arc<Table>),
     /// Idle connections look whether they are to end.
@@ -73,7 +73,7 @@ impl Handle {
 
 /// Does what it is told until the commands end.
 async fn follow(worker: Arc<Worker>, mut commands: mpsc::UnboundedReceiver<Command>) {
-    let mut listening: BTreeMap<Address, oneshot::Sender<()>> = BTreeMap::new();
+    let mut listening: BTreeMap<Address, oneshot::Sender<mpsc::Sender<()>>> = BTreeMap::new();
     let mut table: Option<Arc<Table>> = None;
     let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
     loop {
@@ -90,7 +90,12 @@ async fn follow(worker: Arc<Worker>, mut commands: mpsc::UnboundedReceiver<Comma
                         Err(error) => tracing::error!(%bind, %error, "the listening socket cannot be used"),
                     }
                 }
-                Some(Command::Unlisten { bind }) => drop(listening.remove(&bind)),
+                Some(Command::Unlisten { bind, closed }) => {
+                    if let Some(stop) = listening.remove(&bind) {
+                        // A task that is gone already has closed its socket.
+                        let _gone = stop.send(closed);
+                    }
+                }
                 Some(Command::Table(new)) => table = Some(new),
                 Some(Command::Ring) => worker.bell.notify_waiters(),
             },

@@ -120,8 +120,8 @@ pub static KEYS: &[Key] = &[
             "control-socket = \"/run/evenkeel/control.sock\"",
         ),
     key(Section::Admin, "bind", Kind::Address, Default::Value("127.0.0.1:8404")).at_restart().says(
-        "Where the API listens. Only a loopback address or a unix socket is allowed: whoever reaches the API can steer \
-         the program.",
+        "Where the API listens. Only a loopback address or a unix socket is allowed: whoever reaches it learns about \
+         every server. Over TCP it only shows; a unix socket is open to its owner and group and may also steer.",
         "bind = \"127.0.0.1:8404\"",
     ),
     key(Section::Listener, "bind", Kind::Addresses, Default::Required).says(
