@@ -427,7 +427,9 @@ impl OneTry<'_, '_> {
         rewrite::response(response, to, &mut head);
         let mut download = Download::new(Transfer::new(end.framing, end.unwrap_chunks), Instant::now());
         let mut upload_failed = false;
+        let joined = download.join_head(&mut head, self.outbound);
         let ended = poll_fn(|cx| {
+            joined?;
             if !request_done && !upload_failed {
                 match self.poll_upload(cx, &mut upstream.stream, written) {
                     Poll::Ready(Ok(())) => request_done = true,
