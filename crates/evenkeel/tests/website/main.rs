@@ -5,9 +5,9 @@
 mod big_bodies;
 mod body;
 mod deaths;
-//mod examples;
+mod examples;
 mod memory;
 mod reload;
 mod site;
-//mod slow_peers;
+mod slow_peers;
 mod stop;
