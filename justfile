@@ -13,6 +13,10 @@ test:
 fuzz seconds="60":
     cargo xtask fuzz --seconds {{seconds}}
 
+# Bodies of 1 GiB in every mode and direction
+big-body:
+    cargo xtask big-body
+
 # A balancer with two toy servers on loopback
 demo:
     cargo run --release -- demo

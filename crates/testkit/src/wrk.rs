@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::{BOUND, Program};
+use crate::{BOUND, Program, Signal};
 
 /// What wrk reports at its end.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,15 +49,29 @@ impl Load {
     /// Starts to load `url` over so many connections; `duration` is rounded up to whole seconds.
     #[must_use]
     pub fn start(url: &str, connections: u16, duration: Duration) -> Self {
+        Self::start_with(url, connections, duration, &[])
+    }
+
+    /// As [`Self::start`], with header fields in each request: `Connection: close` makes each one open a connection.
+    #[must_use]
+    pub fn start_with(url: &str, connections: u16, duration: Duration, fields: &[&str]) -> Self {
         let seconds = duration.as_millis().div_ceil(1000).max(1);
         let program = Program::start(
             Command::new("wrk")
                 .arg("-t1")
                 .arg(format!("-c{connections}"))
                 .arg(format!("-d{seconds}s"))
+                .args(fields.iter().flat_map(|field| ["-H", field]))
                 .arg(url),
         );
         Self { program, duration }
+    }
+
+    /// Ends it before its time, when the test has seen enough, and returns what it reports.
+    #[must_use]
+    pub fn stop(self) -> Report {
+        self.program.signal(Signal::INT);
+        self.finish()
     }
 
     /// Waits for its end and returns what it reports. Panics when wrk fails.

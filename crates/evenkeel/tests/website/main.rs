@@ -1,0 +1,13 @@
+//! The program as its operator has it: real files, real servers, real load, and things that go wrong meanwhile.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
+
+mod big_bodies;
+mod body;
+mod deaths;
+mod examples;
+mod memory;
+mod reload;
+mod site;
+mod slow_peers;
+mod stop;
