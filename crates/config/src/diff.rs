@@ -209,6 +209,7 @@ fn rules(old: &Listener, new: &Listener, differences: &mut Differences) {
 fn pool(old: &Pool, new: &Pool, differences: &mut Differences) {
     differences.compare("balance", &balance(&old.balance), &balance(&new.balance));
     differences.compare("retries", &old.retries, &new.retries);
+    differences.compare("retry-budget", &old.retry_budget, &new.retry_budget);
     differences.compare("connect-timeout", &duration(old.connect_timeout), &duration(new.connect_timeout));
     differences.compare("response-timeout", &duration(old.response_timeout), &duration(new.response_timeout));
     differences.compare("keep-alive", &duration(old.keep_alive), &duration(new.keep_alive));

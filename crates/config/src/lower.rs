@@ -255,6 +255,7 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
         name: name.clone(),
         balance,
         retries: u8::try_from(count(typed.retries, SECTION, "retries")).ok()?,
+        retry_budget: u8::try_from(count(typed.retry_budget, SECTION, "retry-budget")).ok()?,
         connect_timeout: time(typed.connect_timeout, SECTION, "connect-timeout", HTTP),
         response_timeout: time(typed.response_timeout, SECTION, "response-timeout", HTTP),
         keep_alive: time(typed.keep_alive, SECTION, "keep-alive", HTTP),

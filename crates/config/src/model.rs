@@ -89,6 +89,7 @@ pub(crate) struct Route {
 pub(crate) struct Pool {
     pub(crate) name: At<Name>,
     pub(crate) retries: Setting<u64>,
+    pub(crate) retry_budget: Setting<u64>,
     pub(crate) balance: Setting<&'static str>,
     pub(crate) connect_timeout: Setting<Duration>,
     pub(crate) response_timeout: Setting<Duration>,

@@ -142,6 +142,8 @@ pub struct Pool {
     pub balance: Balance,
     /// `retries`: how many further tries a request or connection has after the first.
     pub retries: u8,
+    /// `retry-budget`: retries for a hundred requests of the last ten seconds, 0 to 100; three are always allowed.
+    pub retry_budget: u8,
     /// `connect-timeout`.
     pub connect_timeout: Duration,
     /// `response-timeout`: from the last byte of the request to the first of the response, and between two bytes of

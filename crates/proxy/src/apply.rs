@@ -12,7 +12,7 @@ use evenkeel_config::plan::{self, Plan};
 use evenkeel_traffic::name::Name;
 use evenkeel_traffic::pick::round_robin::RoundRobin;
 
-use crate::table::{Listener, ListenerSlot, PerWorker, Pool, Server, ServerState, Table};
+use crate::table::{Listener, ListenerSlot, PerWorker, Pool, PoolState, Server, ServerState, Table};
 
 /// Builds the table of `plan`; `before` is the one in force. Marks listeners that are gone.
 pub(crate) fn next_table(before: Option<&Table>, revision: u64, plan: &Plan, workers: usize) -> Table {
@@ -77,10 +77,15 @@ fn next_pool(before: Option<&Arc<Pool>>, plan: &plan::Pool, workers: usize) -> A
         .collect();
     let weights: Vec<_> = plan.servers.iter().map(|server| server.weight).collect();
     let round_robin = RoundRobin::new(&weights);
-    if let Some(pool) = before {
-        round_robin.continue_from(&pool.round_robin);
-    }
-    Arc::new(Pool { plan: plan.clone(), servers, round_robin })
+    let state = match before {
+        Some(pool) => {
+            round_robin.continue_from(&pool.round_robin);
+            pool.state.set_budget(plan.retry_budget);
+            pool.state.clone()
+        }
+        None => Arc::new(PoolState::new(workers, plan.retry_budget)),
+    };
+    Arc::new(Pool { plan: plan.clone(), servers, round_robin, state })
 }
 
 /// `Host` for a request that names none: the server's address, or `localhost` for a unix socket.

@@ -120,6 +120,12 @@ pub struct PoolSnapshot {
     pub name: Name,
     /// Its algorithm as the file names it.
     pub balance: String,
+    /// Requests ever (HTTP).
+    pub requests_total: u64,
+    /// Requests that were sent a second time because a server failed under them.
+    pub retries_total: u64,
+    /// Requests that were not, because the retry budget was used up.
+    pub retries_denied_total: u64,
     /// In the order of the plan.
     pub servers: Vec<ServerSnapshot>,
 }

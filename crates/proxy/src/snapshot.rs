@@ -45,6 +45,9 @@ fn pool(pool: &Pool) -> PoolSnapshot {
             Balance::RoundRobin => "round-robin",
         }
         .into(),
+        requests_total: pool.state.counters.sum(|counters| &counters.requests_total),
+        retries_total: pool.state.counters.sum(|counters| &counters.retries_total),
+        retries_denied_total: pool.state.counters.sum(|counters| &counters.retries_denied_total),
         servers: pool.servers.iter().map(|s| server(s)).collect(),
     }
 }

@@ -6,9 +6,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use evenkeel_config::plan;
+use evenkeel_traffic::budget::Budget;
 use evenkeel_traffic::name::Name;
 use evenkeel_traffic::pick::round_robin::RoundRobin;
 use evenkeel_traffic::route::{self, Facts};
@@ -59,6 +61,56 @@ pub(crate) struct Pool {
     /// In the order of the plan.
     pub(crate) servers: Vec<Arc<Server>>,
     pub(crate) round_robin: RoundRobin,
+    pub(crate) state: Arc<PoolState>,
+}
+
+/// The living part of a [`Pool`]: what outlives a change of its plan.
+#[derive(Debug)]
+pub(crate) struct PoolState {
+    budget: Mutex<Budget>,
+    pub(crate) counters: PerWorker<PoolCounters>,
+}
+
+/// Counters of a pool.
+#[derive(Debug, Default)]
+pub(crate) struct PoolCounters {
+    pub(crate) requests_total: Counter,
+    pub(crate) retries_total: Counter,
+    pub(crate) retries_denied_total: Counter,
+}
+
+impl PoolState {
+    pub(crate) fn new(workers: usize, budget: u8) -> Self {
+        Self { budget: Mutex::new(Budget::new(budget)), counters: PerWorker::new(workers) }
+    }
+
+    /// Takes a retry out of the budget, if one is left, and counts what came of it.
+    pub(crate) fn may_retry(&self, worker: usize, now: Instant) -> bool {
+        let requests = self.counters.sum(|counters| &counters.requests_total);
+        let may = self.budget.lock().is_ok_and(|mut budget| budget.withdraw(requests, now));
+        let counters = self.counters.of(worker);
+        if may {
+            counters.retries_total.add(1)
+        } else {
+            counters.retries_denied_total.add(1)
+        }
+        may
+    }
+
+    /// Tells the budget how many requests there were; to be called once a second.
+    pub(crate) fn observe(&self, now: Instant) {
+        let requests = self.counters.sum(|counters| &counters.requests_total);
+        if let Ok(mut budget) = self.budget.lock() {
+            budget.observe(requests, now);
+        }
+    }
+
+    /// A new plan allows another share.
+    pub(crate) fn set_budget(&self, percent: u8) {
+        if let Ok(mut budget) = self.budget.lock() {
+            budget.set_percent(percent);
+        }
+    }
 }
 
 impl Pool {

@@ -102,6 +102,9 @@ async fn follow(worker: Arc<Worker>, mut commands: mpsc::UnboundedReceiver<Comma
             _ = sweep.tick() => if let Some(table) = &table {
                 let now = Instant::now();
                 for pool in &table.pools {
+                    if worker.index == 0 {
+                        pool.state.observe(now.into_std());
+                    }
                     for server in &pool.servers {
                         server.state.idle.sweep(worker.index, pool.plan.keep_alive, now);
                     }

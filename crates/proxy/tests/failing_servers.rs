@@ -122,7 +122,8 @@ fn an_idempotent_request_is_sent_to_another_server_when_one_dies_under_it() {
     let good = ToyServer::named("good");
     let mut balancer = Balancer::start(&website(2, "", ""), &[dying.address(), good.address()]);
     let mut client = balancer.client();
-    for _ in 0..4 {
+    // Each of them needs a retry, and three are always allowed.
+    for _ in 0..3 {
         assert_eq!(client.get("/").unwrap().text(), "good");
     }
     assert!(balancer.server("s0").failures_total > 0);
@@ -146,6 +147,21 @@ fn a_small_put_is_sent_again_with_its_body() {
     client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello").unwrap();
     assert_eq!(client.response().unwrap().text(), "hello");
     assert_eq!(tries.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn retries_of_what_was_sent_have_a_budget() {
+    let dying = ToyServer::start(|mut connection: Connection| {
+        let _ = connection.read_head();
+    });
+    let mut balancer = Balancer::start(&website(1, "", "retries = 1"), &[dying.address()]);
+    for _ in 0..10 {
+        assert_eq!(balancer.client().get("/").unwrap().status, 502);
+    }
+    let pool = balancer.snapshot().pools.remove(0);
+    // Ten requests earn two retries of their own; three are always allowed.
+    assert_eq!((pool.requests_total, pool.retries_total, pool.retries_denied_total), (10, 3, 7));
+    assert_eq!(dying.connections(), 13);
 }
 
 #[test]

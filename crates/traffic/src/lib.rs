@@ -3,6 +3,7 @@
 //! Pure: takes facts and returns choices. No sockets, no clock, no entropy, no threads.
 
 pub mod address;
+pub mod budget;
 pub mod name;
 pub mod pick;
 pub mod retry;

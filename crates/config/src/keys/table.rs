@@ -273,6 +273,18 @@ pub static KEYS: &[Key] = &[
         "How many further servers are tried when one refuses the connection, or fails where HTTP allows to ask again.",
         "retries = 1",
     ),
+    key(
+        Section::Pool,
+        "retry-budget",
+        Kind::Count { least: 0, most: 100, auto: false },
+        Default::Value("20"),
+    )
+    .says(
+        "How many of a hundred requests may be sent a second time because the first server failed under them, counted \
+         over the last ten seconds. Three in ten seconds are always allowed. A server that refuses the connection costs \
+         nothing of it.",
+        "retry-budget = 10",
+    ),
     key(Section::Pool, "connect-timeout", TIMEOUT, Default::Value("3s")).says(
         "How long a server may take to accept a connection. Then the next one is tried.",
         "connect-timeout = \"500ms\"",

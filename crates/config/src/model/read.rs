@@ -124,6 +124,7 @@ fn pool(name: At<Name>, reader: &Reader<'_>, problems: &mut Problems) -> Pool {
         typed_servers,
         name,
         retries: reader.count("retries", problems),
+        retry_budget: reader.count("retry-budget", problems),
         balance: reader.word("balance", problems),
         connect_timeout: reader.time("connect-timeout", problems),
         response_timeout: reader.time("response-timeout", problems),

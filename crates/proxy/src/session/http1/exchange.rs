@@ -59,6 +59,7 @@ pub(super) async fn run(
     let Some(pool) = listener.route(&RequestFacts { head: &heads.request, source }) else {
         return answer(client, Reason::NoRoute, &mut upload, inbound, &heads.request).await;
     };
+    pool.state.counters.of(client.counted.worker.index).requests_total.add(1);
     let mut tries = Tries::new(pool);
     loop {
         let (server, mut upstream) = match tries.next(client, &heads.request).await {
@@ -94,7 +95,11 @@ pub(super) async fn run(
                     server.state.counters.of(client.counted.worker.index).failures_total.add(1);
                     server.state.failed(format!("the connection ended before a response: {failure:?}"));
                 }
-                if !tries.failed(what) {
+                // What never reached a server adds no load, so it costs nothing of the budget.
+                let costs = what == Retry::Elsewhere && failure != Failure::NothingSent;
+                let worker = client.counted.worker.index;
+                if !tries.failed(what) || (costs && !pool.state.may_retry(worker, Instant::now().into_std()))
+                {
                     return answer(client, Reason::ServerClosed, &mut upload, inbound, &heads.request).await;
                 }
                 upload.restart(Instant::now());
