@@ -89,11 +89,8 @@ impl PoolState {
         let requests = self.counters.sum(|counters| &counters.requests_total);
         let may = self.budget.lock().is_ok_and(|mut budget| budget.withdraw(requests, now));
         let counters = self.counters.of(worker);
-        if may {
-            counters.retries_total.add(1)
-        } else {
-            counters.retries_denied_total.add(1)
-        }
+        let counted = if may { &counters.retries_total } else { &counters.retries_denied_total };
+        counted.add(1);
         may
     }
 
