@@ -107,7 +107,17 @@ fn listener(listener: &ListenerSnapshot) -> Vec<Vec<String>> {
 fn draw_pool(pool: &PoolSnapshot) -> String {
     let columns =
         ["SERVER", "ADDRESS", "WEIGHT", "RUNNING", "TOTAL", "FAILURES", "NOT CONNECTED", "IDLE", "WHY"];
-    format!("\nPOOL {} ({})\n{}", pool.name, pool.balance, table(&columns, pool.servers.iter().map(server)))
+    let servers = table(&columns, pool.servers.iter().map(server));
+    format!("\nPOOL {} ({}){}\n{servers}", pool.name, pool.balance, retries(pool))
+}
+
+/// Nothing about retries is worth a word until there was one.
+fn retries(pool: &PoolSnapshot) -> String {
+    match (pool.retries_total, pool.retries_denied_total) {
+        (0, 0) => String::new(),
+        (retries, 0) => format!(", {retries} retries"),
+        (retries, denied) => format!(", {retries} retries, {denied} denied by the retry budget"),
+    }
 }
 
 fn server(server: &ServerSnapshot) -> Vec<String> {
@@ -206,6 +216,9 @@ mod tests {
                 pools: vec![PoolSnapshot {
                     name: "website".parse().unwrap(),
                     balance: "round-robin".into(),
+                    requests_total: 40,
+                    retries_total: 8,
+                    retries_denied_total: 1,
                     servers: vec![ServerSnapshot {
                         name: "webserver01".parse().unwrap(),
                         address: "192.168.1.2:80".parse().unwrap(),
@@ -242,7 +255,7 @@ LISTENERS
   website  http  0.0.0.0:80  12           4203   9911      3
                  [::]:80
 
-POOL website (round-robin)
+POOL website (round-robin), 8 retries, 1 denied by the retry budget
   SERVER       ADDRESS         WEIGHT  RUNNING  TOTAL  FAILURES  NOT CONNECTED  IDLE  WHY
   webserver01  192.168.1.2:80  0       1        2      3         4              7     weight 0: takes nothing new; last failure: connection refused
 ";
