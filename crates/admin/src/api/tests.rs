@@ -52,8 +52,14 @@ fn status(traffic: Option<Snapshot>) -> Answer {
 }
 
 fn with_one_pool() -> Answer {
-    let pool =
-        PoolSnapshot { name: "web".parse().unwrap(), balance: "round-robin".into(), servers: Vec::new() };
+    let pool = PoolSnapshot {
+        name: "web".parse().unwrap(),
+        balance: "round-robin".into(),
+        requests_total: 0,
+        retries_total: 0,
+        retries_denied_total: 0,
+        servers: Vec::new(),
+    };
     status(Some(Snapshot { pools: vec![pool], ..Snapshot::default() }))
 }
 
