@@ -67,17 +67,22 @@ impl Load {
         Self { program, duration }
     }
 
-    /// Ends it before its time, when the test has seen enough, and returns what it reports.
+    /// Ends it before its time, when the test has seen enough (some answers at least: before, wrk does not listen), and
+    /// returns what it reports.
     #[must_use]
     pub fn stop(self) -> Report {
         self.program.signal(Signal::INT);
-        self.finish()
+        self.report_within(BOUND)
     }
 
     /// Waits for its end and returns what it reports. Panics when wrk fails.
     #[must_use]
     pub fn finish(self) -> Report {
-        let code = self.program.wait(self.duration + BOUND);
+        self.report_within(self.duration + BOUND)
+    }
+
+    fn report_within(&self, bound: Duration) -> Report {
+        let code = self.program.wait(bound);
         let text = self.program.wait_for_end_of_output(BOUND).join("\n");
         assert_eq!(code, 0, "wrk failed: {text}");
         match report(&text) {
@@ -155,5 +160,21 @@ mod tests {
         let report = wrk(&format!("http://{}/", server.address()), 4, Duration::from_secs(1));
         assert!(report.requests > 0);
         assert_eq!(report.errors, Errors::default());
+    }
+
+    #[test]
+    fn a_load_is_stopped_once_enough_was_seen_and_its_fields_are_sent() {
+        if !needs("wrk") {
+            return;
+        }
+        let server = ToyServer::named("toy");
+        let url = format!("http://{}/", server.address());
+        let load = Load::start_with(&url, 1, Duration::from_secs(3600), &["X-Load: yes"]);
+        let enough = |received: &[Vec<u8>]| received.iter().any(|bytes| bytes.len() > 10_000);
+        server.wait_until(enough, BOUND);
+        let report = load.stop();
+        assert!(report.requests > 100, "{report:?}");
+        let received = server.received().concat();
+        assert!(String::from_utf8(received).unwrap().contains("\r\nX-Load: yes\r\n"));
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! `EVENKEEL_BIG_BODY` says how long they are, in bytes; `cargo xtask big-body` runs them with 1 GiB.
 
+use std::fs::Permissions;
 use std::io::{BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Instant;
 
-use evenkeel_testkit::{BOUND, free_address};
+use evenkeel_testkit::{BOUND, free_address, temp_dir};
 
 use crate::body::{Content, read_head};
 use crate::memory::Memory;
@@ -53,18 +56,16 @@ fn exchange(
         scope.spawn(|| server(bounded(listener.accept().unwrap().0)));
         client(bounded(TcpStream::connect_timeout(&address, BOUND).unwrap()));
     });
-    print_rate(what, begun.elapsed());
+    println!("{what}: {} MiB in {:.2?}", length() / 1024 / 1024, begun.elapsed());
     memory.has_not_grown(what);
-}
-
-fn print_rate(what: &str, took: Duration) {
-    println!("{what}: {} MiB in {took:.2?}", length() / 1024 / 1024);
 }
 
 #[derive(Clone, Copy)]
 enum Coding {
     Length,
     Chunked,
+    /// The body ends with its connection; of responses only.
+    UntilClose,
 }
 
 impl Coding {
@@ -72,12 +73,13 @@ impl Coding {
         match self {
             Self::Length => format!("Content-Length: {}", length()),
             Self::Chunked => "Transfer-Encoding: chunked".to_owned(),
+            Self::UntilClose => "Connection: close".to_owned(),
         }
     }
 
     fn write(self, content: &Content, to: &mut impl Write) {
         match self {
-            Self::Length => content.write(to, 0, length()).unwrap(),
+            Self::Length | Self::UntilClose => content.write(to, 0, length()).unwrap(),
             Self::Chunked => content.write_chunked(to, length()).unwrap(),
         }
     }
@@ -86,6 +88,10 @@ impl Coding {
         match self {
             Self::Length => content.check(from, 0, length()).unwrap(),
             Self::Chunked => assert_eq!(content.check_chunked(from).unwrap(), length()),
+            Self::UntilClose => {
+                content.check(from, 0, length()).unwrap();
+                assert_eq!(from.read(&mut [0]).unwrap(), 0, "nothing follows");
+            }
         }
     }
 }
@@ -96,10 +102,13 @@ fn download(what: &str, coding: Coding) {
         what,
         "http",
         |mut stream| {
-            stream.write_all(b"GET /file HTTP/1.1\r\nHost: test.example\r\n\r\n").unwrap();
+            // As HTTP/1.0, the response to which ends as the server's does.
+            let version = if matches!(coding, Coding::UntilClose) { "1.0" } else { "1.1" };
+            write!(stream, "GET /file HTTP/{version}\r\nHost: test.example\r\n\r\n").unwrap();
             let mut reader = BufReader::new(stream);
             let head = read_head(&mut reader).unwrap();
-            assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains(&coding.field()), "{head}");
+            assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+            assert!(matches!(coding, Coding::UntilClose) || head.contains(&coding.field()), "{head}");
             coding.check(&content, &mut reader);
         },
         |mut stream| {
@@ -143,6 +152,11 @@ fn a_long_chunked_response_passes() {
 }
 
 #[test]
+fn a_long_response_that_ends_with_its_connection_passes() {
+    download("close-delimited download", Coding::UntilClose);
+}
+
+#[test]
 fn a_long_request_of_known_length_passes() {
     upload("upload with Content-Length", Coding::Length);
 }
@@ -150,6 +164,42 @@ fn a_long_request_of_known_length_passes() {
 #[test]
 fn a_long_chunked_request_passes() {
     upload("chunked upload", Coding::Chunked);
+}
+
+#[test]
+fn a_long_response_passes_from_a_unix_socket_to_a_unix_socket() {
+    let directory = temp_dir();
+    let [here, there] = ["listener.sock", "server.sock"].map(|name| directory.path().join(name));
+    let listener = UnixListener::bind(&there).unwrap();
+    // The proxy role may be another user.
+    std::fs::set_permissions(&there, Permissions::from_mode(0o666)).unwrap();
+    let site = Site::of(
+        &format!(
+            "[global]\ncontrol-socket = \"${{CONTROL}}\"\n\
+             [listener.files]\nbind = \"unix:{}\"\npool = \"files\"\n\
+             [pool.files.servers]\nfiles = \"unix:{}\"\n",
+            here.display(),
+            there.display(),
+        ),
+        &[],
+    );
+    let memory = Memory::watch(site.role("proxy"));
+    let content = Content::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut stream, _) = listener.accept().unwrap();
+            read_head(&mut BufReader::new(&stream)).unwrap();
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", length()).unwrap();
+            content.write(&mut stream, 0, length()).unwrap();
+        });
+        let mut stream = UnixStream::connect(&here).unwrap();
+        stream.set_read_timeout(Some(BOUND)).unwrap();
+        stream.write_all(b"GET /file HTTP/1.1\r\nHost: test.example\r\n\r\n").unwrap();
+        let mut reader = BufReader::new(stream);
+        read_head(&mut reader).unwrap();
+        content.check(&mut reader, 0, length()).unwrap();
+    });
+    memory.has_not_grown("download over unix sockets");
 }
 
 #[test]
