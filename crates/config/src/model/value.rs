@@ -193,8 +193,8 @@ impl<'a> Reader<'a> {
                 LogTarget::File(path.into())
             }
             other => {
-                let draft = problems
-                    .error(entry.span, format!("{} is no place for an access log", quoted(other)));
+                let draft =
+                    problems.error(entry.span, format!("{} is no place for an access log", quoted(other)));
                 draft.help(match nearest(other, ["stdout", "syslog"]) {
                     Some(near) => format!("did you mean `\"{near}\"`?"),
                     None => format!("it must be {}", key.kind.expectation()),

@@ -20,6 +20,8 @@ pub(super) struct Download {
     pub(super) waits_for: Side,
     /// When bytes last moved.
     pub(super) moved: Instant,
+    /// Bytes of the body that the client has taken.
+    pub(super) sent: u64,
 }
 
 /// Why a response could not be sent to its end.
@@ -33,7 +35,19 @@ pub(super) enum DownloadError {
 
 impl Download {
     pub(super) fn new(transfer: Transfer, now: Instant) -> Self {
-        Self { transfer, head_written: 0, splice: Splice::default(), waits_for: Side::Client, moved: now }
+        Self {
+            transfer,
+            head_written: 0,
+            splice: Splice::default(),
+            waits_for: Side::Client,
+            moved: now,
+            sent: 0,
+        }
+    }
+
+    /// Bytes of the head that the client has taken.
+    pub(super) fn head_written(&self) -> usize {
+        self.head_written
     }
 
     /// Moves what can be moved. Ready when all is written.
@@ -68,6 +82,7 @@ impl Download {
                 self.head_written += of_head;
                 self.transfer.wrote(count - of_head);
                 outbound.consume(count - of_head);
+                self.sent += (count - of_head) as u64;
                 self.moved = Instant::now();
             } else if step == Step::Done || ready!(self.poll_more(cx, client, server, outbound))? {
                 return Poll::Ready(Ok(()));
@@ -96,8 +111,10 @@ impl Download {
                 self.transfer.skip(count as u64);
             }
             self.waits_for = Side::Client;
-            let written = ready!(self.splice.poll_drain(cx, client));
-            written.map_err(|_| DownloadError::ClientGone)?;
+            let held = self.splice.holds();
+            let written = self.splice.poll_drain(cx, client);
+            self.sent += (held - self.splice.holds()) as u64;
+            ready!(written).map_err(|_| DownloadError::ClientGone)?;
             self.moved = Instant::now();
             return Poll::Ready(Ok(false));
         }
