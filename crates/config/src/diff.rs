@@ -13,7 +13,7 @@ use crate::plan::{Global, Listener, Mode, Plan, Pool, Server};
 
 mod shown;
 
-use shown::{CountOrAuto, balance, duration, forwarding, list, rule, size, underscores};
+use shown::{CountOrAuto, access_log, balance, duration, forwarding, list, rule, size, underscores};
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -139,6 +139,8 @@ fn listener(old: &Listener, new: &Listener, differences: &mut Differences) {
     let pool = |listener: &Listener| listener.pool.as_ref().map_or("none".to_owned(), Name::to_string);
     differences.compare("pool", &pool(old), &pool(new));
     rules(old, new, differences);
+    let log = |listener: &Listener| access_log(listener.access_log.as_ref());
+    differences.compare("access-log", &log(old), &log(new));
     match (&old.mode, &new.mode) {
         (Mode::Tcp(old), Mode::Tcp(new)) => {
             differences.compare("idle-timeout", &duration(old.idle_timeout), &duration(new.idle_timeout));

@@ -22,6 +22,8 @@ pub enum Section {
     Admin,
     /// `[listener.NAME]`.
     Listener,
+    /// `[listener.NAME.access-log]`.
+    AccessLog,
     /// `[[listener.NAME.route]]`.
     Route,
     /// `[pool.NAME]`.
@@ -32,8 +34,16 @@ pub enum Section {
 
 impl Section {
     /// All of them, in the order of the reference.
-    pub const ALL: [Self; 7] =
-        [Self::Top, Self::Global, Self::Admin, Self::Listener, Self::Route, Self::Pool, Self::Server];
+    pub const ALL: [Self; 8] = [
+        Self::Top,
+        Self::Global,
+        Self::Admin,
+        Self::Listener,
+        Self::AccessLog,
+        Self::Route,
+        Self::Pool,
+        Self::Server,
+    ];
 
     /// How the file writes it.
     #[must_use]
@@ -43,6 +53,7 @@ impl Section {
             Self::Global => "[global]",
             Self::Admin => "[admin]",
             Self::Listener => "[listener.NAME]",
+            Self::AccessLog => "[listener.NAME.access-log]",
             Self::Route => "[[listener.NAME.route]]",
             Self::Pool => "[pool.NAME]",
             Self::Server => "[pool.NAME.servers]",
@@ -57,6 +68,7 @@ impl Section {
             Self::Global => "global",
             Self::Admin => "admin",
             Self::Listener => "listener",
+            Self::AccessLog => "listener.access-log",
             Self::Route => "listener.route",
             Self::Pool => "pool",
             Self::Server => "pool.servers",
@@ -73,6 +85,10 @@ impl Section {
                 "The API on a TCP address or a further unix socket. Without this table only the control socket serves it."
             }
             Self::Listener => "Where clients arrive, what is spoken there, and which pool they are sent to.",
+            Self::AccessLog => {
+                "The access log of a listener: one line for each request (HTTP) or connection (TCP), when it has \
+                 ended. Without this table none is written. In one line: `access-log = { to = \"stdout\" }`."
+            }
             Self::Route => {
                 "A rule of a listener. The first rule in file order whose conditions all hold takes the request; the \
                  values of one condition are alternatives. A rule without conditions takes everything."
@@ -169,6 +185,8 @@ pub enum Kind {
     User,
     /// An absolute path.
     Path,
+    /// Where an access log goes.
+    LogTarget,
     /// Patterns of file names, one or a list.
     Globs,
     /// Host names or `*.` patterns, one or a list.
@@ -272,6 +290,7 @@ impl Kind {
             Self::Pool => "the name of a pool".into(),
             Self::User => "the name of a user".into(),
             Self::Path => "an absolute path".into(),
+            Self::LogTarget => "`\"stdout\"`, `\"syslog\"` or the absolute path of a file".into(),
             Self::Globs => "a file name or pattern such as `\"conf.d/*.toml\"`, or a list of them".into(),
             Self::Hosts => "a host name such as `\"www.example.com\"` or `\"*.example.com\"`, or a list of them".into(),
             Self::Paths => "a path such as `\"/assets/\"`, or a list of them".into(),

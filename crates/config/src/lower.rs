@@ -3,6 +3,7 @@
 //! Invariants of the plan it makes: those of [`crate::plan`]. It makes none when a name or address is missing; whether
 //! the plan is used is decided by the errors that were reported.
 
+mod access_log;
 mod binds;
 mod routes;
 
@@ -28,6 +29,7 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
     let plan_pools: Vec<plan::Pool> = model.pools.iter().filter_map(|typed| pool(typed, problems)).collect();
     binds::check(model, problems);
     unused(model, problems);
+    access_log::check(model, problems);
     if model.listeners.len() != listeners.len() || model.pools.len() != plan_pools.len() {
         return None;
     }
@@ -150,7 +152,8 @@ fn listener(typed: &Listener, pools: &PoolNames, problems: &mut Problems) -> Opt
         Mode::Http(http(typed, problems)?)
     };
     let binds = typed.binds.iter().map(|bind| bind.value.clone()).collect();
-    Some(plan::Listener { name: name.clone(), binds, rules, pool, mode })
+    let access_log = typed.access_log.as_ref().and_then(access_log::lower);
+    Some(plan::Listener { name: name.clone(), binds, rules, pool, mode, access_log })
 }
 
 fn http(typed: &Listener, problems: &mut Problems) -> Option<HttpMode> {

@@ -17,6 +17,7 @@ use evenkeel_traffic::pick::Weight;
 use evenkeel_traffic::route::Conditions;
 use ipnet::IpNet;
 
+use crate::plan::LogTarget;
 use crate::problems::{At, Problems, Span};
 use crate::text::Table;
 
@@ -69,8 +70,15 @@ pub(crate) struct Listener {
     pub(crate) trusted_proxies: Option<Vec<IpNet>>,
     pub(crate) forwarding_headers: Option<Vec<&'static str>>,
     pub(crate) underscore_headers: Setting<&'static str>,
+    pub(crate) access_log: Option<AccessLog>,
     /// The keys that are given and mean something with `mode = "http"` only.
     pub(crate) http_keys: Vec<At<&'static str>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct AccessLog {
+    pub(crate) to: Setting<LogTarget>,
+    pub(crate) format: Setting<&'static str>,
 }
 
 #[derive(Debug)]

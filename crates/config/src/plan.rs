@@ -4,6 +4,8 @@
 //! processes as JSON. Invariants, kept by `crate::lower`: names are unique within their kind, every pool that a
 //! listener or rule names exists, no two listeners share a bind, every pool has at least one server.
 
+use std::collections::BTreeSet;
+use std::fmt::{self, Display};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +24,8 @@ pub const MOST_WORKERS: u16 = 128;
 pub const MOST_SERVERS: usize = 4096;
 /// The most binds of all listeners together.
 pub const MOST_BINDS: usize = 1024;
+/// The most places to which access logs of all listeners together go: each has a thread that writes.
+pub const MOST_LOGS: usize = 64;
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +76,63 @@ pub struct Listener {
     pub pool: Option<Name>,
     /// `mode` and what belongs to it.
     pub mode: Mode,
+    /// `access-log`; `None` writes none.
+    pub access_log: Option<AccessLog>,
+}
+
+/// `access-log`: one line for each request (HTTP) or connection (TCP).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessLog {
+    /// `to`.
+    pub to: LogTarget,
+    /// `format`.
+    pub format: LogFormat,
+}
+
+/// Where lines of an access log go.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogTarget {
+    /// `"stdout"`: the program's standard output.
+    Stdout,
+    /// `"syslog"`: the machine's system log.
+    Syslog,
+    /// An absolute path: the end of this file.
+    File(PathBuf),
+}
+
+impl Display for LogTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdout => f.write_str("stdout"),
+            Self::Syslog => f.write_str("syslog"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// What a line of an access log looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// `"json"`: one JSON object, with everything that is known.
+    Json,
+    /// `"common"`: the Common Log Format.
+    Common,
+    /// `"combined"`: the same with referer and user agent.
+    Combined,
+}
+
+impl LogFormat {
+    /// As the file names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Common => "common",
+            Self::Combined => "combined",
+        }
+    }
 }
 
 /// `mode`: what is spoken on a listener.
@@ -169,6 +230,12 @@ pub struct Server {
 }
 
 impl Plan {
+    /// Where access logs go, each place once.
+    #[must_use]
+    pub fn log_targets(&self) -> BTreeSet<&LogTarget> {
+        self.listeners.iter().filter_map(|listener| listener.access_log.as_ref()).map(|log| &log.to).collect()
+    }
+
     /// The pool of this name.
     #[must_use]
     pub fn pool(&self, name: &Name) -> Option<&Pool> {

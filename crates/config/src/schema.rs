@@ -116,6 +116,7 @@ fn kind(kind: &Kind) -> Value {
         Kind::Pool => matching(NAME),
         Kind::User => json!({ "type": "string", "minLength": 1 }),
         Kind::Path => matching("^(unix:)?/"),
+        Kind::LogTarget => matching("^(stdout|syslog|/.*[^/])$"),
         Kind::Globs => one_or_list(&json!({ "type": "string", "minLength": 1 }), 0),
         Kind::Hosts => one_or_list(&json!({ "type": "string", "minLength": 1 }), 1),
         Kind::Paths => one_or_list(&matching("^[/*]"), 1),

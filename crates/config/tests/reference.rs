@@ -67,6 +67,10 @@ fn with(section: Section, line: &str) -> String {
             format!("[listener.website]\nbind = \"0.0.0.0:80\"\n{line}\n{pool}")
         }
         Section::Listener => format!("{listener}{line}\n{pool}"),
+        Section::AccessLog => {
+            let to = if own("to") { "" } else { "to = \"stdout\"\n" };
+            format!("{listener}[listener.website.access-log]\n{to}{line}\n{pool}")
+        }
         Section::Route if own("pool") => format!("{listener}[[listener.website.route]]\n{line}\n{pool}"),
         Section::Route => format!("{listener}[[listener.website.route]]\n{line}\npool = \"static\"\n{pool}"),
         Section::Pool if own("servers") => format!("{listener}[pool.website]\n{line}\n"),
@@ -115,6 +119,7 @@ fn a_minimal_file_has_the_documented_defaults() {
     assert!(http.forwarding.x_forwarded && !http.forwarding.forwarded);
     assert_eq!(http.underscores, Underscores::Drop);
     assert!(plan.listeners[0].rules.is_empty());
+    assert_eq!(plan.listeners[0].access_log, None);
     let Mode::Tcp(tcp) = &plan.listeners[1].mode else { panic!("{:?}", plan.listeners) };
     assert_eq!(tcp.idle_timeout, Duration::from_secs(600));
     let pool = &plan.pools[0];

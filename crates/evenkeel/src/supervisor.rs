@@ -14,6 +14,7 @@
 mod backoff;
 mod capacity;
 mod keeper;
+mod logs;
 mod process;
 mod reload;
 mod sockets;
@@ -35,6 +36,7 @@ use tokio::time::Instant;
 use crate::exit::Exit;
 use capacity::Capacity;
 use keeper::Keeper;
+use logs::LogFiles;
 use process::{News, Report};
 use reload::Reloads;
 use sockets::{Doors, Sockets};
@@ -67,6 +69,7 @@ struct Supervisor {
     /// The highest revision ever sent.
     last_revision: u64,
     sockets: Sockets,
+    log_files: LogFiles,
     doors: Option<Doors>,
     proxy: Keeper<Change, Event>,
     admin: Keeper<Order, Word>,
@@ -176,6 +179,7 @@ impl Supervisor {
         for bind in self.plan.listeners.iter().flat_map(|listener| &listener.binds) {
             self.proxy.tell(Change::Sockets { bind: bind.clone() }, self.sockets.of(bind));
         }
+        self.send_log_files();
         let (revision, plan) = (self.revision, Arc::clone(&self.plan));
         self.proxy.tell(Change::Apply { revision, plan }, Vec::new());
     }

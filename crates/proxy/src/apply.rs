@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use evenkeel_config::plan::{self, Plan};
 use evenkeel_traffic::name::Name;
 use evenkeel_traffic::pick::round_robin::RoundRobin;
@@ -44,6 +44,7 @@ pub(crate) fn next_table(before: Option<&Table>, revision: u64, plan: &Plan, wor
                     name: listener.name.clone(),
                     current: ArcSwap::from_pointee(current),
                     counters: PerWorker::new(workers),
+                    log: ArcSwapOption::empty(),
                     removed: AtomicBool::new(false),
                 }),
             }

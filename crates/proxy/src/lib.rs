@@ -8,6 +8,7 @@
 pub mod message;
 pub mod run;
 
+mod access_log;
 mod alarm;
 mod apply;
 mod buffer;

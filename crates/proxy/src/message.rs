@@ -4,6 +4,7 @@
 //! role that was just started and one that runs for a year are told the same.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,12 @@ pub enum Change {
     Sockets {
         /// The bind as the plan names it.
         bind: Address,
+    },
+    /// A file that an access log goes to, opened for appending. Its descriptor comes with the message. It is used once a
+    /// plan names it; when one does already, lines go to this file from now on.
+    LogFile {
+        /// The path as the plan names it.
+        path: PathBuf,
     },
     /// From now on this plan holds. Sockets of binds it does not name are closed. Answered by [`Event::Applied`].
     Apply {
@@ -92,6 +99,19 @@ pub struct Snapshot {
     pub listeners: Vec<ListenerSnapshot>,
     /// In the order of the plan.
     pub pools: Vec<PoolSnapshot>,
+    /// Where access logs go, in alphabetical order.
+    pub logs: Vec<LogSnapshot>,
+}
+
+/// A place that access logs go to, in a [`Snapshot`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogSnapshot {
+    /// `stdout`, `syslog` or a path.
+    pub to: String,
+    /// Lines taken for writing.
+    pub lines_total: u64,
+    /// Lines lost: there was no room for them, or they could not be written.
+    pub dropped_total: u64,
 }
 
 /// One listener in a [`Snapshot`].

@@ -13,6 +13,7 @@ use evenkeel_traffic::address::Address;
 
 use tokio::sync::mpsc;
 
+use crate::access_log::Logs;
 use crate::connections::Connections;
 use crate::message::{Change, Event};
 use crate::table::{ListenerSlot, Table};
@@ -43,6 +44,11 @@ async fn follow(channel: Channel) -> io::Result<()> {
                 role = Some(Role::start(workers, max_connections.get().into())?);
             }
             (Change::Sockets { bind }, Some(role)) => drop(role.sockets.insert(bind, descriptors)),
+            (Change::LogFile { path }, Some(role)) => {
+                if let Some(file) = descriptors.into_iter().next() {
+                    role.logs.take_file(path, file);
+                }
+            }
             (Change::Apply { revision, plan }, Some(role)) => {
                 let event = match role.apply(revision, &plan).await {
                     Ok(()) => Event::Applied { revision },
@@ -74,6 +80,7 @@ struct Role {
     connections: Arc<Connections>,
     workers: Vec<Handle>,
     table: Option<Arc<Table>>,
+    logs: Logs,
     /// Sockets that no plan in force uses yet.
     sockets: BTreeMap<Address, Vec<OwnedFd>>,
     /// The listener behind each bind that is accepted from.
@@ -85,14 +92,26 @@ impl Role {
         let connections = Arc::new(Connections::new(max_connections));
         let workers =
             (0..workers).map(|index| Handle::start(index, connections.clone())).collect::<io::Result<_>>()?;
-        Ok(Self { connections, workers, table: None, sockets: BTreeMap::new(), listening: BTreeMap::new() })
+        Ok(Self {
+            connections,
+            workers,
+            table: None,
+            logs: Logs::default(),
+            sockets: BTreeMap::new(),
+            listening: BTreeMap::new(),
+        })
     }
 
     /// Puts a plan in force, or says why not and changes nothing. When it is done, the sockets of binds that the plan
     /// does not name are closed, so that they can be opened again.
     async fn apply(&mut self, revision: u64, plan: &Plan) -> Result<(), String> {
         self.check(plan)?;
+        self.logs.check(plan)?;
+        self.logs.follow(plan, self.workers.len())?;
         let table = Arc::new(apply::next_table(self.table.as_deref(), revision, plan, self.workers.len()));
+        for (slot, listener) in table.listeners.iter().zip(&plan.listeners) {
+            slot.log.store(self.logs.of(listener.access_log.as_ref()));
+        }
         let wanted: BTreeMap<&Address, &Arc<ListenerSlot>> = table
             .listeners
             .iter()
@@ -170,7 +189,8 @@ impl Role {
     }
 
     fn snapshot(&self, id: u64) -> Event {
-        let snapshot = snapshot::take(self.table.as_deref(), &self.connections, self.workers.len());
+        let snapshot =
+            snapshot::take(self.table.as_deref(), &self.logs, &self.connections, self.workers.len());
         Event::Snapshot { id, snapshot }
     }
 
@@ -216,6 +236,7 @@ impl Role {
         for worker in self.workers {
             worker.stop();
         }
+        self.logs.close();
         cut
     }
 }

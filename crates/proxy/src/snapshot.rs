@@ -3,12 +3,18 @@
 use evenkeel_config::plan::Mode;
 use evenkeel_traffic::pick::Balance;
 
+use crate::access_log::Logs;
 use crate::connections::Connections;
 use crate::message::{ListenerSnapshot, PoolSnapshot, ServerSnapshot, Snapshot};
 use crate::table::{ListenerSlot, Pool, Server, Table};
 
 /// Takes the state now. Counters of different workers are read one after the other, not at one instant.
-pub(crate) fn take(table: Option<&Table>, connections: &Connections, workers: usize) -> Snapshot {
+pub(crate) fn take(
+    table: Option<&Table>,
+    logs: &Logs,
+    connections: &Connections,
+    workers: usize,
+) -> Snapshot {
     Snapshot {
         revision: table.map_or(0, |table| table.revision),
         workers: u16::try_from(workers).unwrap_or(u16::MAX),
@@ -18,6 +24,7 @@ pub(crate) fn take(table: Option<&Table>, connections: &Connections, workers: us
             .map(|table| table.listeners.iter().map(|slot| listener(slot)).collect())
             .unwrap_or_default(),
         pools: table.map(|table| table.pools.iter().map(|p| pool(p)).collect()).unwrap_or_default(),
+        logs: logs.tallies(),
     }
 }
 

@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use evenkeel_config::plan;
 use evenkeel_traffic::budget::Budget;
 use evenkeel_traffic::name::Name;
 use evenkeel_traffic::pick::round_robin::RoundRobin;
 use evenkeel_traffic::route::{self, Facts};
 
+use crate::access_log::Log;
 use crate::idle::IdleConnections;
 
 /// Everything, under one revision.
@@ -31,6 +32,8 @@ pub(crate) struct ListenerSlot {
     pub(crate) name: Name,
     pub(crate) current: ArcSwap<Listener>,
     pub(crate) counters: PerWorker<ListenerCounters>,
+    /// Its access log, if it has one.
+    pub(crate) log: ArcSwapOption<Log>,
     /// The listener is gone from the plan; its connections end when they next can.
     pub(crate) removed: AtomicBool,
 }
@@ -46,12 +49,27 @@ pub(crate) struct Listener {
 
 impl Listener {
     /// Where something with these facts goes.
-    pub(crate) fn route(&self, facts: &impl Facts) -> Option<&Arc<Pool>> {
-        match route::find(&self.plan.rules, facts) {
-            Some(index) => self.rule_pools.get(index),
-            None => self.pool.as_ref(),
+    pub(crate) fn route(&self, facts: &impl Facts) -> Option<(Place, &Arc<Pool>)> {
+        let place = route::find(&self.plan.rules, facts).map_or(Place::Own, Place::Rule);
+        Some((place, self.pool_at(place)?))
+    }
+
+    /// The pool at a place of this listener.
+    pub(crate) fn pool_at(&self, place: Place) -> Option<&Arc<Pool>> {
+        match place {
+            Place::Rule(index) => self.rule_pools.get(index),
+            Place::Own => self.pool.as_ref(),
         }
     }
+}
+
+/// Which of a listener's pools: remembered without counting who holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// That of a rule.
+    Rule(usize),
+    /// The one for what no rule takes.
+    Own,
 }
 
 /// A pool under one plan.
@@ -232,6 +250,11 @@ impl<T: Default> PerWorker<T> {
     /// The block of one worker.
     pub(crate) fn of(&self, worker: usize) -> &T {
         &self.0[worker.min(self.0.len() - 1)].0
+    }
+
+    /// The blocks of all workers.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|block| &block.0)
     }
 
     /// Sums one counter over all workers.

@@ -4,6 +4,7 @@
 //! the object and, where the operator can do something, what.
 
 pub mod channel;
+pub mod output;
 pub mod process;
 pub mod socket;
 pub mod splice;

@@ -69,7 +69,11 @@ async fn a_pool_is_shown_by_its_name() {
     let response = ask(&router, Method::GET, "/v1/pools/web", "x").await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["cache-control"], "no-store");
-    assert_eq!(json_of(response).await, json!({"name": "web", "balance": "round-robin", "servers": []}));
+    let pool = json_of(response).await;
+    assert_eq!(
+        (&pool["name"], &pool["balance"], &pool["servers"]),
+        (&json!("web"), &json!("round-robin"), &json!([]))
+    );
 
     let response = ask(&router, Method::GET, "/v1/pools/other", "x").await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use evenkeel_traffic::pick::Balance;
 use evenkeel_traffic::route::{HeaderExpectation, HostPattern, Rule};
 
-use crate::plan::{Forwarding, Underscores};
+use crate::plan::{AccessLog, Forwarding, Underscores};
 use crate::units::{ShownDuration, ShownSize};
 
 #[derive(PartialEq)]
@@ -51,6 +51,10 @@ pub(super) fn underscores(underscores: Underscores) -> &'static str {
         Underscores::Keep => "keep",
         Underscores::Refuse => "refuse",
     }
+}
+
+pub(super) fn access_log(log: Option<&AccessLog>) -> String {
+    log.map_or_else(|| "none".into(), |log| format!("{} ({})", log.to, log.format.name()))
 }
 
 pub(super) fn balance(balance: &Balance) -> &'static str {

@@ -219,3 +219,24 @@ fn routes_that_come_go_and_move_are_told() {
         ["listener website: route 2 added (everything → pool website)"]
     );
 }
+
+#[test]
+fn an_access_log_that_comes_moves_or_goes_is_told() {
+    let with = |log: &str| {
+        format!(
+            "[listener.a]\nbind = \"0.0.0.0:80\"\npool = \"p\"\n{log}\n[pool.p.servers]\ns = \"192.0.2.1:80\"\n"
+        )
+    };
+    let plan = |log: &str| load(Path::new("evenkeel.toml"), &Text(&with(log))).unwrap().plan;
+    let changes = |old: &str, new: &str| -> Vec<String> {
+        diff(&plan(old), &plan(new)).iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        changes("", "access-log = { to = \"/var/log/a.log\" }"),
+        ["listener a: access-log changed from none to /var/log/a.log (json)"]
+    );
+    assert_eq!(
+        changes("access-log = { to = \"stdout\", format = \"common\" }", "access-log.to = \"syslog\""),
+        ["listener a: access-log changed from stdout (common) to syslog (json)"]
+    );
+}

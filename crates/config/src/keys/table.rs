@@ -230,6 +230,30 @@ pub static KEYS: &[Key] = &[
          `X_User` from `X-User`, so a client could pass one off as the other. `\"refuse\"` answers the request 400.",
         "underscore-headers = \"keep\"",
     ),
+    key(
+        Section::Listener,
+        "access-log",
+        Kind::Table(Section::AccessLog),
+        Default::Nothing("no access log"),
+    )
+    .says("One line for each request or connection.", "access-log = { to = \"/var/log/evenkeel/access.log\" }"),
+    key(Section::AccessLog, "to", Kind::LogTarget, Default::Required).says(
+        "Where the lines go: the program's standard output, the machine's system log, or the end of a file, which is \
+         created if need be and opened again at each reload. A place that does not keep up loses lines, which are \
+         counted; traffic never waits for it.",
+        "to = \"/var/log/evenkeel/access.log\"",
+    ),
+    key(
+        Section::AccessLog,
+        "format",
+        Kind::Word(&["json", "common", "combined"]),
+        Default::Value("json"),
+    )
+    .says(
+        "What a line looks like: `\"json\"` is one JSON object with all that is known, `\"common\"` the Common Log \
+         Format, `\"combined\"` the same with referer and user agent.",
+        "format = \"combined\"",
+    ),
     key(Section::Listener, "route", Kind::List(Section::Route), Default::Nothing("no rules")).says(
         "Rules, tried in file order.",
         "[[listener.website.route]]",

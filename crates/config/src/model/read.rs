@@ -6,7 +6,7 @@ use evenkeel_traffic::name::{InvalidName, Name};
 use evenkeel_traffic::pick::Weight;
 
 use super::route::route;
-use super::{Admin, Count, Global, Listener, Model, Pool, Route, Server, TypedServers};
+use super::{AccessLog, Admin, Count, Global, Listener, Model, Pool, Route, Server, TypedServers};
 use crate::keys::{Default, Section};
 use crate::plan::{MOST_BINDS, MOST_SERVERS};
 use crate::problems::{At, Problems, Span};
@@ -76,6 +76,10 @@ fn listener(name: At<Name>, reader: &Reader<'_>, problems: &mut Problems) -> Lis
         trusted_proxies: reader.networks("trusted-proxies", problems),
         forwarding_headers: reader.words("forwarding-headers", problems),
         underscore_headers: reader.word("underscore-headers", problems),
+        access_log: reader.table("access-log", Section::AccessLog, problems).map(|log| AccessLog {
+            to: log.log_target("to", problems),
+            format: log.word("format", problems),
+        }),
         http_keys: reader.http_keys(),
     }
 }
@@ -281,6 +285,7 @@ impl<'a> Reader<'a> {
             Section::Global => "[global]".into(),
             Section::Admin => "[admin]".into(),
             Section::Listener => format!("listener `{name}`"),
+            Section::AccessLog => "this access log".into(),
             Section::Route => format!("this route of listener `{name}`"),
             Section::Pool => format!("pool `{name}`"),
             Section::Server => format!("server `{name}`"),

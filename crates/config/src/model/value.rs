@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::read::Reader;
 use super::{Count, Setting};
 use crate::keys::{Key, Kind, Section};
+use crate::plan::LogTarget;
 use crate::problems::{At, Problems, Span};
 use crate::suggest::{nearest, one_of, quoted};
 use crate::text::{Entry, Item, Text, Value};
@@ -177,6 +178,31 @@ impl<'a> Reader<'a> {
             return None;
         };
         Some(At::new(text.text.clone(), entry.span))
+    }
+
+    pub(super) fn log_target(&self, name: &str, problems: &mut Problems) -> Setting<LogTarget> {
+        let (entry, key) = self.given(name)?;
+        let Value::Text(text) = &entry.value else {
+            not(entry, key, problems);
+            return None;
+        };
+        let target = match text.text.as_str() {
+            "stdout" => LogTarget::Stdout,
+            "syslog" => LogTarget::Syslog,
+            path if path.starts_with('/') && !path.ends_with('/') && !path.contains('\0') => {
+                LogTarget::File(path.into())
+            }
+            other => {
+                let draft =
+                    problems.error(entry.span, format!("{} is no place for an access log", quoted(other)));
+                draft.help(match nearest(other, ["stdout", "syslog"]) {
+                    Some(near) => format!("did you mean `\"{near}\"`?"),
+                    None => format!("it must be {}", key.kind.expectation()),
+                });
+                return None;
+            }
+        };
+        Some(At::new(target, entry.span))
     }
 
     pub(super) fn user(&self, name: &str, problems: &mut Problems) -> Setting<String> {

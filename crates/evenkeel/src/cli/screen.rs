@@ -204,6 +204,7 @@ mod tests {
                 workers: 2,
                 connections: 12,
                 max_connections: 236,
+                logs: Vec::new(),
                 listeners: vec![ListenerSnapshot {
                     name: "website".parse().unwrap(),
                     binds: vec!["0.0.0.0:80".parse().unwrap(), "[::]:80".parse().unwrap()],

@@ -108,6 +108,8 @@ impl Supervisor {
 
     /// Reads the file and sends what is new to the proxy role.
     fn send_plan(&mut self) -> Result<Sent, Refusal> {
+        // Also when the file is refused: whoever moved a log away waits for that.
+        self.reopen_logs();
         let Loaded { plan, warnings, .. } = self.load()?;
         let changes = differences(&self.plan, &plan);
         let warnings = warnings.render(false);
@@ -127,6 +129,11 @@ impl Supervisor {
                 ..refusal(Blame::Failure, "new addresses cannot be listened on")
             }
         })?;
+        if let Err(errors) = self.log_files.open_missing(&plan) {
+            self.sockets.close_others(&self.plan);
+            let text = Some(errors.join("\n"));
+            return Err(Refusal { text, ..refusal(Blame::Failure, "a new access log cannot be opened") });
+        }
         self.last_revision += 1;
         let revision = self.last_revision;
         let plan = Arc::new(plan);
@@ -135,12 +142,14 @@ impl Supervisor {
             self.revision = revision;
             self.plan = plan;
             self.sockets.close_others(&self.plan);
+            self.log_files.close_others(&self.plan);
             return Ok(Sent::Nothing(Reloaded { file: self.config.clone(), revision, changes, warnings }));
         }
         for bind in opened {
             let sockets = self.sockets.of(&bind);
             self.proxy.tell(Change::Sockets { bind }, sockets);
         }
+        self.send_log_files();
         self.proxy.tell(Change::Apply { revision, plan: Arc::clone(&plan) }, Vec::new());
         Ok(Sent::Plan { revision, plan, changes, warnings })
     }
@@ -177,12 +186,14 @@ impl Supervisor {
             self.revision = revision;
             // Only now nobody accepts on them any more.
             self.sockets.close_others(&self.plan);
+            self.log_files.close_others(&self.plan);
             let file = self.config.clone();
             self.reload_ended(origins, Ok(Reloaded { file, revision, changes, warnings }), now);
         } else if revision == self.revision {
             self.proxy.ready();
             if !self.reloads.is_under_way() {
                 self.sockets.close_others(&self.plan);
+                self.log_files.close_others(&self.plan);
             }
             self.complete_start();
             self.reload_if_wanted(now);
@@ -221,6 +232,7 @@ impl Supervisor {
     pub(super) fn reload_lost_the_proxy(&mut self, now: Instant) {
         let Some(UnderWay { origins, .. }) = self.reloads.under_way.take() else { return };
         self.sockets.close_others(&self.plan);
+        self.log_files.close_others(&self.plan);
         let how = self.proxy.last_end().unwrap_or("unknown").to_owned();
         let why = format!("the proxy role ended before the plan was in force: {how}");
         self.reload_ended(origins, Err(refusal(Blame::Failure, why)), now);

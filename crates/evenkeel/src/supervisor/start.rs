@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::Supervisor;
 use super::capacity::{Capacity, Machine, capacity};
 use super::keeper::Keeper;
+use super::logs::LogFiles;
 use super::process::{Launch, MOST_REPORTS};
 use super::reload::Reloads;
 use super::sockets::{Doors, Sockets};
@@ -95,6 +96,8 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
     // The control socket comes first: when the same file runs already, that is the clearest thing to say.
     let doors = Doors::open(&plan.global.control_socket, plan.admin.as_ref());
     let opened = sockets.open_missing(&plan);
+    let mut log_files = LogFiles::default();
+    failures.extend(log_files.open_missing(&plan).err().into_iter().flatten());
     let doors = match (doors, opened) {
         (Ok(doors), Ok(_)) if failures.is_empty() => doors,
         (doors, opened) => {
@@ -126,6 +129,7 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
         revision: 1,
         last_revision: 1,
         sockets,
+        log_files,
         doors: Some(doors),
         proxy,
         admin,

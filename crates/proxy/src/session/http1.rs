@@ -8,6 +8,7 @@
 mod download;
 mod exchange;
 mod heads;
+mod note;
 mod receive;
 mod refuse;
 mod upload;
@@ -27,6 +28,7 @@ use crate::listener::Counted;
 use crate::stream::Stream;
 use crate::table::Listener;
 use heads::Heads;
+use note::Note;
 
 /// How long a client that just got its response keeps its buffers, because its next request often follows at once.
 const LINGER: Duration = Duration::from_millis(500);
@@ -43,6 +45,17 @@ struct Client<'a> {
     /// How long it may stay without a request: `header-timeout` at first, `idle-timeout` after each request. The
     /// alarm may ring for other reasons meanwhile.
     quiet_until: Instant,
+    /// What is noted of the request that is served; `None` while idle.
+    note: Option<Box<Note>>,
+}
+
+impl Client<'_> {
+    /// Notes something of the request that is served.
+    fn note(&mut self, what: impl FnOnce(&mut Note)) {
+        if let Some(note) = &mut self.note {
+            what(note);
+        }
+    }
 }
 
 /// What becomes of a client's connection.
@@ -71,7 +84,7 @@ pub(crate) async fn serve(stream: Stream, peer: Option<IpAddr>, counted: Counted
     let timer = std::pin::pin!(tokio::time::sleep(mode.header_timeout));
     let quiet_until = timer.deadline();
     drop(listener);
-    let mut client = Client { stream, peer, counted, alarm: Alarm::new(timer), quiet_until };
+    let mut client = Client { stream, peer, counted, alarm: Alarm::new(timer), quiet_until, note: None };
     while wait_for_request(&mut client).await {
         // An accepted connection counts as readable until a read has shown otherwise, so nothing may come of it.
         if Box::pin(burst(&mut client)).await == Next::Close {
@@ -107,7 +120,9 @@ async fn wait_for_request(client: &mut Client<'_>) -> bool {
 /// Serves requests as long as they follow each other closely.
 async fn burst(client: &mut Client<'_>) -> Next {
     let mut heads = heads::take();
+    client.note = heads.note.take();
     let next = serve_requests(client, &mut heads).await;
+    heads.note = client.note.take();
     heads::give_back(heads);
     next
 }
@@ -123,12 +138,28 @@ async fn serve_requests(client: &mut Client<'_>, heads: &mut Heads) -> Next {
             receive::Received::Head => {}
             receive::Received::Nothing => return Next::Idle,
             receive::Received::End => return Next::Close,
-            receive::Received::Bad(reason) => return refuse::and_close(client, reason, None).await,
+            receive::Received::Bad(reason) => {
+                begin_note(client, Instant::now());
+                let next = refuse::and_close(client, reason, None).await;
+                note::close(client, &listener, None);
+                return next;
+            }
         }
-        match exchange::run(client, &listener, mode, &mut inbound, heads).await {
-            Next::Another => client.quiet_until = Instant::now() + mode.idle_timeout,
+        let now = Instant::now();
+        begin_note(client, now);
+        let next = exchange::run(client, &listener, mode, &mut inbound, heads, now).await;
+        let ended = note::close(client, &listener, Some(&heads.request));
+        match next {
+            Next::Another => client.quiet_until = ended + mode.idle_timeout,
             end => return end,
         }
+    }
+}
+
+fn begin_note(client: &mut Client<'_>, now: Instant) {
+    match &mut client.note {
+        Some(note) => **note = Note::begin(now),
+        None => client.note = Some(Box::new(Note::begin(now))),
     }
 }
 

@@ -4,9 +4,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use evenkeel_config::plan::Mode;
-use evenkeel_traffic::route::Facts;
+use evenkeel_http::answer::Reason;
+use evenkeel_traffic::route;
+use tokio::time::Instant;
 
-use super::tunnel;
+use super::tunnel::{self, Ended};
+use crate::access_log::{End, Facts};
 use crate::alarm::Alarm;
 use crate::buffer::Buffer;
 use crate::listener::Counted;
@@ -22,12 +25,16 @@ pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Cou
     let listener = counted.slot.current.load_full();
     let Mode::Tcp(mode) = &listener.plan.mode else { return };
     let worker = counted.worker.index;
-    let pool = listener.route(&ConnectionFacts(peer));
+    let started = Instant::now();
+    let pool = listener.route(&ConnectionFacts(peer)).map(|(_, pool)| pool);
+    let mut line = Line { peer, pool: pool.map(|pool| &**pool), ..Line::new(&counted, started) };
     let connected = match pool {
-        Some(pool) => connect(pool, worker).await,
+        Some(pool) => connect(pool, worker, &mut line).await,
         None => None,
     };
     let Some((pool, index, mut server)) = connected else {
+        line.reason = Some(if pool.is_some() { Reason::NoServer } else { Reason::NoRoute });
+        line.write();
         counted.slot.counters.of(worker).refused_total.add(1);
         let why =
             if pool.is_some() { "no server could be connected to" } else { "no route takes this source" };
@@ -40,11 +47,72 @@ pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Cou
     let timer = std::pin::pin!(tokio::time::sleep(mode.idle_timeout));
     let mut alarm = Alarm::new(timer);
     let mut none = (Buffer::of_size(0), Buffer::of_size(0));
-    tunnel::run((&mut client, &mut server), (&mut none.0, &mut none.1), &mut alarm, mode.idle_timeout).await;
+    let streams = (&mut client, &mut server);
+    line.ended = Some(tunnel::run(streams, (&mut none.0, &mut none.1), &mut alarm, mode.idle_timeout).await);
+    line.write();
+}
+
+/// What the access log tells of a connection.
+struct Line<'a> {
+    counted: &'a Counted,
+    peer: Option<IpAddr>,
+    started: Instant,
+    pool: Option<&'a Pool>,
+    /// Place in the pool of the last server that was tried.
+    server: Option<usize>,
+    tries: u32,
+    connect: Duration,
+    reason: Option<Reason>,
+    ended: Option<Ended>,
+}
+
+impl<'a> Line<'a> {
+    fn new(counted: &'a Counted, started: Instant) -> Self {
+        Self {
+            counted,
+            peer: None,
+            started,
+            pool: None,
+            server: None,
+            tries: 0,
+            connect: Duration::ZERO,
+            reason: None,
+            ended: None,
+        }
+    }
+
+    fn write(&self) {
+        let log = self.counted.slot.log.load();
+        let Some(log) = log.as_deref() else { return };
+        let ended = self.ended.unwrap_or(Ended { how: End::Done, up: 0, down: 0 });
+        let server = self.pool.zip(self.server).and_then(|(pool, index)| pool.servers.get(index));
+        let facts = Facts {
+            listener: self.counted.slot.name.as_str(),
+            client: self.peer,
+            peer: None,
+            http: None,
+            bytes_in: ended.up,
+            bytes_out: ended.down,
+            pool: self.pool.map(|pool| pool.plan.name.as_str()),
+            server: server.map(|server| server.plan.name.as_str()),
+            retries: self.tries.saturating_sub(1),
+            queue: Duration::ZERO,
+            connect: self.connect,
+            first_byte: None,
+            total: self.started.elapsed(),
+            reason: self.reason.map(Reason::code),
+            end: ended.how,
+        };
+        log.write(self.counted.worker.index, &facts);
+    }
 }
 
 /// Connects to a server of the pool, trying others as often as `retries` allows.
-async fn connect(pool: &Pool, worker: usize) -> Option<(&Pool, usize, Stream)> {
+async fn connect<'a>(
+    pool: &'a Pool,
+    worker: usize,
+    line: &mut Line<'_>,
+) -> Option<(&'a Pool, usize, Stream)> {
     let mut tried = Vec::new();
     for _ in 0..=pool.plan.retries {
         let index = match pool.pick(&tried) {
@@ -57,7 +125,10 @@ async fn connect(pool: &Pool, worker: usize) -> Option<(&Pool, usize, Stream)> {
             }
         };
         let server = pool.servers.get(index)?;
-        if let Some(upstream) = upstream::connect(server, &pool.plan, worker).await {
+        (line.server, line.tries) = (Some(index), line.tries + 1);
+        let opened = upstream::connect(server, &pool.plan, worker).await;
+        line.connect = line.started.elapsed();
+        if let Some(upstream) = opened {
             return Some((pool, index, upstream.stream));
         }
         tried.push(index);
@@ -68,7 +139,7 @@ async fn connect(pool: &Pool, worker: usize) -> Option<(&Pool, usize, Stream)> {
 /// What routes may look at: only the source.
 struct ConnectionFacts(Option<IpAddr>);
 
-impl Facts for ConnectionFacts {
+impl route::Facts for ConnectionFacts {
     fn host(&self) -> &[u8] {
         &[]
     }

@@ -12,40 +12,56 @@ use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 use super::splice::Splice;
+use crate::access_log::End;
 use crate::alarm::Alarm;
 use crate::buffer::Buffer;
 use crate::stream::Stream;
 
 /// Moves bytes between client and server until both have ended, one has broken, or none has moved a byte for `idle`.
-/// The buffers hold what was read before from the client and from the server.
+/// The buffers hold what was read before from the client and from the server. Says how it ended.
 pub(crate) async fn run(
     (client, server): (&mut Stream, &mut Stream),
     (from_client, from_server): (&mut Buffer, &mut Buffer),
     alarm: &mut Alarm<'_>,
     idle: Duration,
-) {
+) -> Ended {
     let mut up = Direction::new(from_client);
     let mut down = Direction::new(from_server);
     let mut moved = Instant::now();
-    let ended: io::Result<()> = poll_fn(|cx| {
+    let how = poll_fn(|cx| {
         let before = (up.moved, down.moved);
-        let up_ended = up.poll(cx, client, server)?;
-        let down_ended = down.poll(cx, server, client)?;
-        if up_ended.is_ready() && down_ended.is_ready() {
-            return Poll::Ready(Ok(()));
+        let up_ended = match up.poll(cx, client, server) {
+            Poll::Ready(Err(_)) => return Poll::Ready(up.broken_by(End::ClientGone, End::ServerGone)),
+            polled => polled.is_ready(),
+        };
+        let down_ended = match down.poll(cx, server, client) {
+            Poll::Ready(Err(_)) => return Poll::Ready(down.broken_by(End::ServerGone, End::ClientGone)),
+            polled => polled.is_ready(),
+        };
+        if up_ended && down_ended {
+            return Poll::Ready(End::Done);
         }
         if before != (up.moved, down.moved) {
             moved = Instant::now();
         }
         alarm.set_at(moved + idle);
-        alarm.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        alarm.poll(cx).map(|()| End::Timeout)
     })
     .await;
-    if ended.is_err() {
+    if how != End::Done {
         // Something is missing at one end: a proper close would hide it.
         client.reset_on_close();
         server.reset_on_close();
     }
+    Ended { how, up: up.moved, down: down.moved }
+}
+
+/// How a tunnel ended, and the bytes that passed from the client and to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    pub(crate) how: End,
+    pub(crate) up: u64,
+    pub(crate) down: u64,
 }
 
 /// One way through the tunnel.
@@ -55,6 +71,8 @@ struct Direction {
     state: State,
     /// Bytes that have left.
     moved: u64,
+    /// What is done now reads from the source, so what fails is the source.
+    reading: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,12 +87,18 @@ enum State {
 impl Direction {
     fn new(first: &mut Buffer) -> Self {
         let buffer = (!first.is_empty()).then(|| std::mem::replace(first, Buffer::of_size(0)));
-        Self { buffer, splice: Splice::default(), state: State::Open, moved: 0 }
+        Self { buffer, splice: Splice::default(), state: State::Open, moved: 0, reading: false }
+    }
+
+    /// Whose failure the last one was.
+    fn broken_by(&self, source: End, target: End) -> End {
+        if self.reading { source } else { target }
     }
 
     /// Moves what can be moved; ready when the direction has ended.
     fn poll(&mut self, cx: &mut Context<'_>, from: &mut Stream, to: &mut Stream) -> Poll<io::Result<()>> {
         loop {
+            self.reading = false;
             if self.splice.holds() > 0 {
                 let held = self.splice.holds();
                 let drained = self.splice.poll_drain(cx, to);
@@ -100,7 +124,10 @@ impl Direction {
                     self.state = State::Ended;
                     return Poll::Ready(Ok(()));
                 }
-                State::Open => ready!(self.poll_fill(cx, from))?,
+                State::Open => {
+                    self.reading = true;
+                    ready!(self.poll_fill(cx, from))?;
+                }
             }
         }
     }

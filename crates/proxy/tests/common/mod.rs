@@ -63,6 +63,32 @@ impl Balancer {
         workers: u16,
         max_connections: u32,
     ) -> Self {
+        let mut balancer = Self::silent(servers, workers, max_connections);
+        balancer.apply(config);
+        balancer
+    }
+
+    /// Starts a role that is given these files for access logs.
+    pub(crate) fn start_with_files(
+        config: &str,
+        servers: &[SocketAddr],
+        files: Vec<(&Path, OwnedFd)>,
+    ) -> Self {
+        let mut balancer = Self::silent(servers, 2, 1000);
+        for (path, file) in files {
+            balancer.give_file(path, file);
+        }
+        balancer.apply(config);
+        balancer
+    }
+
+    /// Gives a file for access logs, new or in place of another.
+    pub(crate) fn give_file(&mut self, path: &Path, file: OwnedFd) {
+        self.send(&Change::LogFile { path: path.into() }, &[file]);
+    }
+
+    /// A role without a plan.
+    fn silent(servers: &[SocketAddr], workers: u16, max_connections: u32) -> Self {
         let (ours, theirs) = channel::pair().unwrap();
         let role = std::thread::spawn(move || evenkeel_proxy::run::run(Channel::from_fd(theirs)?));
         let runtime =
@@ -80,7 +106,6 @@ impl Balancer {
         };
         let max_connections = NonZeroU32::new(max_connections).unwrap();
         balancer.send(&Change::Start { workers, max_connections }, &[]);
-        balancer.apply(config);
         balancer
     }
 

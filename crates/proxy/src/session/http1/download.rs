@@ -23,6 +23,10 @@ pub(super) struct Download {
     pub(super) waits_for: Side,
     /// When bytes last moved.
     pub(super) moved: Instant,
+    /// Bytes of the body that the client has taken, other than those that went along with the head.
+    sent: u64,
+    /// Length of the head alone.
+    head_length: usize,
 }
 
 /// Why a response could not be sent to its end.
@@ -36,7 +40,25 @@ pub(super) enum DownloadError {
 
 impl Download {
     pub(super) fn new(transfer: Transfer, now: Instant) -> Self {
-        Self { transfer, head_written: 0, splice: Splice::default(), waits_for: Side::Client, moved: now }
+        Self {
+            transfer,
+            head_written: 0,
+            splice: Splice::default(),
+            waits_for: Side::Client,
+            moved: now,
+            sent: 0,
+            head_length: usize::MAX,
+        }
+    }
+
+    /// Bytes of the head that the client has taken.
+    pub(super) fn head_written(&self) -> usize {
+        self.head_written.min(self.head_length)
+    }
+
+    /// Bytes of the body that the client has taken.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent + self.head_written.saturating_sub(self.head_length) as u64
     }
 
     /// Takes a short beginning of the body along with the head: one plain write costs the kernel less than a gathered
@@ -49,7 +71,8 @@ impl Download {
         head: &mut Vec<u8>,
         outbound: &mut Buffer,
     ) -> Result<(), DownloadError> {
-        let longest = head.len() + SHORT_BODY;
+        self.head_length = head.len();
+        let longest = self.head_length + SHORT_BODY;
         loop {
             match self.transfer.next(outbound.unread()).map_err(|_| DownloadError::ServerGone)? {
                 Step::Write(count) if head.len() + count <= longest => {
@@ -95,6 +118,7 @@ impl Download {
                 self.head_written += of_head;
                 self.transfer.wrote(count - of_head);
                 outbound.consume(count - of_head);
+                self.sent += (count - of_head) as u64;
                 self.moved = Instant::now();
             } else if step == Step::Done || ready!(self.poll_more(cx, client, server, outbound))? {
                 return Poll::Ready(Ok(()));
@@ -123,8 +147,10 @@ impl Download {
                 self.transfer.skip(count as u64);
             }
             self.waits_for = Side::Client;
-            let written = ready!(self.splice.poll_drain(cx, client));
-            written.map_err(|_| DownloadError::ClientGone)?;
+            let held = self.splice.holds();
+            let written = self.splice.poll_drain(cx, client);
+            self.sent += (held - self.splice.holds()) as u64;
+            ready!(written).map_err(|_| DownloadError::ClientGone)?;
             self.moved = Instant::now();
             return Poll::Ready(Ok(false));
         }

@@ -23,8 +23,10 @@ use tokio::time::Instant;
 
 use super::download::{Download, DownloadError};
 use super::heads::Heads;
+use super::note::Note;
 use super::upload::{Side, Upload, UploadError};
 use super::{Client, Next, refuse};
+use crate::access_log::End;
 use crate::buffer::Buffer;
 use crate::idle::Certainty;
 use crate::session::tunnel;
@@ -37,40 +39,57 @@ const MOST_INTERIM: usize = 32;
 /// Pause before servers that were all tried are tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers the request whose head is in `heads`.
+/// Answers the request whose head is in `heads` and was read `now`.
 pub(super) async fn run(
     client: &mut Client<'_>,
     listener: &Listener,
     mode: &HttpMode,
     inbound: &mut Buffer,
     heads: &mut Heads,
+    now: Instant,
 ) -> Next {
-    let now = Instant::now();
     client.counted.slot.counters.of(client.counted.worker.index).requests_total.add(1);
     let mut upload = match Upload::new(heads.request.framing, inbound, mode.min_body_rate, now) {
         Ok(upload) => upload,
         Err(reason) => return refuse::and_close(client, reason, Some(&heads.request)).await,
     };
+    let next = serve(client, listener, mode, inbound, heads, &mut upload).await;
+    let received = heads.request.fields.bytes().len() as u64 + upload.received;
+    client.note(|note| note.bytes_in += received);
+    next
+}
+
+/// Finds a server and lets it answer, or answers without one.
+async fn serve(
+    client: &mut Client<'_>,
+    listener: &Listener,
+    mode: &HttpMode,
+    inbound: &mut Buffer,
+    heads: &mut Heads,
+    upload: &mut Upload,
+) -> Next {
     let peer_trusted = client.peer.is_none_or(|peer| forwarded::is_trusted(peer, &mode.trusted_proxies));
     let source = client.peer.map(|peer| match peer_trusted {
         true => forwarded::client_address(peer, &mode.trusted_proxies, &heads.request.fields),
         false => peer,
     });
-    let Some(pool) = listener.route(&RequestFacts { head: &heads.request, source }) else {
-        return answer(client, Reason::NoRoute, &mut upload, inbound, &heads.request).await;
+    client.note(|note| note.source = source);
+    let Some((place, pool)) = listener.route(&RequestFacts { head: &heads.request, source }) else {
+        return answer(client, Reason::NoRoute, upload, inbound, &heads.request).await;
     };
     pool.state.counters.of(client.counted.worker.index).requests_total.add(1);
+    client.note(|note| note.place = Some(place));
     let mut tries = Tries::new(pool);
     loop {
-        let (server, mut upstream) = match tries.next(client, &heads.request).await {
-            Some(found) => found,
-            None => return answer(client, Reason::NoServer, &mut upload, inbound, &heads.request).await,
+        let found = tries.next(client, &heads.request).await;
+        client.note(|note| tries.tell(note));
+        let Some((server, mut upstream)) = found else {
+            return answer(client, Reason::NoServer, upload, inbound, &heads.request).await;
         };
         write_request(client, mode, pool, server, peer_trusted, heads);
         let _running = server.state.begin(client.counted.worker.index);
         let mut outbound = Buffer::of_size(mode.limits.head_bytes as usize);
-        let mut one_try =
-            OneTry { client, mode, pool, upload: &mut upload, inbound, outbound: &mut outbound };
+        let mut one_try = OneTry { client, mode, pool, upload, inbound, outbound: &mut outbound };
         match one_try.until_answered(&mut upstream, heads).await {
             Ok(Answered::Final(end)) => {
                 let kept = one_try.pass_on(&mut upstream, heads, end).await;
@@ -80,7 +99,10 @@ pub(super) async fn run(
                 upload.release(inbound);
                 return join(client, mode, upstream, inbound, &mut outbound, heads).await;
             }
-            Err(Broken::Client) => return Next::Close,
+            Err(Broken::Client) => {
+                client.note(|note| note.end = End::ClientGone);
+                return Next::Close;
+            }
             Err(Broken::ClientSays(reason)) => {
                 return refuse::and_close(client, reason, Some(&heads.request)).await;
             }
@@ -100,14 +122,14 @@ pub(super) async fn run(
                 let worker = client.counted.worker.index;
                 if !tries.failed(what) || (costs && !pool.state.may_retry(worker, Instant::now().into_std()))
                 {
-                    return answer(client, Reason::ServerClosed, &mut upload, inbound, &heads.request).await;
+                    return answer(client, Reason::ServerClosed, upload, inbound, &heads.request).await;
                 }
                 upload.restart(Instant::now());
             }
             Err(Broken::ServerSays(reason)) => {
                 server.state.counters.of(client.counted.worker.index).failures_total.add(1);
                 server.state.failed(reason.sentence().to_owned());
-                return answer(client, reason, &mut upload, inbound, &heads.request).await;
+                return answer(client, reason, upload, inbound, &heads.request).await;
             }
         }
     }
@@ -167,11 +189,30 @@ struct Tries<'a> {
     current: Option<usize>,
     /// The next try is the current server's again, on a new connection.
     fresh: bool,
+    /// Tries begun.
+    begun: u32,
+    /// Time spent opening connections.
+    connect: Duration,
 }
 
 impl<'a> Tries<'a> {
     fn new(pool: &'a Pool) -> Self {
-        Self { pool, tried: Vec::new(), left: u32::from(pool.plan.retries), current: None, fresh: false }
+        Self {
+            pool,
+            tried: Vec::new(),
+            left: u32::from(pool.plan.retries),
+            current: None,
+            fresh: false,
+            begun: 0,
+            connect: Duration::ZERO,
+        }
+    }
+
+    /// Notes how far the search has come.
+    fn tell(&self, note: &mut Note) {
+        note.server = self.current;
+        note.retries = self.begun.saturating_sub(1);
+        note.connect = self.connect;
     }
 
     /// Finds a server and a connection to it; `None` when no try is left.
@@ -185,15 +226,21 @@ impl<'a> Tries<'a> {
             };
             self.current = Some(index);
             let server = self.pool.servers.get(index)?;
+            let now = Instant::now();
             let reused = if self.fresh {
                 None
             } else {
-                upstream::reuse(server, &self.pool.plan, worker, Instant::now(), certainty)
+                upstream::reuse(server, &self.pool.plan, worker, now, certainty)
             };
             self.fresh = false;
+            self.begun += 1;
             let found = match reused {
                 Some(upstream) => Some(upstream),
-                None => upstream::connect(server, &self.pool.plan, worker).await,
+                None => {
+                    let opened = upstream::connect(server, &self.pool.plan, worker).await;
+                    self.connect += now.elapsed();
+                    opened
+                }
             };
             match found {
                 Some(upstream) => return Some((server, upstream)),
@@ -299,7 +346,7 @@ impl OneTry<'_, '_> {
         loop {
             let mut scan = HeadScan::default();
             let mut watch = true;
-            let Heads { request, response, written } = heads;
+            let Heads { request, response, written, .. } = heads;
             let length = poll_fn(|cx| {
                 if !upload_failed && !self.upload.is_done(written.len()) {
                     match self.poll_upload(cx, &mut upstream.stream, written) {
@@ -354,6 +401,7 @@ impl OneTry<'_, '_> {
                     let to = ToClient { version: request.version, persistent: true, unwrap_chunks: false };
                     rewrite::response(response, to, &mut head);
                     self.client.alarm.set(self.mode.idle_timeout);
+                    self.client.note(|note| note.wrote_head(head.len()));
                     if !refuse::write_all(self.client, &head).await {
                         return Err(Broken::Client);
                     }
@@ -420,7 +468,7 @@ impl OneTry<'_, '_> {
 
     /// Passes the final response on. Says which connections may be used again.
     async fn pass_on(&mut self, upstream: &mut Upstream, heads: &mut Heads, end: Final) -> Kept {
-        let Heads { request, response, written } = heads;
+        let Heads { request, response, written, .. } = heads;
         let mut request_done = self.upload.is_done(written.len());
         if request_done {
             self.upload.release(self.inbound);
@@ -430,7 +478,13 @@ impl OneTry<'_, '_> {
         let mut head = if request_done { std::mem::take(written) } else { Vec::new() };
         head.clear();
         rewrite::response(response, to, &mut head);
-        let mut download = Download::new(Transfer::new(end.framing, end.unwrap_chunks), Instant::now());
+        let now = Instant::now();
+        self.client.note(|note| {
+            note.first_byte = Some(now);
+            note.status = response.status;
+        });
+        let mut late = false;
+        let mut download = Download::new(Transfer::new(end.framing, end.unwrap_chunks), now);
         let mut upload_failed = false;
         let joined = download.join_head(&mut head, self.outbound);
         let ended = poll_fn(|cx| {
@@ -449,12 +503,15 @@ impl OneTry<'_, '_> {
                 Poll::Pending => {
                     // A request that still moves is progress too.
                     let moved = download.moved.max(self.upload.moved);
-                    let (deadline, late) = match download.waits_for {
+                    let (deadline, gone) = match download.waits_for {
                         Side::Client => (moved + self.mode.idle_timeout, DownloadError::ClientGone),
                         Side::Server => (moved + self.pool.plan.response_timeout, DownloadError::ServerGone),
                     };
                     self.client.alarm.set_at(deadline);
-                    self.client.alarm.poll(cx).map(|()| Err(late))
+                    self.client.alarm.poll(cx).map(|()| {
+                        late = true;
+                        Err(gone)
+                    })
                 }
             }
         })
@@ -462,6 +519,16 @@ impl OneTry<'_, '_> {
         if written.capacity() < head.capacity() {
             *written = head;
         }
+        self.client.note(|note| {
+            note.wrote_head(download.head_written());
+            note.bytes_out += download.sent();
+            note.end = match ended {
+                Ok(()) => End::Done,
+                Err(_) if late => End::Timeout,
+                Err(DownloadError::ClientGone) => End::ClientGone,
+                Err(DownloadError::ServerGone) => End::ServerGone,
+            };
+        });
         let whole = ended.is_ok();
         if ended == Err(DownloadError::ServerGone) {
             // A body that ends with its connection would look complete if the connection ended in order.
@@ -497,8 +564,10 @@ async fn finish(
     kept: Kept,
 ) -> Next {
     let worker = client.counted.worker.index;
+    let now = Instant::now();
+    client.note(|note| note.ended = Some(now));
     if kept.server && !pool.plan.keep_alive.is_zero() {
-        server.state.idle.put(worker, upstream.stream, Instant::now(), pool.plan.max_idle);
+        server.state.idle.put(worker, upstream.stream, now, pool.plan.max_idle);
     }
     if kept.server_failed {
         server.state.counters.of(worker).failures_total.add(1);
@@ -526,10 +595,24 @@ async fn join(
     heads.written.clear();
     rewrite::response(&heads.response, to, &mut heads.written);
     client.alarm.set(mode.idle_timeout);
+    let status = heads.response.status;
+    let now = Instant::now();
+    client.note(|note| {
+        note.first_byte = Some(now);
+        note.status = status;
+        note.wrote_head(heads.written.len());
+    });
     if refuse::write_all(client, &heads.written).await {
         let mut server = upstream.stream;
         let streams = (&mut client.stream, &mut server);
-        tunnel::run(streams, (inbound, outbound), &mut client.alarm, mode.tunnel_timeout).await;
+        let ended = tunnel::run(streams, (inbound, outbound), &mut client.alarm, mode.tunnel_timeout).await;
+        client.note(|note| {
+            note.bytes_in += ended.up;
+            note.bytes_out += ended.down;
+            note.end = ended.how;
+        });
+    } else {
+        client.note(|note| note.end = End::ClientGone);
     }
     Next::Close
 }

@@ -4,6 +4,8 @@ use std::cell::RefCell;
 
 use evenkeel_http::head::{RequestHead, ResponseHead};
 
+use super::note::Note;
+
 /// Sets that a thread keeps.
 const MOST_FREE: usize = 256;
 /// Bytes of a written head that a kept set may hold; a larger one is given back to the allocator.
@@ -20,6 +22,8 @@ pub(super) struct Heads {
     pub(super) response: ResponseHead,
     /// A head as it goes out.
     pub(super) written: Vec<u8>,
+    /// The memory of a note, while nobody uses it.
+    pub(super) note: Option<Box<Note>>,
 }
 
 /// Takes a set for one burst of requests; give it back with [`give_back`]. One that is dropped instead is only lost to

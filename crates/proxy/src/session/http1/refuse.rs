@@ -9,8 +9,10 @@ use std::time::{Duration, SystemTime};
 use evenkeel_http::answer::{self, Form, Reason};
 use evenkeel_http::head::{Method, RequestHead, Version};
 use tokio::io::AsyncWrite;
+use tokio::time::Instant;
 
 use super::{Client, Next};
+use crate::access_log::End;
 use crate::buffer::Buffer;
 
 /// How long a client may take to read the last answer before its connection is cut.
@@ -47,7 +49,18 @@ async fn say(client: &mut Client<'_>, reason: Reason, head: Option<&RequestHead>
     let mut out = Vec::new();
     answer::write(reason, form, &mut out);
     client.alarm.set(PARTING);
-    write_all(client, &out).await
+    let written = write_all(client, &out).await;
+    client.note(|note| {
+        note.reason = Some(reason);
+        note.status = reason.status().0;
+        note.ended = Some(Instant::now());
+        if written {
+            note.wrote_head(out.len());
+        } else {
+            note.end = End::ClientGone;
+        }
+    });
+    written
 }
 
 /// Writes everything before the alarm; says whether it could.

@@ -27,6 +27,8 @@ pub(super) struct Upload {
     pub(super) waits_for: Side,
     /// When bytes last moved.
     pub(super) moved: Instant,
+    /// Bytes of the body that came from the client and are held or were passed on.
+    pub(super) received: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +77,15 @@ impl Upload {
             }
             Step::Read | Step::Drop(_) => RequestBody::Streamed { transfer, begun: false },
         };
-        Ok(Self { body, pace: Pace::new(rate), head_written: 0, waits_for: Side::Server, moved: now })
+        let received = if let RequestBody::Held { length, .. } = body { length as u64 } else { 0 };
+        Ok(Self {
+            body,
+            pace: Pace::new(rate),
+            head_written: 0,
+            waits_for: Side::Server,
+            moved: now,
+            received,
+        })
     }
 
     /// Begins again, for another try. Only for a request that [`Upload::is_replayable`].
@@ -178,6 +188,7 @@ impl Upload {
                 *begun = true;
                 transfer.wrote(of_body);
                 inbound.consume(of_body);
+                self.received += of_body as u64;
             }
             RequestBody::Streamed { .. } => {}
         }

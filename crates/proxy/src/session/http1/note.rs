@@ -1,0 +1,119 @@
+//! What is noted of a request while it is served, and what is made of it at its end: counters and a line of the access
+//! log.
+//!
+//! A note is used again by the next request; its memory lies with the heads, so that an idle connection has none.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use evenkeel_http::answer::Reason;
+use evenkeel_http::head::RequestHead;
+use tokio::time::Instant;
+
+use super::Client;
+use crate::access_log::{Asked, End, Facts, Http};
+use crate::table::{Listener, Place};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Note {
+    started: Instant,
+    /// When the last byte of the answer was written, before any parting.
+    pub(super) ended: Option<Instant>,
+    /// Whom the request comes from, if trusted proxies say so.
+    pub(super) source: Option<IpAddr>,
+    pub(super) place: Option<Place>,
+    /// Place in the pool of the last server that was tried.
+    pub(super) server: Option<usize>,
+    /// Tries after the first.
+    pub(super) retries: u32,
+    /// Waiting for a place in a queue.
+    pub(super) queue: Duration,
+    /// Waiting for connections to open.
+    pub(super) connect: Duration,
+    pub(super) first_byte: Option<Instant>,
+    /// 0 until an answer is begun.
+    pub(super) status: u16,
+    pub(super) reason: Option<Reason>,
+    pub(super) end: End,
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+    /// Bytes of `bytes_out` that are heads.
+    pub(super) head_out: u64,
+}
+
+impl Note {
+    /// A note of a request that begins now.
+    pub(super) fn begin(started: Instant) -> Self {
+        Self {
+            started,
+            ended: None,
+            source: None,
+            place: None,
+            server: None,
+            retries: 0,
+            queue: Duration::ZERO,
+            connect: Duration::ZERO,
+            first_byte: None,
+            status: 0,
+            reason: None,
+            end: End::Done,
+            bytes_in: 0,
+            bytes_out: 0,
+            head_out: 0,
+        }
+    }
+
+    /// A head is on its way to the client.
+    pub(super) fn wrote_head(&mut self, bytes: usize) {
+        self.bytes_out += bytes as u64;
+        self.head_out += bytes as u64;
+    }
+}
+
+/// The request has ended: counts it and writes its line. `head` is `None` when it was not understood. Returns when it
+/// ended.
+pub(super) fn close(client: &Client<'_>, listener: &Listener, head: Option<&RequestHead>) -> Instant {
+    let Some(note) = client.note.as_deref() else { return Instant::now() };
+    let ended = note.ended.unwrap_or_else(Instant::now);
+    let log = client.counted.slot.log.load();
+    if let Some(log) = log.as_deref() {
+        let pool = note.place.and_then(|place| listener.pool_at(place));
+        let server = pool.zip(note.server).and_then(|(pool, index)| pool.servers.get(index));
+        let address = note.source.or(client.peer);
+        let facts = Facts {
+            listener: client.counted.slot.name.as_str(),
+            client: address,
+            peer: client.peer.filter(|&peer| address != Some(peer)),
+            http: Some(Http { asked: head.map(asked), status: note.status, head_out: note.head_out }),
+            bytes_in: note.bytes_in,
+            bytes_out: note.bytes_out,
+            pool: pool.map(|pool| pool.plan.name.as_str()),
+            server: server.map(|server| server.plan.name.as_str()),
+            retries: note.retries,
+            queue: note.queue,
+            connect: note.connect,
+            first_byte: note.first_byte.map(|first| first.saturating_duration_since(note.started)),
+            total: ended.saturating_duration_since(note.started),
+            reason: note.reason.map(Reason::code),
+            end: note.end,
+        };
+        log.write(client.counted.worker.index, &facts);
+    }
+    ended
+}
+
+fn asked(head: &RequestHead) -> Asked<'_> {
+    let field = |name| head.fields.named(name).next();
+    Asked {
+        method: head.method_text(),
+        target: match head.target() {
+            b"" => b"/",
+            target => target,
+        },
+        host: head.host(),
+        version: head.version,
+        referer: field("referer"),
+        user_agent: field("user-agent"),
+    }
+}
