@@ -1,5 +1,6 @@
 //! Accepts connections from one listening socket and starts a session for each.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
@@ -13,7 +14,7 @@ use arc_swap::ArcSwap;
 use evenkeel_config::plan::Mode;
 use evenkeel_traffic::address::Address;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::session;
 use crate::stream::Stream;
@@ -52,9 +53,10 @@ impl Socket {
 }
 
 /// Accepts until `stopped` is dropped or sent; then takes what already waits, so that no client that the kernel has
-/// let in is reset, and closes the socket.
+/// let in is reset, and closes the socket. `open` is dropped only after that.
 pub(crate) async fn accept(
     worker: Arc<Worker>,
+    open: mpsc::Sender<Infallible>,
     socket: Socket,
     slot: Arc<ArcSwap<ListenerSlot>>,
     mut stopped: oneshot::Receiver<()>,
@@ -80,6 +82,8 @@ pub(crate) async fn accept(
             break;
         }
     }
+    drop(socket);
+    drop(open);
 }
 
 /// Starts the session of one accepted connection. An error says that nothing can be accepted for now.

@@ -1,6 +1,7 @@
 //! The proxy role: takes the wanted state from the supervisor and makes the workers follow it.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use arc_swap::ArcSwap;
 use evenkeel_config::plan::{MOST_WORKERS, Plan};
 use evenkeel_sys::channel::{Channel, Receiver, Sender};
 use evenkeel_traffic::address::Address;
+use tokio::sync::mpsc;
 
 use crate::connections::Connections;
 use crate::message::{Change, Event};
@@ -19,6 +21,9 @@ use crate::{apply, snapshot};
 
 /// How long connections may take to end when the supervisor is gone and nobody said how long.
 const ORPHAN_DRAIN: Duration = Duration::from_secs(30);
+
+/// How long workers may take to close the sockets of a bind that is gone, before a plan counts as in force without it.
+const LONGEST_CLOSE: Duration = Duration::from_secs(1);
 
 /// Runs the role until it has drained, or the supervisor is gone and it has drained.
 ///
@@ -40,7 +45,7 @@ async fn follow(channel: Channel) -> io::Result<()> {
             }
             (Change::Sockets { bind }, Some(role)) => drop(role.sockets.insert(bind, descriptors)),
             (Change::Apply { revision, plan }, Some(role)) => {
-                let event = match role.apply(revision, &plan) {
+                let event = match role.apply(revision, &plan).await {
                     Ok(()) => Event::Applied { revision },
                     Err(why) => Event::Refused { revision, why },
                 };
@@ -72,8 +77,15 @@ struct Role {
     table: Option<Arc<Table>>,
     /// Sockets that no plan in force uses yet.
     sockets: BTreeMap<Address, Vec<OwnedFd>>,
-    /// The listener behind each bind that is accepted from.
-    listening: BTreeMap<Address, Arc<ArcSwap<ListenerSlot>>>,
+    listening: BTreeMap<Address, Listening>,
+}
+
+/// A bind that is accepted from.
+struct Listening {
+    /// The listener behind it.
+    slot: Arc<ArcSwap<ListenerSlot>>,
+    /// Ends once no worker has a socket of the bind open any more.
+    open: mpsc::Receiver<Infallible>,
 }
 
 impl Role {
@@ -84,8 +96,9 @@ impl Role {
         Ok(Self { connections, workers, table: None, sockets: BTreeMap::new(), listening: BTreeMap::new() })
     }
 
-    /// Puts a plan in force, or says why not and changes nothing.
-    fn apply(&mut self, revision: u64, plan: &Plan) -> Result<(), String> {
+    /// Puts a plan in force, or says why not and changes nothing. When it returns, the sockets of binds that are gone
+    /// are closed here: whoever holds the last copy may close it, and the address is free.
+    async fn apply(&mut self, revision: u64, plan: &Plan) -> Result<(), String> {
         self.check(plan)?;
         let table = Arc::new(apply::next_table(self.table.as_deref(), revision, plan, self.workers.len()));
         let wanted: BTreeMap<&Address, &Arc<ListenerSlot>> = table
@@ -94,16 +107,15 @@ impl Role {
             .zip(&plan.listeners)
             .flat_map(|(slot, listener)| listener.binds.iter().map(move |bind| (bind, slot)))
             .collect();
-        self.listening.retain(|bind, _| {
-            let keep = wanted.contains_key(bind);
-            if !keep {
-                tell(&self.workers, || Command::Unlisten { bind: bind.clone() });
-            }
-            keep
-        });
+        let (kept, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.listening).into_iter().partition(|(bind, _)| wanted.contains_key(bind));
+        self.listening = kept;
+        for bind in gone.keys() {
+            tell(&self.workers, || Command::Unlisten { bind: bind.clone() });
+        }
         for (bind, slot) in wanted {
             match self.listening.get(bind) {
-                Some(current) => current.store(slot.clone()),
+                Some(current) => current.slot.store(slot.clone()),
                 None => {
                     self.listen(bind, slot).map_err(|error| format!("cannot listen on {bind}: {error}"))?;
                 }
@@ -114,6 +126,14 @@ impl Role {
         tell(&self.workers, || Command::Table(table.clone()));
         tell(&self.workers, || Command::Ring);
         self.table = Some(table);
+        let closed = async {
+            for mut listening in gone.into_values() {
+                listening.open.recv().await;
+            }
+        };
+        if tokio::time::timeout(LONGEST_CLOSE, closed).await.is_err() {
+            tracing::warn!("a worker has not closed a listening socket within {LONGEST_CLOSE:?}");
+        }
         Ok(())
     }
 
@@ -150,11 +170,14 @@ impl Role {
             return Err(io::Error::other("the number of sockets is not the number of workers"));
         }
         let slot = Arc::new(ArcSwap::new(slot.clone()));
+        // Nothing is ever sent: what counts is that the last sender goes with the last socket.
+        let (sender, open) = mpsc::channel(1);
         for (worker, socket) in self.workers.iter().zip(sockets) {
-            let command = Command::Listen { bind: bind.clone(), socket, slot: slot.clone() };
+            let command =
+                Command::Listen { bind: bind.clone(), socket, slot: slot.clone(), open: sender.clone() };
             worker.commands.send(command).map_err(|_| io::Error::other("a worker has ended"))?;
         }
-        self.listening.insert(bind.clone(), slot);
+        self.listening.insert(bind.clone(), Listening { slot, open });
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! request but running counts, the round robin and, when their own is empty, each other's idle connections.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -33,8 +34,13 @@ pub(crate) struct Worker {
 /// What a worker is told.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Accept from this socket, for the listener that `slot` holds.
-    Listen { bind: Address, socket: OwnedFd, slot: Arc<ArcSwap<ListenerSlot>> },
+    /// Accept from this socket, for the listener that `slot` holds; `open` is dropped once the socket is closed.
+    Listen {
+        bind: Address,
+        socket: OwnedFd,
+        slot: Arc<ArcSwap<ListenerSlot>>,
+        open: mpsc::Sender<Infallible>,
+    },
     /// Take what already waits on this bind's socket, then close it.
     Unlisten { bind: Address },
     /// The pools, for keeping house.
@@ -80,11 +86,11 @@ async fn follow(worker: Arc<Worker>, mut commands: mpsc::UnboundedReceiver<Comma
         tokio::select! {
             command = commands.recv() => match command {
                 None => return,
-                Some(Command::Listen { bind, socket, slot }) => {
+                Some(Command::Listen { bind, socket, slot, open }) => {
                     let (stop, stopped) = oneshot::channel();
                     match listener::open(&bind, socket) {
                         Ok(socket) => {
-                            tokio::spawn(listener::accept(worker.clone(), socket, slot, stopped));
+                            tokio::spawn(listener::accept(worker.clone(), open, socket, slot, stopped));
                             listening.insert(bind, stop);
                         }
                         Err(error) => tracing::error!(%bind, %error, "the listening socket cannot be used"),
