@@ -1,6 +1,10 @@
 //! Reloads under load: what stays is not touched, and no client notices.
 
-use evenkeel_testkit::{HttpClient, Load, Nginx, WebSocket, free_address, free_port, needs, websocket_echo};
+use std::net::TcpListener;
+
+use evenkeel_testkit::{
+    HttpClient, Load, Nginx, ToyServer, WebSocket, free_address, free_port, needs, websocket_echo,
+};
 
 use crate::site::{LOAD, Site, example, fetch, inodes, of_listener, replace, url, website_variables};
 
@@ -136,4 +140,30 @@ fn an_address_goes_from_one_listener_to_another_without_a_failed_request() {
         let report = load.stop();
         assert_eq!(report.errors.total(), 0, "{report:?}");
     }
+}
+
+#[test]
+fn an_address_that_was_given_up_is_free_when_the_reload_is_done() {
+    if !needs("wrk") {
+        return;
+    }
+    let server = ToyServer::named("one");
+    let [stays, comes] = [free_address(), free_address()];
+    let without = format!(
+        "[global]\ncontrol-socket = \"${{CONTROL}}\"\n[listener.stays]\nbind = \"{stays}\"\npool = \"one\"\n\
+         [pool.one.servers]\none = \"{}\"\n",
+        server.address()
+    );
+    let with = format!("{without}[listener.comes]\nbind = \"{comes}\"\npool = \"one\"\n");
+    let site = Site::of(&without, &[]);
+    // Workers that have a lot to do get round to closing later.
+    let load = Load::start(&url(stays, "/"), 64, LOAD);
+    site.wait_until(|status| of_listener(status, "stays", "requests_total") > 1000);
+    for _ in 0..2 * RELOADS {
+        site.reload(&with);
+        assert_eq!(fetch(comes, "/").unwrap(), "one");
+        site.reload(&without);
+        TcpListener::bind(comes).unwrap();
+    }
+    assert_eq!(load.stop().errors.total(), 0);
 }
