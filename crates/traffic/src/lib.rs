@@ -3,7 +3,10 @@
 //! Pure: takes facts and returns choices. No sockets, no clock, no entropy, no threads.
 
 pub mod address;
+pub mod health;
 pub mod name;
+pub mod outlier;
 pub mod pick;
 pub mod retry;
 pub mod route;
+pub mod usability;
