@@ -292,7 +292,7 @@ impl Kind {
                 format!("a size from `\"{}\"` to `\"{}\"`", ShownSize(*least), ShownSize(*most))
             }
             Self::WordOrTable(words, section) => {
-                let words: Vec<String> = words.iter().map(|word| format!("`\"{word}\"`")).collect();
+                let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
                 format!(
                     "{}, or a table with the keys of {}",
                     crate::suggest::one_of(words.iter().map(String::as_str)),

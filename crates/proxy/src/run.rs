@@ -15,7 +15,7 @@ use crate::connections::Connections;
 use crate::message::{Change, Event};
 use crate::table::{ListenerSlot, Table};
 use crate::worker::{Command, Handle};
-use crate::{apply, snapshot};
+use crate::{apply, check, snapshot};
 
 /// How long connections may take to end when the supervisor is gone and nobody said how long.
 const ORPHAN_DRAIN: Duration = Duration::from_secs(30);
@@ -69,6 +69,7 @@ async fn follow(channel: Channel) -> io::Result<()> {
 struct Role {
     connections: Arc<Connections>,
     workers: Vec<Handle>,
+    health: check::Handle,
     table: Option<Arc<Table>>,
     /// Sockets that no plan in force uses yet.
     sockets: BTreeMap<Address, Vec<OwnedFd>>,
@@ -81,13 +82,22 @@ impl Role {
         let connections = Arc::new(Connections::new(max_connections));
         let workers =
             (0..workers).map(|index| Handle::start(index, connections.clone())).collect::<io::Result<_>>()?;
-        Ok(Self { connections, workers, table: None, sockets: BTreeMap::new(), listening: BTreeMap::new() })
+        Ok(Self {
+            connections,
+            workers,
+            health: check::Handle::start()?,
+            table: None,
+            sockets: BTreeMap::new(),
+            listening: BTreeMap::new(),
+        })
     }
 
     /// Puts a plan in force, or says why not and changes nothing.
     fn apply(&mut self, revision: u64, plan: &Plan) -> Result<(), String> {
         self.check(plan)?;
-        let table = Arc::new(apply::next_table(self.table.as_deref(), revision, plan, self.workers.len()));
+        let bell = self.health.bell();
+        let before = self.table.as_deref();
+        let table = Arc::new(apply::next_table(before, revision, plan, self.workers.len(), bell));
         let wanted: BTreeMap<&Address, &Arc<ListenerSlot>> = table
             .listeners
             .iter()
@@ -113,6 +123,7 @@ impl Role {
         self.sockets.clear();
         tell(&self.workers, || Command::Table(table.clone()));
         tell(&self.workers, || Command::Ring);
+        self.health.watch(&table);
         self.table = Some(table);
         Ok(())
     }
@@ -159,8 +170,7 @@ impl Role {
     }
 
     fn snapshot(&self, id: u64) -> Event {
-        let snapshot = snapshot::take(self.table.as_deref(), &self.connections, self.workers.len());
-        Event::Snapshot { id, snapshot }
+        answer(id, self.table.as_deref(), &self.connections, self.workers.len())
     }
 
     /// Accepts nothing more, waits until the connections have ended or time is up, and ends the workers. Says how
@@ -171,6 +181,9 @@ impl Role {
             tell(&self.workers, || Command::Unlisten { bind: bind.clone() });
         }
         tell(&self.workers, || Command::Ring);
+        // Nothing new comes; what runs keeps its server.
+        let Self { connections, workers, health, table, .. } = self;
+        health.stop();
         let deadline = tokio::time::sleep(within);
         tokio::pin!(deadline);
         loop {
@@ -181,11 +194,11 @@ impl Role {
                 }
             };
             tokio::select! {
-                () = self.connections.drained() => break,
+                () = connections.drained() => break,
                 () = &mut deadline => break,
                 question = question => match (question, &mut link) {
                     (Ok(Some((Change::Snapshot { id }, _))), Some((sender, _))) => {
-                        let _gone = sender.send(&self.snapshot(id), &[]).await;
+                        let _gone = sender.send(&answer(id, table.as_deref(), &connections, workers.len()), &[]).await;
                     }
                     // Told again, in a hurry.
                     (Ok(Some((Change::Drain { within }, _))), _) => {
@@ -199,12 +212,16 @@ impl Role {
                 },
             }
         }
-        let cut = self.connections.count();
-        for worker in self.workers {
+        let cut = connections.count();
+        for worker in workers {
             worker.stop();
         }
         cut
     }
+}
+
+fn answer(id: u64, table: Option<&Table>, connections: &Connections, workers: usize) -> Event {
+    Event::Snapshot { id, snapshot: snapshot::take(table, connections, workers) }
 }
 
 fn tell(workers: &[Handle], command: impl Fn() -> Command) {

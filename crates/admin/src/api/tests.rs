@@ -52,8 +52,12 @@ fn status(traffic: Option<Snapshot>) -> Answer {
 }
 
 fn with_one_pool() -> Answer {
-    let pool =
-        PoolSnapshot { name: "web".parse().unwrap(), balance: "round-robin".into(), servers: Vec::new() };
+    let pool = PoolSnapshot {
+        name: "web".parse().unwrap(),
+        balance: "round-robin".into(),
+        all_down: None,
+        servers: Vec::new(),
+    };
     status(Some(Snapshot { pools: vec![pool], ..Snapshot::default() }))
 }
 
@@ -63,7 +67,10 @@ async fn a_pool_is_shown_by_its_name() {
     let response = ask(&router, Method::GET, "/v1/pools/web", "x").await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["cache-control"], "no-store");
-    assert_eq!(json_of(response).await, json!({"name": "web", "balance": "round-robin", "servers": []}));
+    assert_eq!(
+        json_of(response).await,
+        json!({"name": "web", "balance": "round-robin", "all_down": null, "servers": []})
+    );
 
     let response = ask(&router, Method::GET, "/v1/pools/other", "x").await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);

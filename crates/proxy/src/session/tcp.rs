@@ -57,7 +57,8 @@ async fn connect(pool: &Pool, worker: usize) -> Option<(&Pool, usize, Stream)> {
             }
         };
         let server = pool.servers.get(index)?;
-        if let Some(upstream) = upstream::connect(server, &pool.plan, worker).await {
+        if let Some(upstream) = upstream::connect(server, pool, worker).await {
+            pool.succeeded(server, None);
             return Some((pool, index, upstream.stream));
         }
         tried.push(index);

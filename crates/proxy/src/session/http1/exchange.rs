@@ -63,7 +63,10 @@ pub(super) async fn run(
     loop {
         let (server, mut upstream) = match tries.next(client, &heads.request).await {
             Some(found) => found,
-            None => return answer(client, Reason::NoServer, &mut upload, inbound, &heads.request).await,
+            None => {
+                let reason = if pool.all_down() { Reason::NoHealthyServer } else { Reason::NoServer };
+                return answer(client, reason, &mut upload, inbound, &heads.request).await;
+            }
         };
         write_request(client, mode, pool, server, peer_trusted, heads);
         let _running = server.state.begin(client.counted.worker.index);
@@ -72,10 +75,12 @@ pub(super) async fn run(
             OneTry { client, mode, pool, upload: &mut upload, inbound, outbound: &mut outbound };
         match one_try.until_answered(&mut upstream, heads).await {
             Ok(Answered::Final(end)) => {
+                pool.succeeded(server, Some(heads.response.status));
                 let kept = one_try.pass_on(&mut upstream, heads, end).await;
                 return finish(client, pool, server, upstream, inbound, kept).await;
             }
             Ok(Answered::Tunnel) => {
+                pool.succeeded(server, None);
                 upload.release(inbound);
                 return join(client, mode, upstream, inbound, &mut outbound, heads).await;
             }
@@ -92,7 +97,7 @@ pub(super) async fn run(
                 let what = retry::after(failure, tried);
                 if !upstream.reused || what == Retry::No {
                     server.state.counters.of(client.counted.worker.index).failures_total.add(1);
-                    server.state.failed(format!("the connection ended before a response: {failure:?}"));
+                    pool.failed(server, format!("the connection ended before a response: {failure:?}"));
                 }
                 if !tries.failed(what) {
                     return answer(client, Reason::ServerClosed, &mut upload, inbound, &heads.request).await;
@@ -101,7 +106,7 @@ pub(super) async fn run(
             }
             Err(Broken::ServerSays(reason)) => {
                 server.state.counters.of(client.counted.worker.index).failures_total.add(1);
-                server.state.failed(reason.sentence().to_owned());
+                pool.failed(server, reason.sentence().to_owned());
                 return answer(client, reason, &mut upload, inbound, &heads.request).await;
             }
         }
@@ -188,7 +193,7 @@ impl<'a> Tries<'a> {
             self.fresh = false;
             let found = match reused {
                 Some(upstream) => Some(upstream),
-                None => upstream::connect(server, &self.pool.plan, worker).await,
+                None => upstream::connect(server, self.pool, worker).await,
             };
             match found {
                 Some(upstream) => return Some((server, upstream)),
@@ -495,7 +500,7 @@ async fn finish(
     }
     if kept.server_failed {
         server.state.counters.of(worker).failures_total.add(1);
-        server.state.failed("the connection ended within a response".into());
+        pool.failed(server, "the connection ended within a response".into());
     }
     if kept.client {
         return Next::Another;
