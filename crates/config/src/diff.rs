@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::keys::Section;
 use crate::plan::{Global, Listener, Mode, Plan, Pool, Server};
 
+mod health;
 mod shown;
 
 use shown::{CountOrAuto, access_log, balance, duration, forwarding, list, rule, size, underscores};
@@ -216,6 +217,10 @@ fn pool(old: &Pool, new: &Pool, differences: &mut Differences) {
     differences.compare("response-timeout", &duration(old.response_timeout), &duration(new.response_timeout));
     differences.compare("keep-alive", &duration(old.keep_alive), &duration(new.keep_alive));
     differences.compare("max-idle-connections", &old.max_idle, &new.max_idle);
+    differences.compare("health", &health::probe(old), &health::probe(new));
+    differences.compare("passive", &health::passive(old), &health::passive(new));
+    differences.compare("slow-start", &duration(old.slow_start), &duration(new.slow_start));
+    differences.compare("when-all-down", health::when_all_down(old), health::when_all_down(new));
     let paired = pair(&old.servers, &new.servers, |server| &server.name);
     let mut same_names = true;
     for change in &paired {

@@ -28,13 +28,17 @@ pub enum Section {
     Route,
     /// `[pool.NAME]`.
     Pool,
+    /// `[pool.NAME.health]`.
+    Health,
+    /// `[pool.NAME.passive]`.
+    Passive,
     /// `[pool.NAME.servers]`: one table, or one line, a server.
     Server,
 }
 
 impl Section {
     /// All of them, in the order of the reference.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Top,
         Self::Global,
         Self::Admin,
@@ -42,6 +46,8 @@ impl Section {
         Self::AccessLog,
         Self::Route,
         Self::Pool,
+        Self::Health,
+        Self::Passive,
         Self::Server,
     ];
 
@@ -56,6 +62,8 @@ impl Section {
             Self::AccessLog => "[listener.NAME.access-log]",
             Self::Route => "[[listener.NAME.route]]",
             Self::Pool => "[pool.NAME]",
+            Self::Health => "[pool.NAME.health]",
+            Self::Passive => "[pool.NAME.passive]",
             Self::Server => "[pool.NAME.servers]",
         }
     }
@@ -71,6 +79,8 @@ impl Section {
             Self::AccessLog => "listener.access-log",
             Self::Route => "listener.route",
             Self::Pool => "pool",
+            Self::Health => "pool.health",
+            Self::Passive => "pool.passive",
             Self::Server => "pool.servers",
         }
     }
@@ -94,6 +104,14 @@ impl Section {
                  values of one condition are alternatives. A rule without conditions takes everything."
             }
             Self::Pool => "Servers among which traffic is spread, and how they are spoken to.",
+            Self::Health => {
+                "How the servers of a pool are checked: `health = { http = \"/healthz\" }`, or `health = \"tcp\"`. Without \
+                 `http` a check only opens a connection, and holds a dialogue when `send` or `expect` is given."
+            }
+            Self::Passive => {
+                "How live traffic judges the servers of a pool: one that fails several times in a row takes no traffic for \
+                 a while, then one request decides. It is on unless `passive = \"off\"`."
+            }
             Self::Server => {
                 "The servers of a pool, in the order in which they take turns: `NAME = \"ADDRESS\"`, or \
                  `NAME = { address = \"ADDRESS\", … }`."
@@ -166,6 +184,18 @@ pub enum Kind {
         /// The largest.
         most: u64,
     },
+    /// One of these words, or one table.
+    WordOrTable(&'static [&'static str], Section),
+    /// Any text that is not empty.
+    Text,
+    /// A path with an optional query.
+    Target,
+    /// A value of the header field `Host`.
+    Host,
+    /// Header fields and their values.
+    Fields,
+    /// Status codes and ranges of them, one or a list.
+    Statuses,
     /// One of these words.
     Word(&'static [&'static str]),
     /// Any of these words, one or a list.
@@ -272,6 +302,19 @@ impl Kind {
             Self::Size { least, most } => {
                 format!("a size from `\"{}\"` to `\"{}\"`", ShownSize(*least), ShownSize(*most))
             }
+            Self::WordOrTable(words, section) => {
+                let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+                format!(
+                    "{}, or a table with the keys of {}",
+                    crate::suggest::one_of(words.iter().map(String::as_str)),
+                    section.header()
+                )
+            }
+            Self::Text => "a text".into(),
+            Self::Target => "a path such as `\"/healthz\"`".into(),
+            Self::Host => "a host name such as `\"www.example.com\"`".into(),
+            Self::Fields => "a table of names and values such as `{ x-check = \"evenkeel\" }`".into(),
+            Self::Statuses => "status codes such as `\"200\"` or `\"200-299,304\"`, or a list of them".into(),
             Self::Word(words) => {
                 let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
                 crate::suggest::one_of(words.iter().map(String::as_str))

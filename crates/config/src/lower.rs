@@ -5,6 +5,7 @@
 
 mod access_log;
 mod binds;
+mod health;
 mod routes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -263,6 +264,10 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
         response_timeout: time(typed.response_timeout, SECTION, "response-timeout", HTTP),
         keep_alive: time(typed.keep_alive, SECTION, "keep-alive", HTTP),
         max_idle: u32::try_from(count(typed.max_idle_connections, SECTION, "max-idle-connections")).ok()?,
+        health: health::probe(typed, problems),
+        passive: health::passive(typed, problems),
+        slow_start: time(typed.slow_start, SECTION, "slow-start", HTTP),
+        when_all_down: health::when_all_down(typed),
         servers,
     })
 }

@@ -3,6 +3,7 @@
 //! Reading a value checks the value alone (its type, its form, its bounds). What it means together with others is
 //! decided by [`crate::lower`]. A setting that was given and is wrong was reported and reads as not given.
 
+mod health;
 mod read;
 mod route;
 mod value;
@@ -18,6 +19,8 @@ use evenkeel_traffic::route::Conditions;
 use ipnet::IpNet;
 
 use crate::plan::LogTarget;
+pub(crate) use health::{Health, Passive, WordOr, statuses};
+
 use crate::problems::{At, Problems, Span};
 use crate::text::Table;
 
@@ -103,6 +106,10 @@ pub(crate) struct Pool {
     pub(crate) response_timeout: Setting<Duration>,
     pub(crate) keep_alive: Setting<Duration>,
     pub(crate) max_idle_connections: Setting<u64>,
+    pub(crate) health: Setting<WordOr<Health>>,
+    pub(crate) passive: Setting<WordOr<Passive>>,
+    pub(crate) slow_start: Setting<Duration>,
+    pub(crate) when_all_down: Setting<&'static str>,
     pub(crate) servers: Vec<Server>,
     /// Whether `servers` is given, and whether anything is in it.
     pub(crate) typed_servers: TypedServers,

@@ -4,6 +4,8 @@
 //! processes as JSON. Invariants, kept by `crate::lower`: names are unique within their kind, every pool that a
 //! listener or rule names exists, no two listeners share a bind, every pool has at least one server.
 
+mod health;
+
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 use std::num::NonZeroU32;
@@ -13,10 +15,13 @@ use std::time::Duration;
 use evenkeel_http::limits::Limits;
 use evenkeel_traffic::address::Address;
 use evenkeel_traffic::name::Name;
+use evenkeel_traffic::outlier;
 use evenkeel_traffic::pick::{Balance, Weight};
 use evenkeel_traffic::route::Rule;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+pub use health::{HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
 
 /// The most workers (threads that move traffic): one message to the proxy role carries the sockets of all of them.
 pub const MOST_WORKERS: u16 = 128;
@@ -214,6 +219,14 @@ pub struct Pool {
     pub keep_alive: Duration,
     /// `max-idle-connections`: unused connections kept to each server, by each worker.
     pub max_idle: u32,
+    /// `health`: how servers are checked, if they are.
+    pub health: Option<Probe>,
+    /// `passive`: how live traffic judges servers, if it does.
+    pub passive: Option<outlier::Settings>,
+    /// `slow-start`: how long a server that comes back takes to get its whole share; 0 gives it at once.
+    pub slow_start: Duration,
+    /// `when-all-down`.
+    pub when_all_down: WhenAllDown,
     /// `servers`, in file order.
     pub servers: Vec<Server>,
 }

@@ -14,6 +14,7 @@ const SIZE: &str = r"^[0-9]+(\.[0-9]+)?([KMG]i)?B$";
 const ADDRESS: &str =
     r"^(unix:/.+|[0-9]{1,3}(\.[0-9]{1,3}){3}:[0-9]{1,5}|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]:[0-9]{1,5})$";
 const NETWORK: &str = r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$";
+const STATUSES: &str = r"^[1-5][0-9]{2}(-[1-5][0-9]{2})?( *, *[1-5][0-9]{2}(-[1-5][0-9]{2})?)*$";
 const TOKEN: &str = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 
 /// The schema of a whole file.
@@ -108,6 +109,16 @@ fn kind(kind: &Kind) -> Value {
         }
         Kind::Time { .. } => matching(DURATION),
         Kind::Size { .. } => matching(SIZE),
+        Kind::WordOrTable(words, section) => json!({ "anyOf": [word(words), reference(*section)] }),
+        Kind::Text | Kind::Host => json!({ "type": "string", "minLength": 1 }),
+        Kind::Target => matching("^/"),
+        Kind::Fields => json!({
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": { "pattern": TOKEN },
+            "additionalProperties": { "type": "string" },
+        }),
+        Kind::Statuses => one_or_list(&matching(STATUSES), 1),
         Kind::Word(words) => word(words),
         Kind::Words(words) => one_or_list(&word(words), 0),
         Kind::Address => matching(ADDRESS),

@@ -11,9 +11,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use evenkeel_config::keys::{KEYS, Kind, Section};
-use evenkeel_config::plan::{Mode, Underscores};
+use evenkeel_config::plan::{Mode, ProbeKind, Underscores, WhenAllDown};
 use evenkeel_config::schema::json_schema;
 use evenkeel_config::{load, reference};
+use evenkeel_traffic::health::Initial;
 use serde_json::Value;
 
 #[path = "support/directory.rs"]
@@ -75,6 +76,12 @@ fn with(section: Section, line: &str) -> String {
         Section::Route => format!("{listener}[[listener.website.route]]\n{line}\npool = \"static\"\n{pool}"),
         Section::Pool if own("servers") => format!("{listener}[pool.website]\n{line}\n"),
         Section::Pool => format!("{listener}[pool.website]\n{line}\n{pool}"),
+        Section::Health if own("send") || own("expect") => {
+            format!("{listener}[pool.website.health]\n{line}\n{pool}")
+        }
+        Section::Health if own("http") => format!("{listener}[pool.website.health]\n{line}\n{pool}"),
+        Section::Health => format!("{listener}[pool.website.health]\nhttp = \"/\"\n{line}\n{pool}"),
+        Section::Passive => format!("{listener}[pool.website.passive]\n{line}\n{pool}"),
         Section::Server => {
             let address = if own("address") { "" } else { "address = \"192.168.1.2:80\"\n" };
             format!("{listener}[pool.website.servers.webserver01]\n{address}{line}\n")
@@ -129,6 +136,30 @@ fn a_minimal_file_has_the_documented_defaults() {
     assert_eq!(pool.keep_alive, Duration::from_secs(4));
     assert_eq!(pool.max_idle, 1024);
     assert_eq!(pool.servers[0].weight.value(), 1);
+    assert_eq!(pool.health, None);
+    let passive = pool.passive.as_ref().unwrap();
+    assert_eq!((passive.failures, passive.share, passive.server_errors), (5, 50, false));
+    assert_eq!((passive.eject, passive.longest), (Duration::from_secs(5), Duration::from_secs(60)));
+    assert_eq!((pool.slow_start, pool.when_all_down), (Duration::ZERO, WhenAllDown::Refuse));
+}
+
+#[test]
+fn a_check_has_the_documented_defaults() {
+    let text = with(Section::Health, "port = 8081");
+    let plan =
+        load(Path::new("evenkeel.toml"), &Text(&text)).unwrap_or_else(|report| panic!("{report}")).plan;
+    let probe = plan.pools[0].health.as_ref().unwrap();
+    let timing = probe.timing;
+    assert_eq!(timing.interval, Duration::from_secs(2));
+    assert_eq!(timing.fast_interval, Duration::from_secs(1));
+    assert_eq!(timing.down_interval, Duration::from_secs(2));
+    assert_eq!(timing.timeout, Duration::from_secs(2));
+    assert_eq!((timing.rise, timing.fall, timing.initial), (2, 3, Initial::Up));
+    assert_eq!(probe.port, Some(8081));
+    let ProbeKind::Http(http) = &probe.kind else { panic!("{probe:?}") };
+    assert_eq!((http.target.as_str(), http.method.as_str()), ("/", "GET"));
+    assert_eq!((http.host.as_ref(), http.body.as_ref()), (None, None));
+    assert_eq!(http.statuses, [(200, 399)]);
 }
 
 fn schema_errors(text: &str) -> Vec<String> {
@@ -159,6 +190,13 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "duration-too-long",
     "duration-too-short",
     "duration-wrong-order",
+    "health-body-of-head",
+    "health-fast-is-slow",
+    "health-host-impossible",
+    "health-port-of-unix",
+    "health-send-with-http",
+    "health-status-without-http",
+    "passive-eject-too-long",
     "pool-unknown",
     "pool-unknown-unlike-any",
     "route-host-impossible",

@@ -40,6 +40,8 @@ pub enum Reason {
     NoRoute,
     /// No server of the pool may take traffic, or none could be connected to.
     NoServer,
+    /// The health checks of all servers of the pool fail.
+    NoHealthyServer,
     /// The server closed or reset the connection before it had answered.
     ServerClosed,
     /// The server's response breaks the grammar or the limits.
@@ -50,7 +52,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and documentation.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::BadRequest,
         Self::BadLineEnd,
         Self::BadFraming,
@@ -67,6 +69,7 @@ impl Reason {
         Self::BodyTooSlow,
         Self::NoRoute,
         Self::NoServer,
+        Self::NoHealthyServer,
         Self::ServerClosed,
         Self::BadResponse,
         Self::ResponseTimeout,
@@ -88,7 +91,7 @@ impl Reason {
             Self::HeadTooLarge | Self::TooManyHeaders => (431, "Request Header Fields Too Large"),
             Self::UnknownTransferCoding | Self::ConnectRefused => (501, "Not Implemented"),
             Self::ServerClosed | Self::BadResponse => (502, "Bad Gateway"),
-            Self::NoServer => (503, "Service Unavailable"),
+            Self::NoServer | Self::NoHealthyServer => (503, "Service Unavailable"),
             Self::ResponseTimeout => (504, "Gateway Timeout"),
             Self::UnknownVersion => (505, "HTTP Version Not Supported"),
         }
@@ -114,6 +117,7 @@ impl Reason {
             Self::BodyTooSlow => "body-too-slow",
             Self::NoRoute => "no-route",
             Self::NoServer => "no-server",
+            Self::NoHealthyServer => "no-healthy-server",
             Self::ServerClosed => "server-closed",
             Self::BadResponse => "bad-response",
             Self::ResponseTimeout => "response-timeout",
@@ -140,6 +144,7 @@ impl Reason {
             Self::BodyTooSlow => "The body of the request arrived too slowly.",
             Self::NoRoute => "No route takes this request.",
             Self::NoServer => "No server can take this request now.",
+            Self::NoHealthyServer => "All servers for this request are down.",
             Self::ServerClosed => "The server closed the connection before it answered.",
             Self::BadResponse => "The server's response could not be understood.",
             Self::ResponseTimeout => "The server did not answer in time.",
@@ -152,7 +157,12 @@ impl Reason {
     pub fn ends_connection(self) -> bool {
         !matches!(
             self,
-            Self::NoRoute | Self::NoServer | Self::ServerClosed | Self::BadResponse | Self::ResponseTimeout
+            Self::NoRoute
+                | Self::NoServer
+                | Self::NoHealthyServer
+                | Self::ServerClosed
+                | Self::BadResponse
+                | Self::ResponseTimeout
         )
     }
 }

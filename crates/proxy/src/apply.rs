@@ -6,23 +6,34 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use evenkeel_config::plan::{self, Plan};
 use evenkeel_traffic::name::Name;
 use evenkeel_traffic::pick::round_robin::RoundRobin;
+use tokio::sync::Notify;
 
 use crate::table::{Listener, ListenerSlot, PerWorker, Pool, PoolState, Server, ServerState, Table};
 
 /// Builds the table of `plan`; `before` is the one in force. Marks listeners that are gone.
-pub(crate) fn next_table(before: Option<&Table>, revision: u64, plan: &Plan, workers: usize) -> Table {
+pub(crate) fn next_table(
+    before: Option<&Table>,
+    revision: u64,
+    plan: &Plan,
+    workers: usize,
+    bell: &Arc<Notify>,
+) -> Table {
     let old_pools: HashMap<&Name, &Arc<Pool>> =
         before.iter().flat_map(|table| &table.pools).map(|pool| (&pool.plan.name, pool)).collect();
     let old_slots: HashMap<&Name, &Arc<ListenerSlot>> =
         before.iter().flat_map(|table| &table.listeners).map(|slot| (&slot.name, slot)).collect();
 
-    let pools: Vec<Arc<Pool>> =
-        plan.pools.iter().map(|pool| next_pool(old_pools.get(&pool.name).copied(), pool, workers)).collect();
+    let pools: Vec<Arc<Pool>> = plan
+        .pools
+        .iter()
+        .map(|pool| next_pool(old_pools.get(&pool.name).copied(), pool, workers, bell))
+        .collect();
     let by_name: HashMap<&Name, &Arc<Pool>> = pools.iter().map(|pool| (&pool.plan.name, pool)).collect();
 
     let listeners: Vec<Arc<ListenerSlot>> = plan
@@ -58,7 +69,7 @@ pub(crate) fn next_table(before: Option<&Table>, revision: u64, plan: &Plan, wor
     Table { revision, listeners, pools }
 }
 
-fn next_pool(before: Option<&Arc<Pool>>, plan: &plan::Pool, workers: usize) -> Arc<Pool> {
+fn next_pool(before: Option<&Arc<Pool>>, plan: &plan::Pool, workers: usize, bell: &Arc<Notify>) -> Arc<Pool> {
     if let Some(pool) = before.filter(|pool| pool.plan == *plan) {
         return pool.clone();
     }
@@ -72,7 +83,10 @@ fn next_pool(before: Option<&Arc<Pool>>, plan: &plan::Pool, workers: usize) -> A
         .iter()
         .map(|server| {
             let same = old.get(&(&server.name, &server.address));
-            let state = same.map_or_else(|| Arc::new(ServerState::new(workers)), |old| old.state.clone());
+            let state = same
+                .map_or_else(|| Arc::new(ServerState::new(workers, bell.clone())), |old| old.state.clone());
+            // Before a worker sees the server: one that starts as down must take no traffic.
+            state.gate.prepare(plan, server, Instant::now());
             Arc::new(Server { plan: server.clone(), host: host_of(server), state })
         })
         .collect();

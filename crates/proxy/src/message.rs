@@ -146,6 +146,8 @@ pub struct PoolSnapshot {
     pub retries_total: u64,
     /// Requests that were not, because the retry budget was used up.
     pub retries_denied_total: u64,
+    /// The checks of all servers fail; says what becomes of the traffic: `refuse` or `try-all`.
+    pub all_down: Option<String>,
     /// In the order of the plan.
     pub servers: Vec<ServerSnapshot>,
 }
@@ -157,6 +159,12 @@ pub struct ServerSnapshot {
     pub name: Name,
     /// Where it answers.
     pub address: Address,
+    /// `up`, `slow-start`, `checking`, `down`, `ejected` or `probation`.
+    pub state: String,
+    /// Why it is not simply up.
+    pub why: Option<String>,
+    /// Since when, in seconds of Unix time; `None` while it is simply up.
+    pub since: Option<u64>,
     /// Its weight.
     pub weight: u16,
     /// Requests (HTTP) or connections (TCP) running now.

@@ -18,7 +18,7 @@ use crate::connections::Connections;
 use crate::message::{Change, Event};
 use crate::table::{ListenerSlot, Table};
 use crate::worker::{Command, Handle};
-use crate::{apply, snapshot};
+use crate::{apply, check, snapshot};
 
 /// How long connections may take to end when the supervisor is gone and nobody said how long.
 const ORPHAN_DRAIN: Duration = Duration::from_secs(30);
@@ -79,6 +79,7 @@ async fn follow(channel: Channel) -> io::Result<()> {
 struct Role {
     connections: Arc<Connections>,
     workers: Vec<Handle>,
+    health: check::Handle,
     table: Option<Arc<Table>>,
     logs: Logs,
     /// Sockets that no plan in force uses yet.
@@ -95,6 +96,7 @@ impl Role {
         Ok(Self {
             connections,
             workers,
+            health: check::Handle::start()?,
             table: None,
             logs: Logs::default(),
             sockets: BTreeMap::new(),
@@ -108,7 +110,9 @@ impl Role {
         self.check(plan)?;
         self.logs.check(plan)?;
         self.logs.follow(plan, self.workers.len())?;
-        let table = Arc::new(apply::next_table(self.table.as_deref(), revision, plan, self.workers.len()));
+        let bell = self.health.bell();
+        let before = self.table.as_deref();
+        let table = Arc::new(apply::next_table(before, revision, plan, self.workers.len(), bell));
         for (slot, listener) in table.listeners.iter().zip(&plan.listeners) {
             slot.log.store(self.logs.of(listener.access_log.as_ref()));
         }
@@ -139,6 +143,7 @@ impl Role {
         self.sockets.clear();
         tell(&self.workers, || Command::Table(table.clone()));
         tell(&self.workers, || Command::Ring);
+        self.health.watch(&table);
         self.table = Some(table);
         // Ends when the last sender is dropped; nothing is ever sent.
         if tokio::time::timeout(CLOSING, all_closed.recv()).await.is_err() {
@@ -189,9 +194,7 @@ impl Role {
     }
 
     fn snapshot(&self, id: u64) -> Event {
-        let snapshot =
-            snapshot::take(self.table.as_deref(), &self.logs, &self.connections, self.workers.len());
-        Event::Snapshot { id, snapshot }
+        answer(id, self.table.as_deref(), &self.logs, &self.connections, self.workers.len())
     }
 
     /// Accepts nothing more, waits until the connections have ended or time is up, and ends the workers. Says how
@@ -204,6 +207,9 @@ impl Role {
         }
         drop(closed);
         tell(&self.workers, || Command::Ring);
+        // Nothing new comes; what runs keeps its server.
+        let Self { connections, workers, health, table, logs, .. } = self;
+        health.stop();
         let deadline = tokio::time::sleep(within);
         tokio::pin!(deadline);
         loop {
@@ -214,11 +220,12 @@ impl Role {
                 }
             };
             tokio::select! {
-                () = self.connections.drained() => break,
+                () = connections.drained() => break,
                 () = &mut deadline => break,
                 question = question => match (question, &mut link) {
                     (Ok(Some((Change::Snapshot { id }, _))), Some((sender, _))) => {
-                        let _gone = sender.send(&self.snapshot(id), &[]).await;
+                        let event = answer(id, table.as_deref(), &logs, &connections, workers.len());
+                        let _gone = sender.send(&event, &[]).await;
                     }
                     // Told again, in a hurry.
                     (Ok(Some((Change::Drain { within }, _))), _) => {
@@ -232,13 +239,17 @@ impl Role {
                 },
             }
         }
-        let cut = self.connections.count();
-        for worker in self.workers {
+        let cut = connections.count();
+        for worker in workers {
             worker.stop();
         }
-        self.logs.close();
+        logs.close();
         cut
     }
+}
+
+fn answer(id: u64, table: Option<&Table>, logs: &Logs, connections: &Connections, workers: usize) -> Event {
+    Event::Snapshot { id, snapshot: snapshot::take(table, logs, connections, workers) }
 }
 
 fn tell(workers: &[Handle], command: impl Fn() -> Command) {

@@ -1,7 +1,10 @@
 //! What `status` may show of the proxy role.
 
-use evenkeel_config::plan::Mode;
+use std::time::{Duration, Instant, SystemTime};
+
+use evenkeel_config::plan::{Mode, WhenAllDown};
 use evenkeel_traffic::pick::Balance;
+use evenkeel_traffic::usability::{FULL_SHARE, Usability};
 
 use crate::access_log::Logs;
 use crate::connections::Connections;
@@ -55,17 +58,26 @@ fn pool(pool: &Pool) -> PoolSnapshot {
         requests_total: pool.state.counters.sum(|counters| &counters.requests_total),
         retries_total: pool.state.counters.sum(|counters| &counters.retries_total),
         retries_denied_total: pool.state.counters.sum(|counters| &counters.retries_denied_total),
-        servers: pool.servers.iter().map(|s| server(s)).collect(),
+        all_down: pool.all_down().then(|| match pool.plan.when_all_down {
+            WhenAllDown::Refuse => "refuse".into(),
+            WhenAllDown::TryAll => "try-all".into(),
+        }),
+        servers: pool.servers.iter().map(|s| server(s, pool.plan.slow_start)).collect(),
     }
 }
 
-fn server(server: &Server) -> ServerSnapshot {
+fn server(server: &Server, slow_start: Duration) -> ServerSnapshot {
+    let now = Instant::now();
+    let judged = Judged::of(server.state.gate.usability(slow_start, now), now);
     let state = &server.state;
     let sum =
         |counter: fn(&crate::table::ServerCounters) -> &crate::table::Counter| state.counters.sum(counter);
     ServerSnapshot {
         name: server.plan.name.clone(),
         address: server.plan.address.clone(),
+        state: judged.state.into(),
+        why: judged.why,
+        since: judged.since.map(|since| unix_time(now, since)),
         weight: server.plan.weight.value(),
         running: state.running.load(std::sync::atomic::Ordering::Relaxed),
         total: sum(|counters| &counters.total),
@@ -76,4 +88,43 @@ fn server(server: &Server) -> ServerSnapshot {
         idle: state.idle.count() as u64,
         last_failure: state.last_failure(),
     }
+}
+
+/// What `status` says of a server's health.
+struct Judged {
+    state: &'static str,
+    why: Option<String>,
+    since: Option<Instant>,
+}
+
+impl Judged {
+    fn of(usability: Usability, now: Instant) -> Self {
+        let (state, why, since) = match usability {
+            Usability::Up { doubt } => ("up", doubt.map(|doubt| format!("in doubt: {doubt}")), None),
+            Usability::SlowStart { since, share } => {
+                let percent = u32::from(share) * 100 / u32::from(FULL_SHARE);
+                ("slow-start", Some(format!("takes {percent} % of its share")), Some(since))
+            }
+            Usability::Checking { since } => {
+                ("checking", Some("no check has ended yet".to_owned()), Some(since))
+            }
+            Usability::Down { since, why } => ("down", Some(why), Some(since)),
+            Usability::Ejected { since, until, why } => {
+                let left = until.saturating_duration_since(now).as_secs();
+                ("ejected", Some(format!("{why}; on probation in {left} s")), Some(since))
+            }
+            Usability::Probation { since, on_trial, why } => {
+                let how = if on_trial { "a request is on trial" } else { "the next request decides" };
+                ("probation", Some(format!("{why}; {how}")), Some(since))
+            }
+        };
+        Self { state, why, since }
+    }
+}
+
+/// The wall clock at an instant before `now`, in seconds.
+fn unix_time(now: Instant, then: Instant) -> u64 {
+    let ago = now.saturating_duration_since(then);
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    since_epoch.saturating_sub(ago).as_secs()
 }

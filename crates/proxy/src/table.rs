@@ -14,8 +14,10 @@ use evenkeel_traffic::budget::Budget;
 use evenkeel_traffic::name::Name;
 use evenkeel_traffic::pick::round_robin::RoundRobin;
 use evenkeel_traffic::route::{self, Facts};
+use tokio::sync::Notify;
 
 use crate::access_log::Log;
+use crate::gate::{self, Gate};
 use crate::idle::IdleConnections;
 
 /// Everything, under one revision.
@@ -131,7 +133,12 @@ impl PoolState {
 impl Pool {
     /// The server for the next request or connection, other than those that were `tried`.
     pub(crate) fn pick(&self, tried: &[usize]) -> Option<usize> {
-        self.round_robin.pick(|index| !tried.contains(&index))
+        gate::choose(&self.plan, &self.servers, |wanted| {
+            self.round_robin.pick(|index| {
+                !tried.contains(&index)
+                    && self.servers.get(index).is_some_and(|server| server.state.gate.fits(wanted))
+            })
+        })
     }
 }
 
@@ -151,15 +158,18 @@ pub(crate) struct ServerState {
     /// Requests or connections running now, all workers together.
     pub(crate) running: AtomicU64,
     pub(crate) idle: IdleConnections,
+    /// Whether it takes traffic, and why not.
+    pub(crate) gate: Gate,
     last_failure: Mutex<Option<String>>,
 }
 
 impl ServerState {
-    pub(crate) fn new(workers: usize) -> Self {
+    pub(crate) fn new(workers: usize, bell: Arc<Notify>) -> Self {
         Self {
             counters: PerWorker::new(workers),
             running: AtomicU64::new(0),
             idle: IdleConnections::new(workers),
+            gate: Gate::new(bell),
             last_failure: Mutex::new(None),
         }
     }

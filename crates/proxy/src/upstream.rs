@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use crate::idle::Certainty;
 use crate::stream::Stream;
-use crate::table::Server;
+use crate::table::{Pool, Server};
 
 /// A connection to a server, ready for a request.
 #[derive(Debug)]
@@ -32,19 +32,19 @@ pub(crate) fn reuse(
 }
 
 /// Opens a connection to `server` within the pool's `connect-timeout`. A failure is counted and remembered.
-pub(crate) async fn connect(server: &Server, pool: &plan::Pool, worker: usize) -> Option<Upstream> {
+pub(crate) async fn connect(server: &Server, pool: &Pool, worker: usize) -> Option<Upstream> {
     let counters = server.state.counters.of(worker);
     let address = &server.plan.address;
-    let why = match tokio::time::timeout(pool.connect_timeout, Stream::connect(address)).await {
+    let why = match tokio::time::timeout(pool.plan.connect_timeout, Stream::connect(address)).await {
         Ok(Ok(stream)) => {
             counters.opened_total.add(1);
             return Some(Upstream { stream, reused: false });
         }
         Ok(Err(error)) => format!("cannot connect to {address}: {error}"),
-        Err(_) => format!("cannot connect to {address} within {:?}", pool.connect_timeout),
+        Err(_) => format!("cannot connect to {address} within {:?}", pool.plan.connect_timeout),
     };
     counters.connect_failures_total.add(1);
-    tracing::debug!(pool = %pool.name, server = %server.plan.name, "{why}");
-    server.state.failed(why);
+    tracing::debug!(pool = %pool.plan.name, server = %server.plan.name, "{why}");
+    pool.failed(server, why);
     None
 }

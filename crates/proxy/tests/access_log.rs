@@ -215,6 +215,8 @@ fn a_log_can_be_taken_away_and_the_last_lines_are_written_at_the_end() {
     let (mut balancer, directory) = logging(&with("common"), &server);
     let mut client = balancer.client();
     client.get("/logged").unwrap();
+    // The line follows the response.
+    balancer.wait_until(|snapshot| snapshot.logs.iter().any(|log| log.lines_total == 1));
     balancer.apply(&website(1, "", ""));
     client.get("/unlogged").unwrap();
     drop(balancer);

@@ -4,7 +4,10 @@
 
 pub mod address;
 pub mod budget;
+pub mod health;
 pub mod name;
+pub mod outlier;
 pub mod pick;
 pub mod retry;
 pub mod route;
+pub mod usability;

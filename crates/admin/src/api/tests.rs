@@ -58,6 +58,7 @@ fn with_one_pool() -> Answer {
         requests_total: 0,
         retries_total: 0,
         retries_denied_total: 0,
+        all_down: None,
         servers: Vec::new(),
     };
     status(Some(Snapshot { pools: vec![pool], ..Snapshot::default() }))

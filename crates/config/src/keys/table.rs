@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use evenkeel_http::limits::MOST_HEADERS;
+use evenkeel_traffic::health::LONGEST_ROW;
 use evenkeel_traffic::pick::Weight;
 
 use super::{Default, Key, Kind, Section};
@@ -21,6 +22,11 @@ const MOST_IDLE: u64 = 65_536;
 /// The fastest body rate that may be asked for, in bytes per second.
 const FASTEST_BODY: u64 = 1 << 30;
 
+/// The shortest pause between two checks of one server.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+
+const PAUSE: Kind = Kind::Time { least: SHORTEST_PAUSE, most: LONGEST_TIMEOUT };
+const ROW: Kind = Kind::Count { least: 1, most: LONGEST_ROW as u64, auto: false };
 const TIMEOUT: Kind = Kind::Time { least: SHORTEST_TIMEOUT, most: LONGEST_TIMEOUT };
 const SILENCE: Kind = Kind::Time { least: SHORTEST_TIMEOUT, most: LONGEST_SILENCE };
 const TIMEOUT_OR_NONE: Kind = Kind::Time { least: Duration::ZERO, most: LONGEST_TIMEOUT };
@@ -333,6 +339,142 @@ pub static KEYS: &[Key] = &[
         "The most unused connections that each worker keeps to each server. Fewer than clients are busy at once means \
          that connections are closed only to be opened again.",
         "max-idle-connections = 32",
+    ),
+    key(
+        Section::Pool,
+        "health",
+        Kind::WordOrTable(&["tcp"], Section::Health),
+        Default::Nothing("servers are not checked"),
+    )
+    .says(
+        "How servers are checked. `\"tcp\"` is a check that only opens a connection, with all its defaults.",
+        "health = { http = \"/healthz\", interval = \"2s\", rise = 2, fall = 3 }",
+    ),
+    key(
+        Section::Pool,
+        "passive",
+        Kind::WordOrTable(&["on", "off"], Section::Passive),
+        Default::Value("on"),
+    )
+    .says(
+        "Whether and how live traffic judges servers. `\"on\"` is with all its defaults.",
+        "passive = { failures = 3, eject = \"10s\" }",
+    ),
+    key(Section::Pool, "slow-start", TIMEOUT_OR_NONE, Default::Value("0s")).says(
+        "How long a server that comes back takes to get its whole share of the traffic; it begins with a tenth. `\"0s\"` \
+         gives it at once. It means nothing when the program starts.",
+        "slow-start = \"30s\"",
+    ),
+    key(Section::Pool, "when-all-down", Kind::Word(&["refuse", "try-all"]), Default::Value("refuse")).says(
+        "What happens while the checks of all servers fail. `\"refuse\"`: clients are answered 503 with the reason \
+         `no-healthy-server`, or their connection is closed. `\"try-all\"`: traffic is spread as if all were up; better \
+         when checks can fail for reasons that traffic does not meet.",
+        "when-all-down = \"try-all\"",
+    ),
+    key(Section::Health, "http", Kind::Target, Default::Nothing("no request is sent")).says(
+        "Ask for this path; the check passes when the answer is as `status` and `body` want it.",
+        "http = \"/healthz\"",
+    ),
+    key(Section::Health, "method", Kind::Word(&["GET", "HEAD", "OPTIONS"]), Default::Value("GET")).says(
+        "The method of the request. Only with `http`.",
+        "method = \"HEAD\"",
+    ),
+    key(Section::Health, "host", Kind::Host, Default::Nothing("the server's address")).says(
+        "What the request gives as `Host`. Only with `http`.",
+        "host = \"www.example.com\"",
+    ),
+    key(Section::Health, "headers", Kind::Fields, Default::Nothing("none")).says(
+        "Further header fields of the request. Only with `http`.",
+        "headers = { x-check = \"evenkeel\" }",
+    ),
+    key(Section::Health, "status", Kind::Statuses, Default::Value("200-399")).says(
+        "Status codes of an answer that is good. Only with `http`.",
+        "status = \"200-299,304\"",
+    ),
+    key(Section::Health, "body", Kind::Text, Default::Nothing("any body")).says(
+        "A text that must be in the first 64 KiB of the answer's body, compared byte by byte. Only with `http`.",
+        "body = \"ready\"",
+    ),
+    key(Section::Health, "send", Kind::Text, Default::Nothing("nothing is said")).says(
+        "What is sent over the connection once it is open. Not with `http`.",
+        "send = \"PING\\r\\n\"",
+    ),
+    key(Section::Health, "expect", Kind::Text, Default::Nothing("nothing is asked for")).says(
+        "A text that must then be in the first 64 KiB that the server sends, compared byte by byte. Not with `http`.",
+        "expect = \"+PONG\"",
+    ),
+    key(
+        Section::Health,
+        "port",
+        Kind::Count { least: 1, most: 65_535, auto: false },
+        Default::Nothing("the server's own port"),
+    )
+    .says("The port to which the check connects, on the server's address.", "port = 8081"),
+    key(Section::Health, "interval", PAUSE, Default::Value("2s")).says(
+        "From the start of a check to the start of the next. The checks of different servers are spread over it.",
+        "interval = \"5s\"",
+    ),
+    key(Section::Health, "fast-interval", PAUSE, Default::Nothing("half of `interval`")).says(
+        "The same while results have begun that may change what is thought of the server, and before the first result. \
+         May not be longer than `interval`.",
+        "fast-interval = \"500ms\"",
+    ),
+    key(Section::Health, "down-interval", PAUSE, Default::Nothing("as `interval`")).says(
+        "The same while the server is down.",
+        "down-interval = \"10s\"",
+    ),
+    key(Section::Health, "timeout", TIMEOUT, Default::Value("2s")).says(
+        "How long one check may take, from the start of the connection to the last byte that is asked for.",
+        "timeout = \"500ms\"",
+    ),
+    key(Section::Health, "rise", ROW, Default::Value("2")).says(
+        "Checks in a row that must pass before a server that is down is up.",
+        "rise = 1",
+    ),
+    key(Section::Health, "fall", ROW, Default::Value("3")).says(
+        "Checks in a row that must fail before a server that is up is down.",
+        "fall = 2",
+    ),
+    key(
+        Section::Health,
+        "initial-state",
+        Kind::Word(&["up", "down", "checking"]),
+        Default::Value("up"),
+    )
+    .says(
+        "What is thought of a server before its first check has ended. `\"up\"`: it takes traffic, and the first check \
+         decides alone. `\"checking\"`: it takes none, and the first check decides alone. `\"down\"`: it takes none until \
+         `rise` checks have passed.",
+        "initial-state = \"checking\"",
+    ),
+    key(Section::Passive, "failures", ROW, Default::Value("5")).says(
+        "Failures in a row that eject a server: connections that cannot be opened, requests without an answer or with one \
+         that cannot be understood.",
+        "failures = 3",
+    ),
+    key(Section::Passive, "server-errors", Kind::Word(&["ignore", "count"]), Default::Value("ignore")).says(
+        "Whether answers 500, 502, 503 and 504 of a server are failures as well.",
+        "server-errors = \"count\"",
+    ),
+    key(Section::Passive, "eject", PAUSE, Default::Value("5s")).says(
+        "How long the first ejection lasts; the second twice as long, the third three times. A server that is good for as \
+         long counts one ejection less.",
+        "eject = \"30s\"",
+    ),
+    key(Section::Passive, "max-eject", PAUSE, Default::Value("60s")).says(
+        "How long an ejection lasts at most. May not be shorter than `eject`.",
+        "max-eject = \"5m\"",
+    ),
+    key(
+        Section::Passive,
+        "max-share",
+        Kind::Count { least: 0, most: 100, auto: false },
+        Default::Value("50"),
+    )
+    .says(
+        "How many servers of the pool may be ejected at once, in percent, rounded down. The last one that takes traffic is \
+         never ejected.",
+        "max-share = 30",
     ),
     key(Section::Pool, "servers", Kind::Named(Section::Server), Default::Required).says(
         "The servers by name, in the order in which they take turns.",

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use evenkeel_traffic::name::{InvalidName, Name};
 use evenkeel_traffic::pick::Weight;
 
+use super::health::{health, passive};
 use super::route::route;
 use super::{AccessLog, Admin, Count, Global, Listener, Model, Pool, Route, Server, TypedServers};
 use crate::keys::{Default, Section};
@@ -134,6 +135,10 @@ fn pool(name: At<Name>, reader: &Reader<'_>, problems: &mut Problems) -> Pool {
         response_timeout: reader.time("response-timeout", problems),
         keep_alive: reader.time("keep-alive", problems),
         max_idle_connections: reader.count("max-idle-connections", problems),
+        health: health(reader, problems),
+        passive: passive(reader, problems),
+        slow_start: reader.time("slow-start", problems),
+        when_all_down: reader.word("when-all-down", problems),
     }
 }
 
@@ -212,7 +217,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Reports keys that are unknown and keys that are missing.
-    fn check_keys(&self, problems: &mut Problems) {
+    pub(super) fn check_keys(&self, problems: &mut Problems) {
         for entry in &self.table.entries {
             if self.section.key(&entry.key.value).is_none() {
                 self.unknown_key(entry, problems);
@@ -288,6 +293,8 @@ impl<'a> Reader<'a> {
             Section::AccessLog => "this access log".into(),
             Section::Route => format!("this route of listener `{name}`"),
             Section::Pool => format!("pool `{name}`"),
+            Section::Health => format!("the check of pool `{name}`"),
+            Section::Passive => format!("`passive` of pool `{name}`"),
             Section::Server => format!("server `{name}`"),
         }
     }

@@ -295,7 +295,7 @@ pub(super) fn not<'p>(
         .help(format!("it must be {}", key.kind.expectation()))
 }
 
-fn one_word(
+pub(super) fn one_word(
     name: &str,
     text: &Text,
     span: Span,

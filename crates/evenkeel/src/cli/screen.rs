@@ -11,7 +11,10 @@ pub(super) fn draw(status: &Status) -> String {
     text.push_str("\nROLES\n");
     text.push_str(&table(&["NAME", "STATE", "PID", "FOR", "RESTARTS", "WHY"], status.roles.iter().map(role)));
     match &status.traffic {
-        Some(traffic) => text.push_str(&draw_traffic(traffic)),
+        Some(traffic) => {
+            let now = status.since.saturating_add(status.uptime);
+            text.push_str(&draw_traffic(traffic, now));
+        }
         None => {
             let why = status.traffic_missing.as_deref().unwrap_or("it does not answer");
             let _ =
@@ -73,7 +76,7 @@ fn role(role: &RoleStatus) -> Vec<String> {
     ]
 }
 
-fn draw_traffic(traffic: &Snapshot) -> String {
+fn draw_traffic(traffic: &Snapshot, now: u64) -> String {
     let mut text = String::new();
     if traffic.listeners.is_empty() {
         text.push_str("\nno listeners\n");
@@ -83,7 +86,7 @@ fn draw_traffic(traffic: &Snapshot) -> String {
         text.push_str(&table(&columns, traffic.listeners.iter().flat_map(listener)));
     }
     for pool in &traffic.pools {
-        text.push_str(&draw_pool(pool));
+        text.push_str(&draw_pool(pool, now));
     }
     text
 }
@@ -104,11 +107,26 @@ fn listener(listener: &ListenerSnapshot) -> Vec<Vec<String>> {
     rows
 }
 
-fn draw_pool(pool: &PoolSnapshot) -> String {
-    let columns =
-        ["SERVER", "ADDRESS", "WEIGHT", "RUNNING", "TOTAL", "FAILURES", "NOT CONNECTED", "IDLE", "WHY"];
-    let servers = table(&columns, pool.servers.iter().map(server));
-    format!("\nPOOL {} ({}){}\n{servers}", pool.name, pool.balance, retries(pool))
+fn draw_pool(pool: &PoolSnapshot, now: u64) -> String {
+    let columns = [
+        "SERVER",
+        "ADDRESS",
+        "STATE",
+        "WEIGHT",
+        "RUNNING",
+        "TOTAL",
+        "FAILURES",
+        "NOT CONNECTED",
+        "IDLE",
+        "WHY",
+    ];
+    let all_down = match pool.all_down.as_deref() {
+        None => "",
+        Some("try-all") => ": all servers are down, traffic is spread over all of them",
+        Some(_) => ": all servers are down, traffic is refused",
+    };
+    let rows = pool.servers.iter().map(|shown| server(shown, now));
+    format!("\nPOOL {} ({}){}{all_down}\n{}", pool.name, pool.balance, retries(pool), table(&columns, rows))
 }
 
 /// Nothing about retries is worth a word until there was one.
@@ -120,8 +138,15 @@ fn retries(pool: &PoolSnapshot) -> String {
     }
 }
 
-fn server(server: &ServerSnapshot) -> Vec<String> {
+fn server(server: &ServerSnapshot, now: u64) -> Vec<String> {
     let mut why = Vec::new();
+    let since = server.since.map(|since| format!("for {}", duration(now.saturating_sub(since))));
+    match (since, &server.why) {
+        (Some(since), Some(reason)) => why.push(format!("{since}: {reason}")),
+        (Some(since), None) => why.push(since),
+        (None, Some(reason)) => why.push(reason.clone()),
+        (None, None) => {}
+    }
     if server.weight == 0 {
         why.push("weight 0: takes nothing new".to_owned());
     }
@@ -134,6 +159,7 @@ fn server(server: &ServerSnapshot) -> Vec<String> {
     vec![
         server.name.to_string(),
         server.address.to_string(),
+        server.state.clone(),
         server.weight.to_string(),
         server.running.to_string(),
         server.total.to_string(),
@@ -220,9 +246,13 @@ mod tests {
                     requests_total: 40,
                     retries_total: 8,
                     retries_denied_total: 1,
+                    all_down: Some("refuse".into()),
                     servers: vec![ServerSnapshot {
                         name: "webserver01".parse().unwrap(),
                         address: "192.168.1.2:80".parse().unwrap(),
+                        state: "down".into(),
+                        why: Some("it answered 500 to GET /healthz".into()),
+                        since: Some(1_007_262),
                         weight: 0,
                         running: 1,
                         total: 2,
@@ -256,9 +286,9 @@ LISTENERS
   website  http  0.0.0.0:80  12           4203   9911      3
                  [::]:80
 
-POOL website (round-robin), 8 retries, 1 denied by the retry budget
-  SERVER       ADDRESS         WEIGHT  RUNNING  TOTAL  FAILURES  NOT CONNECTED  IDLE  WHY
-  webserver01  192.168.1.2:80  0       1        2      3         4              7     weight 0: takes nothing new; last failure: connection refused
+POOL website (round-robin), 8 retries, 1 denied by the retry budget: all servers are down, traffic is refused
+  SERVER       ADDRESS         STATE  WEIGHT  RUNNING  TOTAL  FAILURES  NOT CONNECTED  IDLE  WHY
+  webserver01  192.168.1.2:80  down   0       1        2      3         4              7     for 1m 3s: it answered 500 to GET /healthz; weight 0: takes nothing new; last failure: connection refused
 ";
         assert_eq!(draw(&status()), expected);
     }

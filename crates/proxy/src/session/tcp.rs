@@ -126,9 +126,10 @@ async fn connect<'a>(
         };
         let server = pool.servers.get(index)?;
         (line.server, line.tries) = (Some(index), line.tries + 1);
-        let opened = upstream::connect(server, &pool.plan, worker).await;
+        let opened = upstream::connect(server, pool, worker).await;
         line.connect = line.started.elapsed();
         if let Some(upstream) = opened {
+            pool.succeeded(server, None);
             return Some((pool, index, upstream.stream));
         }
         tried.push(index);

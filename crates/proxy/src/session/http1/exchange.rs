@@ -84,7 +84,8 @@ async fn serve(
         let found = tries.next(client, &heads.request).await;
         client.note(|note| tries.tell(note));
         let Some((server, mut upstream)) = found else {
-            return answer(client, Reason::NoServer, upload, inbound, &heads.request).await;
+            let reason = if pool.all_down() { Reason::NoHealthyServer } else { Reason::NoServer };
+            return answer(client, reason, upload, inbound, &heads.request).await;
         };
         write_request(client, mode, pool, server, peer_trusted, heads);
         let _running = server.state.begin(client.counted.worker.index);
@@ -92,10 +93,12 @@ async fn serve(
         let mut one_try = OneTry { client, mode, pool, upload, inbound, outbound: &mut outbound };
         match one_try.until_answered(&mut upstream, heads).await {
             Ok(Answered::Final(end)) => {
+                pool.succeeded(server, Some(heads.response.status));
                 let kept = one_try.pass_on(&mut upstream, heads, end).await;
                 return finish(client, pool, server, upstream, inbound, kept).await;
             }
             Ok(Answered::Tunnel) => {
+                pool.succeeded(server, None);
                 upload.release(inbound);
                 return join(client, mode, upstream, inbound, &mut outbound, heads).await;
             }
@@ -115,7 +118,7 @@ async fn serve(
                 let what = retry::after(failure, tried);
                 if !upstream.reused || what == Retry::No {
                     server.state.counters.of(client.counted.worker.index).failures_total.add(1);
-                    server.state.failed(format!("the connection ended before a response: {failure:?}"));
+                    pool.failed(server, format!("the connection ended before a response: {failure:?}"));
                 }
                 // What never reached a server adds no load, so it costs nothing of the budget.
                 let costs = what == Retry::Elsewhere && failure != Failure::NothingSent;
@@ -128,7 +131,7 @@ async fn serve(
             }
             Err(Broken::ServerSays(reason)) => {
                 server.state.counters.of(client.counted.worker.index).failures_total.add(1);
-                server.state.failed(reason.sentence().to_owned());
+                pool.failed(server, reason.sentence().to_owned());
                 return answer(client, reason, upload, inbound, &heads.request).await;
             }
         }
@@ -237,7 +240,7 @@ impl<'a> Tries<'a> {
             let found = match reused {
                 Some(upstream) => Some(upstream),
                 None => {
-                    let opened = upstream::connect(server, &self.pool.plan, worker).await;
+                    let opened = upstream::connect(server, self.pool, worker).await;
                     self.connect += now.elapsed();
                     opened
                 }
@@ -571,7 +574,7 @@ async fn finish(
     }
     if kept.server_failed {
         server.state.counters.of(worker).failures_total.add(1);
-        server.state.failed("the connection ended within a response".into());
+        pool.failed(server, "the connection ended within a response".into());
     }
     if kept.client {
         return Next::Another;

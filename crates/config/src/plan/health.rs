@@ -1,0 +1,61 @@
+//! `health`: what a pool asks its servers to find out whether they work.
+
+use evenkeel_traffic::health::Timing;
+use serde::{Deserialize, Serialize};
+
+/// An active check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// `interval` and its kin.
+    pub timing: Timing,
+    /// `port`: where to ask instead of the server's own port.
+    pub port: Option<u16>,
+    /// What is asked.
+    pub kind: ProbeKind,
+}
+
+/// What a check asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProbeKind {
+    /// `"tcp"`, `send`, `expect`.
+    Tcp(TcpProbe),
+    /// `http` and its kin.
+    Http(HttpProbe),
+}
+
+/// A connection can be opened, and possibly a short dialogue held.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TcpProbe {
+    /// `send`: what is said first; empty says nothing.
+    pub send: String,
+    /// `expect`: what must then be heard; empty asks for nothing.
+    pub expect: String,
+}
+
+/// A request is answered as expected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpProbe {
+    /// `http`: path and query.
+    pub target: String,
+    /// `method`.
+    pub method: String,
+    /// `host`: the value of `Host`; `None` is the server's address.
+    pub host: Option<String>,
+    /// `headers`: further fields, names and values.
+    pub headers: Vec<(String, String)>,
+    /// `status`: the first and last of each range of codes that are good.
+    pub statuses: Vec<(u16, u16)>,
+    /// `body`: a text that must be in the answer's body.
+    pub body: Option<String>,
+}
+
+/// `when-all-down`: what happens while the active checks of all servers fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenAllDown {
+    /// `"refuse"`: the client is answered 503, or its connection is closed.
+    Refuse,
+    /// `"try-all"`: traffic is spread as if all servers were up.
+    TryAll,
+}

@@ -1,0 +1,162 @@
+//! Active checks: one thread with a runtime of its own asks the servers and keeps the clocks of their judgements.
+//!
+//! It decides nothing: [`evenkeel_traffic::health`] does. Invariants: one check of a server at a time, and at most
+//! [`MOST_PROBES`] of all servers; the checks of servers that a new table leaves as they were go on undisturbed.
+
+mod http;
+mod probe;
+mod tcp;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use evenkeel_config::plan::{Probe, WhenAllDown};
+use evenkeel_traffic::name::Name;
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::task::AbortHandle;
+
+use crate::table::{Pool, Server, Table};
+
+/// Checks under way at once; further ones wait for one of them to end. The supervisor keeps files free for them.
+const MOST_PROBES: usize = 32;
+/// When nothing is due.
+const FAR: Duration = Duration::from_secs(3600);
+
+/// The running health thread.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    tables: mpsc::UnboundedSender<Arc<Table>>,
+    bell: Arc<Notify>,
+    thread: JoinHandle<()>,
+}
+
+impl Handle {
+    pub(crate) fn start() -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let (tables, receiver) = mpsc::unbounded_channel();
+        let bell = Arc::new(Notify::new());
+        let rung = bell.clone();
+        let thread = std::thread::Builder::new()
+            .name("health".into())
+            .spawn(move || runtime.block_on(follow(receiver, rung)))?;
+        Ok(Self { tables, bell, thread })
+    }
+
+    /// Rung when a deadline of a judgement has changed.
+    pub(crate) fn bell(&self) -> &Arc<Notify> {
+        &self.bell
+    }
+
+    /// From now on the servers of this table are checked.
+    pub(crate) fn watch(&self, table: &Arc<Table>) {
+        // A thread that has panicked hears nothing; what it found stays and traffic goes on.
+        let _ended = self.tables.send(table.clone());
+    }
+
+    /// Ends all checks.
+    pub(crate) fn stop(self) {
+        drop(self.tables);
+        if self.thread.join().is_err() {
+            tracing::error!("the health thread has panicked");
+        }
+    }
+}
+
+/// The checks of one server.
+struct Watched {
+    server: Arc<Server>,
+    probe: Probe,
+    /// Its pool, swapped when a reload changes something else about it.
+    pool: Arc<ArcSwap<Pool>>,
+    task: AbortHandle,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn follow(mut tables: mpsc::UnboundedReceiver<Arc<Table>>, bell: Arc<Notify>) {
+    let permits = Arc::new(Semaphore::new(MOST_PROBES));
+    let mut table: Option<Arc<Table>> = None;
+    let mut watched: Vec<Watched> = Vec::new();
+    let mut all_down = BTreeSet::new();
+    let mut next = None;
+    loop {
+        let due = next.unwrap_or_else(|| Instant::now() + FAR);
+        tokio::select! {
+            new = tables.recv() => match new {
+                None => return,
+                Some(new) => {
+                    watched = adopt(watched, &new, &permits);
+                    table = Some(new);
+                }
+            },
+            () = bell.notified() => {}
+            () = tokio::time::sleep_until(due.into()) => {}
+        }
+        let pools = || table.iter().flat_map(|table| &table.pools);
+        let now = Instant::now();
+        next = pools().filter_map(|pool| pool.tick(now)).min();
+        all_down = tell_all_down(&all_down, pools());
+    }
+}
+
+/// Checks the servers of `table`; those that are checked in the same way already go on.
+fn adopt(mut before: Vec<Watched>, table: &Table, permits: &Arc<Semaphore>) -> Vec<Watched> {
+    let mut after = Vec::new();
+    for pool in &table.pools {
+        let Some(probe) = &pool.plan.health else { continue };
+        for server in &pool.servers {
+            let same = |old: &Watched| Arc::ptr_eq(&old.server.state, &server.state) && old.probe == *probe;
+            if let Some(place) = before.iter().position(same) {
+                let old = before.swap_remove(place);
+                old.pool.store(pool.clone());
+                after.push(old);
+                continue;
+            }
+            let slot = Arc::new(ArcSwap::new(pool.clone()));
+            let work = watch(slot.clone(), server.clone(), probe.clone(), permits.clone());
+            let task = tokio::spawn(work).abort_handle();
+            after.push(Watched { server: server.clone(), probe: probe.clone(), pool: slot, task });
+        }
+    }
+    after
+}
+
+/// Checks one server until it is told to stop.
+async fn watch(pool: Arc<ArcSwap<Pool>>, server: Arc<Server>, probe: Probe, permits: Arc<Semaphore>) {
+    while let Some(next) = server.state.gate.next_probe() {
+        tokio::time::sleep_until(next.into()).await;
+        let Ok(_permit) = permits.acquire().await else { return };
+        let started = Instant::now();
+        let result = probe::ask(&server, &probe).await;
+        pool.load().probed(&server, result, started);
+    }
+}
+
+/// Logs the pools of which all servers are down since now, and those of which not any more.
+fn tell_all_down<'a>(before: &BTreeSet<Name>, pools: impl Iterator<Item = &'a Arc<Pool>>) -> BTreeSet<Name> {
+    let mut down = BTreeSet::new();
+    for pool in pools {
+        let name = &pool.plan.name;
+        match (before.contains(name), pool.all_down()) {
+            (false, true) => {
+                let what = match pool.plan.when_all_down {
+                    WhenAllDown::Refuse => "its traffic is refused",
+                    WhenAllDown::TryAll => "its traffic is spread over all of them",
+                };
+                tracing::error!("pool {name}: all servers are down: {what}");
+                down.insert(name.clone());
+            }
+            (true, false) => tracing::info!("pool {name}: not all servers are down any more"),
+            (true, true) => drop(down.insert(name.clone())),
+            (false, false) => {}
+        }
+    }
+    down
+}

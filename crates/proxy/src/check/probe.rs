@@ -1,0 +1,46 @@
+//! One check of one server, whatever it asks, within its time.
+
+use evenkeel_config::plan::{Probe, ProbeKind};
+use evenkeel_traffic::address::Address;
+
+use super::{http, tcp};
+use crate::stream::Stream;
+use crate::table::Server;
+
+/// Bytes of an answer that are looked at.
+pub(super) const MOST_BYTES: usize = 64 * 1024;
+
+/// Asks once; the error is the sentence for the operator.
+pub(super) async fn ask(server: &Server, probe: &Probe) -> Result<(), String> {
+    let patience = probe.timing.timeout;
+    let address = target(&server.plan.address, probe.port);
+    // What it was doing when time was up.
+    let mut step = format!("cannot connect to {address}");
+    let work = async {
+        let mut stream = Stream::connect(&address)
+            .await
+            .map_err(|error| format!("cannot connect to {address}: {error}"))?;
+        step = format!("no whole answer from {address}");
+        match &probe.kind {
+            ProbeKind::Tcp(dialogue) => tcp::ask(&mut stream, dialogue).await,
+            ProbeKind::Http(request) => http::ask(&mut stream, request, &server.host).await,
+        }
+    };
+    match tokio::time::timeout(patience, work).await {
+        Ok(result) => result,
+        Err(_) => Err(format!("{step} within {patience:?}")),
+    }
+}
+
+fn target(address: &Address, port: Option<u16>) -> Address {
+    match (address, port) {
+        (Address::Tcp(address), Some(port)) => Address::Tcp((address.ip(), port).into()),
+        _ => address.clone(),
+    }
+}
+
+/// Says whether `text` is somewhere in `bytes`.
+pub(super) fn contains(bytes: &[u8], text: &str) -> bool {
+    let text = text.as_bytes();
+    text.is_empty() || bytes.windows(text.len()).any(|window| window == text)
+}

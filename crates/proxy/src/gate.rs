@@ -1,0 +1,226 @@
+//! Whether a server takes traffic: one atomic that `pick` reads, and the whole judgement behind a lock.
+//!
+//! Invariants: the atomic is written only under the lock, so it never lags behind a later judgement; a success takes
+//! the lock only when it changes something; whoever changes a deadline rings the bell of the health thread.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use evenkeel_config::plan;
+use evenkeel_traffic::health::{Check, Transition, phase_of};
+use evenkeel_traffic::outlier::{self, Event};
+use evenkeel_traffic::usability::{FULL_SHARE, Health, Usability};
+use tokio::sync::Notify;
+
+use crate::table::Server;
+
+const DOWN: u32 = 0;
+const EJECTED: u32 = 1;
+const PROBATION: u32 = 2;
+/// Above it, the share of slow start is added.
+const SHARES: u32 = 2;
+const FULL: u32 = SHARES + FULL_SHARE as u32;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    access: AtomicU32,
+    /// Sum of the shares that were asked for in slow start; a turn comes with each whole share.
+    turns: AtomicU32,
+    /// A success would change something.
+    doubted: AtomicBool,
+    health: Mutex<Health>,
+    bell: Arc<Notify>,
+}
+
+/// Which servers a pick may choose among: each step only when the one before has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Those that take their share, and those of which one request decides.
+    Open,
+    /// Those in slow start as well, beyond their share.
+    Usable,
+    /// Those that live traffic complained about as well: an ejected server is better than none.
+    NotDown,
+    /// All.
+    Any,
+}
+
+impl Gate {
+    pub(crate) fn new(bell: Arc<Notify>) -> Self {
+        Self {
+            access: AtomicU32::new(FULL),
+            turns: AtomicU32::new(0),
+            doubted: AtomicBool::new(false),
+            health: Mutex::default(),
+            bell,
+        }
+    }
+
+    /// Makes the checks those of the plan. What is known of the server stays.
+    pub(crate) fn prepare(&self, pool: &plan::Pool, server: &plan::Server, now: Instant) {
+        let mut health = self.lock();
+        match (&pool.health, health.check_mut()) {
+            (Some(probe), Some(check)) => check.reconfigure(probe.timing, now),
+            (Some(probe), None) => {
+                let phase = phase_of(pool.name.as_str(), server.name.as_str());
+                health.set_check(Some(Check::new(probe.timing, phase, now)));
+            }
+            (None, _) => health.set_check(None),
+        }
+        if pool.passive.is_none() {
+            health.pardon();
+        }
+        self.publish(&health, pool.slow_start, now);
+    }
+
+    /// Says whether the server is among those that are wanted.
+    pub(crate) fn fits(&self, wanted: Wanted) -> bool {
+        let access = self.access.load(Ordering::Relaxed);
+        match wanted {
+            Wanted::Open => access == FULL || access == PROBATION || self.has_turn(access),
+            Wanted::Usable => access > SHARES,
+            Wanted::NotDown => access != DOWN,
+            Wanted::Any => true,
+        }
+    }
+
+    /// In slow start every so many picks pass, as many as the share says.
+    fn has_turn(&self, access: u32) -> bool {
+        if access <= SHARES {
+            return false;
+        }
+        let share = access - SHARES;
+        let whole = u32::from(FULL_SHARE);
+        let before = self.turns.fetch_add(share, Ordering::Relaxed);
+        before % whole + share >= whole
+    }
+
+    /// Whoever picked the server sends to it now; `false` when it is on trial with another request.
+    fn enter(&self, slow_start: Duration, now: impl FnOnce() -> Instant) -> bool {
+        if self.access.load(Ordering::Relaxed) != PROBATION {
+            return true;
+        }
+        let mut health = self.lock();
+        let now = now();
+        let entered = health.try_one(now);
+        self.publish(&health, slow_start, now);
+        self.bell.notify_one();
+        entered
+    }
+
+    pub(crate) fn is_down(&self) -> bool {
+        self.access.load(Ordering::Relaxed) == DOWN
+    }
+
+    pub(crate) fn is_ejected(&self) -> bool {
+        matches!(self.access.load(Ordering::Relaxed), EJECTED | PROBATION)
+    }
+
+    pub(crate) fn usability(&self, slow_start: Duration, now: Instant) -> Usability {
+        self.lock().usability(slow_start, now)
+    }
+
+    /// When the next active check begins; `None` when there is none.
+    pub(crate) fn next_probe(&self) -> Option<Instant> {
+        self.lock().check().map(Check::next_probe)
+    }
+
+    pub(crate) fn probed(
+        &self,
+        result: Result<(), String>,
+        started: Instant,
+        slow_start: Duration,
+        now: Instant,
+    ) -> Option<Transition> {
+        let mut health = self.lock();
+        let transition = health.probed(result, started, now);
+        self.publish(&health, slow_start, now);
+        if transition.is_some() {
+            self.bell.notify_one();
+        }
+        transition
+    }
+
+    pub(crate) fn failed(
+        &self,
+        why: &str,
+        settings: &outlier::Settings,
+        may_eject: impl FnOnce() -> bool,
+        slow_start: Duration,
+        now: Instant,
+    ) -> Option<Event> {
+        let mut health = self.lock();
+        let event = health.failed(why, settings, may_eject, now);
+        self.publish(&health, slow_start, now);
+        if event.is_some() {
+            self.bell.notify_one();
+        }
+        event
+    }
+
+    /// Says whether a success would change anything.
+    pub(crate) fn is_doubted(&self) -> bool {
+        self.doubted.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn succeeded(&self, slow_start: Duration, now: Instant) -> Option<Event> {
+        let mut health = self.lock();
+        let event = health.succeeded(now);
+        self.publish(&health, slow_start, now);
+        if event.is_some() {
+            self.bell.notify_one();
+        }
+        event
+    }
+
+    /// Does what is due; says what happened, and when to come again.
+    pub(crate) fn tick(&self, slow_start: Duration, now: Instant) -> (Option<Event>, Option<Instant>) {
+        let mut health = self.lock();
+        let event = health.tick(slow_start, now);
+        self.publish(&health, slow_start, now);
+        (event, health.next_deadline(slow_start, now))
+    }
+
+    fn publish(&self, health: &Health, slow_start: Duration, now: Instant) {
+        let access = match health.usability(slow_start, now) {
+            Usability::Down { .. } | Usability::Checking { .. } => DOWN,
+            Usability::Ejected { .. } | Usability::Probation { on_trial: true, .. } => EJECTED,
+            Usability::Probation { on_trial: false, .. } => PROBATION,
+            Usability::SlowStart { share, .. } => SHARES + u32::from(share),
+            Usability::Up { .. } => FULL,
+        };
+        self.access.store(access, Ordering::Relaxed);
+        self.doubted.store(health.outlier().wants_success(), Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Health> {
+        // A judgement is whole after every step, so one that a panic left behind can be used.
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The server for the next request or connection; `pick` chooses among those that fit what is wanted.
+pub(crate) fn choose(
+    plan: &plan::Pool,
+    servers: &[Arc<Server>],
+    mut pick: impl FnMut(Wanted) -> Option<usize>,
+) -> Option<usize> {
+    if let Some(index) = pick(Wanted::Open)
+        && servers.get(index)?.state.gate.enter(plan.slow_start, Instant::now)
+    {
+        return Some(index);
+    }
+    pick(Wanted::Usable).or_else(|| pick(Wanted::NotDown)).or_else(|| {
+        let try_all = plan.when_all_down == plan::WhenAllDown::TryAll && all_down(servers);
+        if try_all { pick(Wanted::Any) } else { None }
+    })
+}
+
+/// Says whether the active check of every server that has a weight fails. A pool without such a server is not down,
+/// it is empty.
+pub(crate) fn all_down(servers: &[Arc<Server>]) -> bool {
+    let mut weighty = servers.iter().filter(|server| server.plan.weight.value() > 0).peekable();
+    weighty.peek().is_some() && weighty.all(|server| server.state.gate.is_down())
+}

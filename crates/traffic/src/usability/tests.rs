@@ -1,0 +1,118 @@
+use super::*;
+use crate::health::{Initial, Timing};
+
+const SECOND: Duration = Duration::from_secs(1);
+const NONE: Duration = Duration::ZERO;
+const PASSIVE: outlier::Settings = outlier::Settings {
+    failures: 1,
+    eject: Duration::from_secs(5),
+    longest: Duration::from_secs(60),
+    share: 50,
+    server_errors: false,
+};
+
+#[expect(clippy::disallowed_methods, reason = "an instant to count from; only differences matter")]
+fn start() -> Instant {
+    Instant::now()
+}
+
+fn checked(initial: Initial, now: Instant) -> Health {
+    let timing = Timing {
+        interval: SECOND,
+        fast_interval: SECOND,
+        down_interval: SECOND,
+        timeout: SECOND,
+        rise: 1,
+        fall: 2,
+        initial,
+    };
+    let mut health = Health::default();
+    health.set_check(Some(Check::new(timing, 0, now)));
+    health
+}
+
+fn refused() -> Result<(), String> {
+    Err("connection refused".into())
+}
+
+#[test]
+fn a_server_without_complaints_is_up() {
+    assert_eq!(Health::default().usability(NONE, start()), Usability::Up { doubt: None });
+}
+
+#[test]
+fn doubt_is_told_before_the_verdict() {
+    let now = start();
+    let mut health = checked(Initial::Up, now);
+    health.probed(Ok(()), now, now);
+    health.probed(refused(), now, now);
+    assert_eq!(health.usability(NONE, now), Usability::Up { doubt: Some("connection refused".into()) });
+    health.probed(refused(), now, now + SECOND);
+    let down = Usability::Down { since: now + SECOND, why: "connection refused".into() };
+    assert_eq!(health.usability(NONE, now + SECOND), down);
+}
+
+#[test]
+fn the_active_check_outweighs_an_ejection_and_its_recovery_ends_it() {
+    let now = start();
+    let mut health = checked(Initial::Checking, now);
+    assert_eq!(health.usability(NONE, now), Usability::Checking { since: now });
+    health.probed(refused(), now, now);
+    health.failed("reset", &PASSIVE, || true, now);
+    assert!(matches!(health.usability(NONE, now), Usability::Down { .. }));
+    health.probed(Ok(()), now, now + SECOND);
+    assert_eq!(health.usability(NONE, now + SECOND), Usability::Up { doubt: None });
+}
+
+#[test]
+fn a_passing_check_does_not_end_an_ejection() {
+    let now = start();
+    let mut health = checked(Initial::Up, now);
+    health.failed("answered 500", &PASSIVE, || true, now);
+    health.probed(Ok(()), now, now);
+    let Usability::Ejected { until, why, .. } = health.usability(NONE, now) else { panic!("{health:?}") };
+    assert_eq!(until, now + 5 * SECOND);
+    assert_eq!(why, "answered 500");
+}
+
+#[test]
+fn slow_start_grows_from_a_tenth_to_the_whole() {
+    let now = start();
+    let mut health = checked(Initial::Up, now);
+    health.probed(refused(), now, now);
+    health.probed(Ok(()), now, now);
+    let slow = 100 * SECOND;
+    let share = |after: u32| match health.usability(slow, now + after * SECOND) {
+        Usability::SlowStart { share, .. } => share,
+        _ => FULL_SHARE,
+    };
+    // 26 of 256 at first, then evenly: 64 is a quarter, 128 the half.
+    assert_eq!([0, 5, 25, 50, 99, 100].map(share), [26, 26, 64, 128, 253, 256]);
+    // Twenty steps of five seconds.
+    assert_eq!(health.next_deadline(slow, now), Some(now + 5 * SECOND));
+    assert_eq!(health.tick(slow, now + slow), None);
+    assert_eq!(health.next_deadline(slow, now + slow), None);
+}
+
+#[test]
+fn a_server_back_from_probation_starts_slowly() {
+    let now = start();
+    let mut health = Health::default();
+    health.failed("reset", &PASSIVE, || true, now);
+    assert_eq!(health.tick(SECOND, now + 5 * SECOND), Some(outlier::Event::Probation));
+    assert!(health.try_one(now + 5 * SECOND));
+    assert!(matches!(
+        health.usability(SECOND, now + 5 * SECOND),
+        Usability::Probation { on_trial: true, .. }
+    ));
+    health.succeeded(now + 5 * SECOND);
+    assert!(matches!(health.usability(SECOND, now + 5 * SECOND), Usability::SlowStart { share: 26, .. }));
+}
+
+#[test]
+fn a_first_pass_is_no_comeback() {
+    let now = start();
+    let mut health = checked(Initial::Checking, now);
+    health.probed(Ok(()), now, now);
+    assert_eq!(health.usability(60 * SECOND, now), Usability::Up { doubt: None });
+}
