@@ -11,7 +11,7 @@ use crate::site::{LOAD, Site, fetch, inodes, of_server, url};
 const LONGEST_GAP: Duration = Duration::from_secs(2);
 
 /// Times that the server is killed.
-const DEATHS: usize = 3;
+const DEATHS: usize = 2;
 
 #[test]
 fn a_killed_server_fails_no_request_and_takes_traffic_again_when_it_is_back() {
@@ -27,7 +27,8 @@ fn a_killed_server_fails_no_request_and_takes_traffic_again_when_it_is_back() {
     for _ in 0..DEATHS {
         let missed = of_server(&site.status(), "webserver02", "connect_failures_total");
         second.kill9();
-        site.wait_until(|status| of_server(status, "webserver02", "connect_failures_total") > missed + 500);
+        // Some failures are enough for live traffic to leave it alone for a while (5 s, then 10 s).
+        site.wait_until(|status| of_server(status, "webserver02", "connect_failures_total") > missed);
         let taken = of_server(&site.status(), "webserver02", "total");
         second.restart();
         site.wait_until(|status| of_server(status, "webserver02", "total") > taken + 2000);
