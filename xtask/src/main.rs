@@ -1,5 +1,6 @@
-//! The project's own tools: `cargo xtask tidy` and `cargo xtask fuzz`.
+//! The project's own tools: `cargo xtask tidy`, `cargo xtask fuzz` and `cargo xtask bench`.
 
+mod bench;
 mod fuzz;
 mod tidy;
 
@@ -8,7 +9,9 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo xtask tidy                           what the compiler cannot see: arrows between crates, fuzz targets, …
-       cargo xtask fuzz [--seconds N] [TARGET…]   runs fuzz targets (all, 60 seconds each)";
+       cargo xtask fuzz [--seconds N] [TARGET…]   runs fuzz targets (all, 60 seconds each)
+       cargo xtask bench [--quick] [--turns N] [--seconds N] [--only PART]
+                                                  what a request costs HAProxy, nginx and Evenkeel";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -16,6 +19,7 @@ fn main() -> ExitCode {
     let result = match arguments.as_slice() {
         ["tidy"] => tidy::run(&root()),
         ["fuzz", rest @ ..] => fuzz::run(&root(), rest),
+        ["bench", rest @ ..] => bench::run(&root(), rest),
         _ => Err(USAGE.to_owned()),
     };
     match result {

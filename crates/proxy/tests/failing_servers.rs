@@ -1,5 +1,7 @@
 //! Servers that die: what the client notices, and what is never sent twice.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
