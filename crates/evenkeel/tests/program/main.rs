@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a test's support fails the test")]
 
 mod life;
+mod logs;
 mod site;
 mod start;
