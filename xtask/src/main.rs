@@ -1,5 +1,6 @@
-//! The project's own tools: `cargo xtask tidy`, `cargo xtask fuzz` and `cargo xtask big-body`.
+//! The project's own tools: `cargo xtask tidy`, `fuzz`, `big-body` and `bench`.
 
+mod bench;
 mod big_body;
 mod fuzz;
 mod tidy;
@@ -10,7 +11,9 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask tidy                           what the compiler cannot see: arrows between crates, fuzz targets, …
        cargo xtask fuzz [--seconds N] [TARGET…]   runs fuzz targets (all, 60 seconds each)
-       cargo xtask big-body [BYTES]               sends bodies of 1 GiB (or BYTES) through the release build";
+       cargo xtask big-body [BYTES]               sends bodies of 1 GiB (or BYTES) through the release build
+       cargo xtask bench [--quick] [--turns N] [--seconds N] [--only PART]
+                                                  what a request costs HAProxy, nginx and Evenkeel";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -19,6 +22,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(&root()),
         ["fuzz", rest @ ..] => fuzz::run(&root(), rest),
         ["big-body", rest @ ..] => big_body::run(&root(), rest),
+        ["bench", rest @ ..] => bench::run(&root(), rest),
         _ => Err(USAGE.to_owned()),
     };
     match result {

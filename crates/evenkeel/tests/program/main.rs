@@ -5,5 +5,6 @@
 mod demo;
 mod health;
 mod life;
+mod logs;
 mod site;
 mod start;
