@@ -1,7 +1,9 @@
 //! Bytes read from a connection and not yet used.
 //!
-//! The memory is a fixed block from a pool of the worker's thread: a busy connection never allocates, an idle one
-//! holds nothing. Invariant: `start <= end <= bytes.len()`.
+//! A buffer has memory only while bytes wait in it: it is taken from a pool of the worker's thread when there is
+//! something to read and given back when all is used. So a waiting connection holds none, and however many there are,
+//! they share the few blocks that lie in the processor's cache. Invariants: `start <= end <= length of the block`; an
+//! empty buffer has no block.
 
 use std::cell::RefCell;
 use std::io;
@@ -10,34 +12,48 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
+use crate::stream::Stream;
+
 /// The usual size of a buffer, in bytes. A listener whose heads may be larger gets larger ones.
 pub(crate) const BUFFER_SIZE: usize = 16 * 1024;
-/// Free buffers that a thread keeps; those above are given back to the allocator.
-const MOST_FREE: usize = 1024;
+/// Free blocks that a thread keeps; those above are given back to the allocator.
+const MOST_FREE: usize = 64;
 
 thread_local! {
     static FREE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// What a buffer reads from.
+pub(crate) trait Source: AsyncRead + Unpin {
+    /// Ready when a read may find something.
+    fn poll_waiting(&self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+impl Source for Stream {
+    fn poll_waiting(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_readable(cx)
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Buffer {
-    bytes: Box<[u8]>,
+    size: usize,
+    block: Option<Box<[u8]>>,
     start: usize,
     end: usize,
+    filled_to_end: bool,
 }
 
 impl Buffer {
     /// An empty buffer that can hold at least `size` bytes.
     pub(crate) fn of_size(size: usize) -> Self {
-        let pooled = (size <= BUFFER_SIZE).then(|| FREE.with_borrow_mut(Vec::pop)).flatten();
-        let bytes = pooled.unwrap_or_else(|| vec![0; size.max(BUFFER_SIZE)].into());
-        Self { bytes, start: 0, end: 0 }
+        Self { size: size.max(BUFFER_SIZE), block: None, start: 0, end: 0, filled_to_end: false }
     }
 
     /// The bytes that wait to be used.
     pub(crate) fn unread(&self) -> &[u8] {
-        &self.bytes[self.start..self.end]
+        self.block.as_ref().map(|block| &block[self.start..self.end]).unwrap_or_default()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -46,19 +62,19 @@ impl Buffer {
 
     /// Says whether no byte more can be read before some are used.
     pub(crate) fn is_full(&self) -> bool {
-        self.end - self.start == self.bytes.len()
+        self.end - self.start == self.size
     }
 
     /// Says whether the last read took all the room there was: more is probably waiting.
     pub(crate) fn is_filled_to_end(&self) -> bool {
-        self.end == self.bytes.len()
+        self.filled_to_end
     }
 
     /// The first `count` unread bytes are used.
     pub(crate) fn consume(&mut self, count: usize) {
         self.start = (self.start + count).min(self.end);
         if self.start == self.end {
-            (self.start, self.end) = (0, 0);
+            self.give_back();
         }
     }
 
@@ -66,32 +82,51 @@ impl Buffer {
     pub(crate) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
-        source: &mut (impl AsyncRead + Unpin),
+        source: &mut impl Source,
     ) -> Poll<io::Result<usize>> {
-        if self.end == self.bytes.len() {
-            self.bytes.copy_within(self.start..self.end, 0);
+        if self.block.is_none() {
+            ready!(source.poll_waiting(cx));
+        }
+        let size = self.size;
+        let block = self.block.get_or_insert_with(|| take(size));
+        if self.end == block.len() {
+            block.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
-        let mut free = ReadBuf::new(&mut self.bytes[self.end..]);
-        ready!(Pin::new(source).poll_read(cx, &mut free))?;
-        let count = free.filled().len();
+        let mut free = ReadBuf::new(&mut block[self.end..]);
+        let read = Pin::new(source).poll_read(cx, &mut free);
+        let (count, full) = (free.filled().len(), free.remaining() == 0);
         self.end += count;
+        if self.is_empty() {
+            self.give_back();
+        }
+        ready!(read)?;
+        self.filled_to_end = full;
         Poll::Ready(Ok(count))
     }
+
+    fn give_back(&mut self) {
+        (self.start, self.end) = (0, 0);
+        let Some(block) = self.block.take().filter(|block| block.len() == BUFFER_SIZE) else { return };
+        // At the end of the thread the pool may be gone before the last buffer.
+        let _gone = FREE.try_with(|free| {
+            let mut free = free.borrow_mut();
+            if free.len() < MOST_FREE {
+                free.push(block);
+            }
+        });
+    }
+}
+
+/// A block of this size: the one that was used last, if there is one.
+fn take(size: usize) -> Box<[u8]> {
+    let pooled = (size == BUFFER_SIZE).then(|| FREE.with_borrow_mut(Vec::pop)).flatten();
+    pooled.unwrap_or_else(|| vec![0; size].into())
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.bytes.len() == BUFFER_SIZE {
-            let bytes = std::mem::take(&mut self.bytes);
-            // At the end of the thread the pool may be gone before the last buffer.
-            let _gone = FREE.try_with(|free| {
-                let mut free = free.borrow_mut();
-                if free.len() < MOST_FREE {
-                    free.push(bytes);
-                }
-            });
-        }
+        self.give_back();
     }
 }
 
@@ -100,6 +135,12 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
+
+    impl Source for &[u8] {
+        fn poll_waiting(&self, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Ready(())
+        }
+    }
 
     fn fill(buffer: &mut Buffer, mut source: &[u8]) -> usize {
         let mut cx = Context::from_waker(Waker::noop());
@@ -130,5 +171,17 @@ mod tests {
         assert!(!buffer.is_full());
         assert_eq!(fill(&mut buffer, &[2; 100]), 10);
         assert_eq!(buffer.unread()[BUFFER_SIZE - 11..BUFFER_SIZE - 9], [1, 2]);
+    }
+
+    #[test]
+    fn an_empty_buffer_holds_no_memory() {
+        let mut buffer = Buffer::of_size(0);
+        assert!(buffer.block.is_none());
+        fill(&mut buffer, b"x");
+        assert!(buffer.block.is_some());
+        buffer.consume(1);
+        assert!(buffer.block.is_none() && buffer.unread().is_empty());
+        assert_eq!(fill(&mut buffer, b""), 0);
+        assert!(buffer.block.is_none());
     }
 }

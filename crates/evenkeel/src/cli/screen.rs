@@ -226,7 +226,6 @@ mod tests {
             }],
             last_reload: Some(LastReload { at: 1_007_200, succeeded: true, what: "2 in force".into() }),
             traffic: Some(Snapshot {
-                logs: Vec::new(),
                 revision: 3,
                 workers: 2,
                 connections: 12,
