@@ -5,8 +5,10 @@
 
 mod binds;
 mod routes;
+mod servers;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use evenkeel_http::limits::Limits;
@@ -16,7 +18,7 @@ use evenkeel_traffic::pick::{Balance, Weight};
 use crate::keys::{Default as KeyDefault, Section};
 use crate::model::{Count, Listener, Model, Pool, Setting, TypedServers};
 use crate::plan::{self, Forwarding, HttpMode, Mode, Plan, TcpMode, Underscores};
-use crate::problems::{At, Problems, Span};
+use crate::problems::{At, Problems};
 use crate::suggest::{nearest, one_of, quoted};
 use crate::units;
 
@@ -28,6 +30,7 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
     let plan_pools: Vec<plan::Pool> = model.pools.iter().filter_map(|typed| pool(typed, problems)).collect();
     binds::check(model, problems);
     unused(model, problems);
+    servers::keys_of_connections(model, problems);
     if model.listeners.len() != listeners.len() || model.pools.len() != plan_pools.len() {
         return None;
     }
@@ -226,12 +229,16 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
         .filter_map(|server| {
             Some(plan::Server {
                 name: server.name.value.clone(),
-                address: server.address.as_ref()?.value.clone(),
-                weight: server.weight.map_or(Weight::ONE, |weight| weight.value),
+                address: server.settings.address.as_ref()?.value.clone(),
+                weight: server.settings.weight.map_or(Weight::ONE, |weight| weight.value),
+                priority: servers::priority(server, problems),
+                max_connections: server
+                    .settings
+                    .max_connections
+                    .and_then(|most| NonZeroU32::new(u32::try_from(most.value).ok()?)),
             })
         })
         .collect();
-    same_address(typed, problems);
     if !servers.is_empty()
         && servers.len() == typed.servers.len()
         && servers.iter().all(|s| s.weight.value() == 0)
@@ -243,11 +250,8 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
             )
             .help("give at least one server a weight above 0");
     }
-    let known = typed.balance.map(|word| word.value).or(default(SECTION, "balance", HTTP));
-    let balance = match known {
-        Some("round-robin") => Balance::RoundRobin,
-        _ => Balance::default(),
-    };
+    servers::check(typed, problems);
+    let balance = typed.balance.as_ref().map_or_else(Balance::default, |balance| balance.value.clone());
     if servers.is_empty() || servers.len() != typed.servers.len() {
         return None;
     }
@@ -261,22 +265,6 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
         max_idle: u32::try_from(count(typed.max_idle_connections, SECTION, "max-idle-connections")).ok()?,
         servers,
     })
-}
-
-/// Two servers of a pool at one address are one server with two names: a retry would meet it again.
-fn same_address(pool: &Pool, problems: &mut Problems) {
-    let mut seen: BTreeMap<_, (&Name, Span)> = BTreeMap::new();
-    for server in &pool.servers {
-        let Some(address) = &server.address else { continue };
-        if let Some((name, span)) = seen.get(&address.value) {
-            problems
-                .warning(address.span, format!("`{}` and `{name}` are the same server", server.name.value))
-                .see(*span, format!("`{name}` has this address already"))
-                .help("remove one; for a larger share give it a weight");
-        } else {
-            seen.insert(address.value.clone(), (&server.name.value, address.span));
-        }
-    }
 }
 
 /// Warns of pools that nobody refers to.

@@ -1,7 +1,6 @@
 //! What `status` may show of the proxy role.
 
 use evenkeel_config::plan::Mode;
-use evenkeel_traffic::pick::Balance;
 
 use crate::connections::Connections;
 use crate::message::{ListenerSnapshot, PoolSnapshot, ServerSnapshot, Snapshot};
@@ -41,10 +40,7 @@ fn listener(slot: &ListenerSlot) -> ListenerSnapshot {
 fn pool(pool: &Pool) -> PoolSnapshot {
     PoolSnapshot {
         name: pool.plan.name.clone(),
-        balance: match pool.plan.balance {
-            Balance::RoundRobin => "round-robin",
-        }
-        .into(),
+        balance: pool.plan.balance.to_string(),
         servers: pool.servers.iter().map(|s| server(s)).collect(),
     }
 }
@@ -57,7 +53,7 @@ fn server(server: &Server) -> ServerSnapshot {
         name: server.plan.name.clone(),
         address: server.plan.address.clone(),
         weight: server.plan.weight.value(),
-        running: state.running.load(std::sync::atomic::Ordering::Relaxed),
+        running: state.load.running().into(),
         total: sum(|counters| &counters.total),
         connect_failures_total: sum(|counters| &counters.connect_failures_total),
         failures_total: sum(|counters| &counters.failures_total),

@@ -1,19 +1,23 @@
 //! What a worker looks things up in: the plan, with its names resolved and the living state of each thing beside it.
 //!
 //! A [`Table`] is immutable; a new plan makes a new one that shares the state of everything that stayed
-//! ([`crate::apply`]). Counters are kept by worker and summed when read; only running counts and the round robin are
-//! shared between workers.
+//! ([`crate::apply`]). Counters are kept by worker and summed when read; only what pickers and loads
+//! count is shared between workers.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use evenkeel_config::plan;
+use evenkeel_traffic::load::{Load, PoolLoad, Running};
 use evenkeel_traffic::name::Name;
-use evenkeel_traffic::pick::round_robin::RoundRobin;
+use evenkeel_traffic::pick::{Balance, Picker, Request};
 use evenkeel_traffic::route::{self, Facts};
+use tokio::time::Instant;
 
 use crate::idle::IdleConnections;
+use crate::worker::Worker;
 
 /// Everything, under one revision.
 #[derive(Debug)]
@@ -58,13 +62,53 @@ pub(crate) struct Pool {
     pub(crate) plan: plan::Pool,
     /// In the order of the plan.
     pub(crate) servers: Vec<Arc<Server>>,
-    pub(crate) round_robin: RoundRobin,
+    pub(crate) picker: Picker,
+    /// What all its servers do, under all plans.
+    pub(crate) load: Arc<PoolLoad>,
 }
 
+/// A server that was picked, and the count that says so.
+#[derive(Debug)]
+pub(crate) struct Picked {
+    pub(crate) index: usize,
+    pub(crate) running: Running,
+}
+
+/// Picks that may fail because another worker took the last room meanwhile, before no server counts as free.
+const MOST_RACES: usize = 8;
+
 impl Pool {
-    /// The server for the next request or connection, other than those that were `tried`.
-    pub(crate) fn pick(&self, tried: &[usize]) -> Option<usize> {
-        self.round_robin.pick(|index| !tried.contains(&index))
+    /// The server for the next request or connection, other than those that were `tried`. It counts as running there
+    /// from now on, so that others see it while a connection is being opened. `key` is what [`Balance::key`] found.
+    pub(crate) fn pick(&self, key: Option<u64>, tried: &[usize], worker: &Worker) -> Option<Picked> {
+        let request = Request { key, tried, now: self.time(worker) };
+        (0..MOST_RACES).find_map(|_| self.once_more(self.picker.pick(request, &worker.chance, |_| true)?))
+    }
+
+    /// The same server again, if it still has room.
+    pub(crate) fn once_more(&self, index: usize) -> Option<Picked> {
+        let server = self.servers.get(index)?;
+        let most = server.plan.max_connections.map_or(u32::MAX, u32::from);
+        server.state.load.begin(most).map(|running| Picked { index, running })
+    }
+
+    /// The time for latencies; nobody reads the clock when nobody compares them.
+    fn time(&self, worker: &Worker) -> Duration {
+        if self.plan.balance == Balance::PeakEwma { worker.began.elapsed() } else { Duration::ZERO }
+    }
+
+    /// A server has answered after this time.
+    pub(crate) fn answered(&self, server: &Server, since: Instant, worker: &Worker) {
+        if self.plan.balance == Balance::PeakEwma {
+            server.state.load.answered(since.elapsed(), self.time(worker));
+        }
+    }
+
+    /// A server has failed, or asked to be left alone for `wish`.
+    pub(crate) fn failed(&self, server: &Server, wish: Option<Duration>, worker: &Worker) {
+        if self.plan.balance == Balance::PeakEwma {
+            server.state.load.failed(wish, self.time(worker));
+        }
     }
 }
 
@@ -81,17 +125,17 @@ pub(crate) struct Server {
 #[derive(Debug)]
 pub(crate) struct ServerState {
     pub(crate) counters: PerWorker<ServerCounters>,
-    /// Requests or connections running now, all workers together.
-    pub(crate) running: AtomicU64,
+    /// Requests or connections running now, all workers together, and how fast it answers.
+    pub(crate) load: Arc<Load>,
     pub(crate) idle: IdleConnections,
     last_failure: Mutex<Option<String>>,
 }
 
 impl ServerState {
-    pub(crate) fn new(workers: usize) -> Self {
+    pub(crate) fn new(workers: usize, pool: Arc<PoolLoad>) -> Self {
         Self {
             counters: PerWorker::new(workers),
-            running: AtomicU64::new(0),
+            load: Arc::new(Load::new(pool)),
             idle: IdleConnections::new(workers),
             last_failure: Mutex::new(None),
         }
@@ -106,23 +150,6 @@ impl ServerState {
 
     pub(crate) fn last_failure(&self) -> Option<String> {
         self.last_failure.lock().ok()?.clone()
-    }
-
-    /// Counts one running request or connection until the guard is dropped.
-    pub(crate) fn begin(self: &Arc<Self>, worker: usize) -> Running {
-        self.running.fetch_add(1, Ordering::Relaxed);
-        self.counters.of(worker).total.add(1);
-        Running(self.clone())
-    }
-}
-
-/// See [`ServerState::begin`].
-#[derive(Debug)]
-pub(crate) struct Running(Arc<ServerState>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

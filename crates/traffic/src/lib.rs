@@ -3,6 +3,8 @@
 //! Pure: takes facts and returns choices. No sockets, no clock, no entropy, no threads.
 
 pub mod address;
+pub mod chance;
+pub mod load;
 pub mod name;
 pub mod pick;
 pub mod retry;

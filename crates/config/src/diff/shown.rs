@@ -3,7 +3,6 @@
 use std::fmt::{self, Display};
 use std::time::Duration;
 
-use evenkeel_traffic::pick::Balance;
 use evenkeel_traffic::route::{HeaderExpectation, HostPattern, Rule};
 
 use crate::plan::{Forwarding, Underscores};
@@ -50,12 +49,6 @@ pub(super) fn underscores(underscores: Underscores) -> &'static str {
         Underscores::Drop => "drop",
         Underscores::Keep => "keep",
         Underscores::Refuse => "refuse",
-    }
-}
-
-pub(super) fn balance(balance: &Balance) -> &'static str {
-    match balance {
-        Balance::RoundRobin => "round-robin",
     }
 }
 

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use evenkeel_config::plan::Mode;
+use evenkeel_traffic::load::Running;
 use evenkeel_traffic::route::Facts;
+use tokio::time::Instant;
 
 use super::tunnel;
 use crate::alarm::Alarm;
@@ -13,6 +15,7 @@ use crate::listener::Counted;
 use crate::stream::Stream;
 use crate::table::Pool;
 use crate::upstream;
+use crate::worker::Worker;
 
 /// Pause before servers that were all tried are tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -24,10 +27,10 @@ pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Cou
     let worker = counted.worker.index;
     let pool = listener.route(&ConnectionFacts(peer));
     let connected = match pool {
-        Some(pool) => connect(pool, worker).await,
+        Some(pool) => connect(pool, pool.plan.balance.key(&ConnectionFacts(peer)), &counted.worker).await,
         None => None,
     };
-    let Some((pool, index, mut server)) = connected else {
+    let Some((mut server, _running)) = connected else {
         counted.slot.counters.of(worker).refused_total.add(1);
         let why =
             if pool.is_some() { "no server could be connected to" } else { "no route takes this source" };
@@ -36,7 +39,6 @@ pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Cou
         client.reset_on_close();
         return;
     };
-    let _running = pool.servers[index].state.begin(worker);
     let timer = std::pin::pin!(tokio::time::sleep(mode.idle_timeout));
     let mut alarm = Alarm::new(timer);
     let mut none = (Buffer::of_size(0), Buffer::of_size(0));
@@ -44,23 +46,27 @@ pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Cou
 }
 
 /// Connects to a server of the pool, trying others as often as `retries` allows.
-async fn connect(pool: &Pool, worker: usize) -> Option<(&Pool, usize, Stream)> {
+async fn connect(pool: &Pool, key: Option<u64>, worker: &Worker) -> Option<(Stream, Running)> {
     let mut tried = Vec::new();
     for _ in 0..=pool.plan.retries {
-        let index = match pool.pick(&tried) {
-            Some(index) => index,
+        let picked = match pool.pick(key, &tried, worker) {
+            Some(picked) => picked,
             None if tried.is_empty() => return None,
             None => {
                 tried.clear();
                 tokio::time::sleep(RETRY_PAUSE).await;
-                pool.pick(&tried)?
+                pool.pick(key, &tried, worker)?
             }
         };
-        let server = pool.servers.get(index)?;
-        if let Some(upstream) = upstream::connect(server, &pool.plan, worker).await {
-            return Some((pool, index, upstream.stream));
+        let server = pool.servers.get(picked.index)?;
+        let began = Instant::now();
+        if let Some(upstream) = upstream::connect(server, &pool.plan, worker.index).await {
+            pool.answered(server, began, worker);
+            server.state.counters.of(worker.index).total.add(1);
+            return Some((upstream.stream, picked.running));
         }
-        tried.push(index);
+        pool.failed(server, None, worker);
+        tried.push(picked.index);
     }
     None
 }
@@ -74,6 +80,10 @@ impl Facts for ConnectionFacts {
     }
 
     fn path(&self) -> &[u8] {
+        &[]
+    }
+
+    fn target(&self) -> &[u8] {
         &[]
     }
 
