@@ -9,7 +9,8 @@ use evenkeel_http::head::{
 use evenkeel_http::limits::{Limits, MOST_HEADERS};
 use evenkeel_http::machine::transfer::{Step, Transfer};
 use evenkeel_http::rewrite::{self, ToClient, ToServer};
-use evenkeel_http::uri::{parse_host, parse_target};
+use evenkeel_http::cookie;
+use evenkeel_http::uri::{parse_host, parse_target, query_value};
 
 /// Room for what rewriting adds.
 const GENEROUS: Limits = Limits { head_bytes: 128 * 1024, target_bytes: 128 * 1024, headers: MOST_HEADERS };
@@ -100,6 +101,10 @@ pub fn body(data: &[u8]) {
 
 /// A target and a host: what is found lies in what was given, and reads back as itself.
 pub fn uri(data: &[u8]) {
+    let (name, query) = data.split_at(data.len().min(2));
+    if let Some(value) = query_value(query, name) {
+        assert!(!value.contains(&b'&'));
+    }
     if let Some(target) = parse_target(data) {
         assert!(data.ends_with(target.path_and_query) && target.path_and_query.starts_with(target.path));
         assert!(!target.path.contains(&b'?'));
@@ -189,5 +194,15 @@ fn decode(bytes: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
         if last {
             return Some((bytes[..at].to_vec(), content));
         }
+    }
+}
+
+/// What is found of a cookie is a part of the field, in which no other cookie begins. The name comes first, up to a NUL.
+pub fn cookie(data: &[u8]) {
+    let mut parts = data.splitn(2, |&byte| byte == 0);
+    let (name, field) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    if let Some(value) = cookie::find(field, name) {
+        assert!(!value.contains(&b';'));
+        assert_eq!(value, value.trim_ascii());
     }
 }

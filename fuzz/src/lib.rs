@@ -5,7 +5,7 @@ mod config;
 mod http;
 
 pub use config::config;
-pub use http::{body, request_head, response_head, uri};
+pub use http::{body, cookie, request_head, response_head, uri};
 
 /// The name of a target and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
@@ -17,4 +17,5 @@ pub const TARGETS: &[Target] = &[
     ("request_head", request_head),
     ("response_head", response_head),
     ("uri", uri),
+    ("cookie", cookie),
 ];

@@ -14,7 +14,7 @@ use crate::plan::{Global, Listener, Mode, Plan, Pool, Server};
 mod health;
 mod shown;
 
-use shown::{CountOrAuto, access_log, balance, duration, forwarding, list, rule, size, underscores};
+use shown::{CountOrAuto, access_log, duration, forwarding, list, rule, size, underscores};
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -210,7 +210,7 @@ fn rules(old: &Listener, new: &Listener, differences: &mut Differences) {
 }
 
 fn pool(old: &Pool, new: &Pool, differences: &mut Differences) {
-    differences.compare("balance", &balance(&old.balance), &balance(&new.balance));
+    differences.compare("balance", &old.balance, &new.balance);
     differences.compare("retries", &old.retries, &new.retries);
     differences.compare("retry-budget", &old.retry_budget, &new.retry_budget);
     differences.compare("connect-timeout", &duration(old.connect_timeout), &duration(new.connect_timeout));
@@ -259,6 +259,14 @@ fn server(old: &Server, new: &Server, differences: &mut Differences) {
     if old.address != new.address {
         differences.add(format!("server {name}: address changed from {} to {}", old.address, new.address));
     }
+    let mut compare = |what: &str, old: String, new: String| {
+        if old != new {
+            differences.add(format!("server {name}: {what} changed from {old} to {new}"));
+        }
+    };
+    compare("priority", old.priority.0.to_string(), new.priority.0.to_string());
+    let most = |server: &Server| server.max_connections.map_or("none".to_owned(), |most| most.to_string());
+    compare("max-connections", most(old), most(new));
     if old.weight != new.weight {
         differences.add(format!(
             "server {name}: weight changed from {} to {}",

@@ -152,6 +152,16 @@ pub struct Key {
     pub example: &'static str,
 }
 
+/// The algorithms that are a single word.
+pub const BALANCE_WORDS: &[&str] =
+    &["round-robin", "least-connections", "source", "random-two", "peak-ewma", "first"];
+/// What may stand in the table of `balance`.
+pub const HASH_KEYS: &[&str] = &["hash", "bounded-load", "ipv6-prefix"];
+/// The keys of a hash that are a single word.
+pub const HASH_WORDS: &[&str] = &["source", "path", "uri"];
+/// The keys of a hash that need a name.
+pub const HASH_NAMED: &[&str] = &["header", "cookie", "query"];
+
 /// What a key takes.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
@@ -170,6 +180,10 @@ pub enum Kind {
         /// `"auto"` is taken as well.
         auto: bool,
     },
+    /// `true` or `false`.
+    Flag,
+    /// An algorithm: a word, or a table with a key and settings.
+    Balance,
     /// A duration.
     Time {
         /// The shortest.
@@ -278,6 +292,7 @@ impl Key {
     fn literal(&self, value: &str) -> String {
         match self.kind {
             Kind::Count { .. } if value.bytes().all(|byte| byte.is_ascii_digit()) => value.to_owned(),
+            Kind::Flag => value.to_owned(),
             Kind::Words(_) => format!("[\"{value}\"]"),
             _ => format!("\"{value}\""),
         }
@@ -295,6 +310,14 @@ impl Kind {
             Self::Count { least, most, auto } => {
                 let auto = if *auto { ", or `\"auto\"`" } else { "" };
                 format!("a whole number from {least} to {most}{auto}")
+            }
+            Self::Flag => "`true` or `false`".into(),
+            Self::Balance => {
+                let words: Vec<String> = BALANCE_WORDS.iter().map(|word| format!("\"{word}\"")).collect();
+                format!(
+                    "{} or a table such as `{{ hash = \"path\" }}`",
+                    crate::suggest::one_of(words.iter().map(String::as_str))
+                )
             }
             Self::Time { least, most } => {
                 format!("a duration from `\"{}\"` to `\"{}\"`", ShownDuration(*least), ShownDuration(*most))

@@ -7,8 +7,10 @@ mod access_log;
 mod binds;
 mod health;
 mod routes;
+mod servers;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use evenkeel_http::limits::Limits;
@@ -18,7 +20,7 @@ use evenkeel_traffic::pick::{Balance, Weight};
 use crate::keys::{Default as KeyDefault, Section};
 use crate::model::{Count, Listener, Model, Pool, Setting, TypedServers};
 use crate::plan::{self, Forwarding, HttpMode, Mode, Plan, TcpMode, Underscores};
-use crate::problems::{At, Problems, Span};
+use crate::problems::{At, Problems};
 use crate::suggest::{nearest, one_of, quoted};
 use crate::units;
 
@@ -31,6 +33,7 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
     binds::check(model, problems);
     unused(model, problems);
     access_log::check(model, problems);
+    servers::keys_of_connections(model, problems);
     if model.listeners.len() != listeners.len() || model.pools.len() != plan_pools.len() {
         return None;
     }
@@ -230,12 +233,16 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
         .filter_map(|server| {
             Some(plan::Server {
                 name: server.name.value.clone(),
-                address: server.address.as_ref()?.value.clone(),
-                weight: server.weight.map_or(Weight::ONE, |weight| weight.value),
+                address: server.settings.address.as_ref()?.value.clone(),
+                weight: server.settings.weight.map_or(Weight::ONE, |weight| weight.value),
+                priority: servers::priority(server, problems),
+                max_connections: server
+                    .settings
+                    .max_connections
+                    .and_then(|most| NonZeroU32::new(u32::try_from(most.value).ok()?)),
             })
         })
         .collect();
-    same_address(typed, problems);
     if !servers.is_empty()
         && servers.len() == typed.servers.len()
         && servers.iter().all(|s| s.weight.value() == 0)
@@ -247,11 +254,8 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
             )
             .help("give at least one server a weight above 0");
     }
-    let known = typed.balance.map(|word| word.value).or(default(SECTION, "balance", HTTP));
-    let balance = match known {
-        Some("round-robin") => Balance::RoundRobin,
-        _ => Balance::default(),
-    };
+    servers::check(typed, problems);
+    let balance = typed.balance.as_ref().map_or_else(Balance::default, |balance| balance.value.clone());
     if servers.is_empty() || servers.len() != typed.servers.len() {
         return None;
     }
@@ -270,22 +274,6 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
         when_all_down: health::when_all_down(typed),
         servers,
     })
-}
-
-/// Two servers of a pool at one address are one server with two names: a retry would meet it again.
-fn same_address(pool: &Pool, problems: &mut Problems) {
-    let mut seen: BTreeMap<_, (&Name, Span)> = BTreeMap::new();
-    for server in &pool.servers {
-        let Some(address) = &server.address else { continue };
-        if let Some((name, span)) = seen.get(&address.value) {
-            problems
-                .warning(address.span, format!("`{}` and `{name}` are the same server", server.name.value))
-                .see(*span, format!("`{name}` has this address already"))
-                .help("remove one; for a larger share give it a weight");
-        } else {
-            seen.insert(address.value.clone(), (&server.name.value, address.span));
-        }
-    }
 }
 
 /// Warns of pools that nobody refers to.

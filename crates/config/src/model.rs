@@ -3,6 +3,7 @@
 //! Reading a value checks the value alone (its type, its form, its bounds). What it means together with others is
 //! decided by [`crate::lower`]. A setting that was given and is wrong was reported and reads as not given.
 
+mod balance;
 mod health;
 mod read;
 mod route;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use evenkeel_traffic::address::Address;
 use evenkeel_traffic::name::Name;
-use evenkeel_traffic::pick::Weight;
+use evenkeel_traffic::pick::{Balance, Weight};
 use evenkeel_traffic::route::Conditions;
 use ipnet::IpNet;
 
@@ -101,7 +102,7 @@ pub(crate) struct Pool {
     pub(crate) name: At<Name>,
     pub(crate) retries: Setting<u64>,
     pub(crate) retry_budget: Setting<u64>,
-    pub(crate) balance: Setting<&'static str>,
+    pub(crate) balance: Setting<Balance>,
     pub(crate) connect_timeout: Setting<Duration>,
     pub(crate) response_timeout: Setting<Duration>,
     pub(crate) keep_alive: Setting<Duration>,
@@ -126,8 +127,16 @@ pub(crate) enum TypedServers {
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) name: At<Name>,
+    pub(crate) settings: ServerSettings,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct ServerSettings {
     pub(crate) address: Setting<Address>,
     pub(crate) weight: Setting<Weight>,
+    pub(crate) max_connections: Setting<u64>,
+    pub(crate) backup: Setting<bool>,
+    pub(crate) priority: Setting<u64>,
 }
 
 /// Reads a whole document.

@@ -16,7 +16,7 @@ use evenkeel_http::limits::Limits;
 use evenkeel_traffic::address::Address;
 use evenkeel_traffic::name::Name;
 use evenkeel_traffic::outlier;
-use evenkeel_traffic::pick::{Balance, Weight};
+use evenkeel_traffic::pick::{Balance, Priority, Weight};
 use evenkeel_traffic::route::Rule;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -240,6 +240,10 @@ pub struct Server {
     pub address: Address,
     /// `weight`.
     pub weight: Weight,
+    /// `priority`; `backup = true` is the lowest.
+    pub priority: Priority,
+    /// `max-connections`: requests or connections running on it at once; `None` sets no bound.
+    pub max_connections: Option<NonZeroU32>,
 }
 
 impl Plan {

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::keys::{Default, KEYS, Key, Kind, Section};
+use crate::keys::{BALANCE_WORDS, Default, HASH_WORDS, KEYS, Key, Kind, Section};
 
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
 const VARIABLE: &str = r"\$\{";
@@ -81,6 +81,7 @@ fn default(key: &Key) -> Option<Value> {
     Some(match key.kind {
         Kind::Count { .. } => value.parse::<u64>().map_or_else(|_| value.into(), Value::from),
         Kind::Words(_) => json!([value]),
+        Kind::Flag => Value::Bool(value == "true"),
         _ => value.into(),
     })
 }
@@ -107,6 +108,8 @@ fn kind(kind: &Kind) -> Value {
             }
             json!({ "anyOf": forms })
         }
+        Kind::Flag => json!({ "anyOf": [{ "type": "boolean" }, variable()] }),
+        Kind::Balance => balance(),
         Kind::Time { .. } => matching(DURATION),
         Kind::Size { .. } => matching(SIZE),
         Kind::WordOrTable(words, section) => json!({ "anyOf": [word(words), reference(*section)] }),
@@ -139,6 +142,44 @@ fn kind(kind: &Kind) -> Value {
             "additionalProperties": { "type": ["string", "boolean"] },
         }),
     }
+}
+
+fn balance() -> Value {
+    let named = |kind: &str, form: &Value| {
+        json!({
+            "type": "object",
+            "additionalProperties": false,
+            "properties": { kind: form },
+            "required": [kind],
+        })
+    };
+    let parameter = matching("^[!\"$%'-<>-~]+$");
+    json!({
+        "anyOf": [
+            word(BALANCE_WORDS),
+            {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["hash"],
+                "properties": {
+                    "hash": {
+                        "anyOf": [
+                            word(HASH_WORDS),
+                            named("header", &matching(TOKEN)),
+                            named("cookie", &matching(TOKEN)),
+                            named("query", &parameter),
+                        ],
+                    },
+                    "bounded-load": {
+                        "anyOf": [{ "type": "number", "minimum": 1.01, "maximum": 10 }, variable()],
+                    },
+                    "ipv6-prefix": {
+                        "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 128 }, variable()],
+                    },
+                },
+            },
+        ],
+    })
 }
 
 fn reference(section: Section) -> Value {

@@ -42,7 +42,7 @@ pub(crate) enum Value {
     Text(Text),
     /// `None` when it does not fit.
     Integer(Option<i64>),
-    Float,
+    Float(f64),
     Boolean(bool),
     Date,
     Array(Vec<Item>),
@@ -64,7 +64,7 @@ impl Value {
         match self {
             Self::Text(_) | Self::Damaged => "a string",
             Self::Integer(_) => "a number",
-            Self::Float => "a number with a fraction",
+            Self::Float(_) => "a number with a fraction",
             Self::Boolean(_) => "true or false",
             Self::Date => "a date or time",
             Self::Array(_) => "a list",
@@ -134,7 +134,7 @@ impl Reading<'_> {
             DeValue::Integer(integer) => {
                 Value::Integer(i64::from_str_radix(integer.as_str(), integer.radix()).ok())
             }
-            DeValue::Float(_) => Value::Float,
+            DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
             DeValue::Boolean(boolean) => Value::Boolean(*boolean),
             DeValue::Datetime(_) => Value::Date,
             DeValue::Array(array) => Value::Array(array.iter().map(|item| self.item(item)).collect()),

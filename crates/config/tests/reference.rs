@@ -181,6 +181,8 @@ fn the_schema_is_one_by_its_own_rules() {
 /// What only the whole configuration shows, or what a form cannot say.
 const BEYOND_A_SCHEMA: &[&str] = &[
     "admin-not-loopback",
+    "balance-bounded-load-too-fine",
+    "balance-prefix-without-source",
     "bind-like-admin",
     "bind-like-control-socket",
     "bind-multicast",
@@ -204,6 +206,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "route-path-impossible",
     "route-pool-unknown",
     "route-source-impossible",
+    "server-backup-and-priority",
     "server-wildcard",
     "size-too-large",
     "size-too-small",

@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod body;
+pub mod cookie;
 pub mod forwarded;
 pub mod head;
 pub mod limits;

@@ -72,6 +72,20 @@ pub fn parse_host(value: &[u8]) -> Option<&[u8]> {
         .then_some(host)
 }
 
+/// The value of the first parameter `name` in the query of a target, as sent; `None` when there is none. A parameter
+/// without `=` has an empty value.
+// fuzz: uri
+#[must_use]
+pub fn query_value<'a>(path_and_query: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let start = path_and_query.iter().position(|&b| b == b'?')?;
+    let query = path_and_query.get(start + 1..)?;
+    query.split(|&b| b == b'&').find_map(|pair| {
+        let equals = pair.iter().position(|&b| b == b'=').unwrap_or(pair.len());
+        let (found, value) = pair.split_at(equals);
+        (found == name).then(|| value.get(1..).unwrap_or_default())
+    })
+}
+
 /// Empty, or `:` and digits.
 fn is_port_part(part: &[u8]) -> bool {
     match part {
@@ -110,6 +124,16 @@ mod tests {
     fn asterisk_form_is_a_path_of_its_own() {
         assert_eq!(parse_target(b"*").unwrap().path, b"*");
         assert_eq!(parse_target(b"**"), None);
+    }
+
+    #[test]
+    fn parameters_are_found_in_the_query_alone() {
+        let target = b"/user=no?a=1&user=b=c&flag&user=2&%75ser=3";
+        assert_eq!(query_value(target, b"user"), Some(&b"b=c"[..]));
+        assert_eq!(query_value(target, b"flag"), Some(&b""[..]));
+        assert_eq!(query_value(target, b"use"), None);
+        assert_eq!(query_value(b"/user=no", b"user"), None);
+        assert_eq!(query_value(b"/?", b"user"), None);
     }
 
     #[test]

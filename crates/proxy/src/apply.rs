@@ -11,7 +11,7 @@ use std::time::Instant;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use evenkeel_config::plan::{self, Plan};
 use evenkeel_traffic::name::Name;
-use evenkeel_traffic::pick::round_robin::RoundRobin;
+use evenkeel_traffic::pick::{self, Picker};
 use tokio::sync::Notify;
 
 use crate::table::{Listener, ListenerSlot, PerWorker, Pool, PoolState, Server, ServerState, Table};
@@ -78,29 +78,41 @@ fn next_pool(before: Option<&Arc<Pool>>, plan: &plan::Pool, workers: usize, bell
         .flat_map(|pool| &pool.servers)
         .map(|server| ((&server.plan.name, &server.plan.address), server))
         .collect();
-    let servers = plan
+    let load = before.map_or_else(Arc::default, |pool| pool.load.clone());
+    let servers: Vec<Arc<Server>> = plan
         .servers
         .iter()
         .map(|server| {
             let same = old.get(&(&server.name, &server.address));
-            let state = same
-                .map_or_else(|| Arc::new(ServerState::new(workers, bell.clone())), |old| old.state.clone());
+            let state = same.map_or_else(
+                || Arc::new(ServerState::new(workers, load.clone(), bell.clone())),
+                |old| old.state.clone(),
+            );
             // Before a worker sees the server: one that starts as down must take no traffic.
             state.gate.prepare(plan, server, Instant::now());
             Arc::new(Server { plan: server.clone(), host: host_of(server), state })
         })
         .collect();
-    let weights: Vec<_> = plan.servers.iter().map(|server| server.weight).collect();
-    let round_robin = RoundRobin::new(&weights);
+    let to_pick: Vec<pick::Server> = servers
+        .iter()
+        .map(|server| pick::Server {
+            name: server.plan.name.clone(),
+            weight: server.plan.weight,
+            priority: server.plan.priority,
+            max_connections: server.plan.max_connections,
+            load: server.state.load.clone(),
+        })
+        .collect();
+    let picker = Picker::new(&plan.balance, &to_pick);
+    picker.attach(&plan.balance, before.map(|pool| &pool.picker));
     let state = match before {
         Some(pool) => {
-            round_robin.continue_from(&pool.round_robin);
             pool.state.set_budget(plan.retry_budget);
             pool.state.clone()
         }
         None => Arc::new(PoolState::new(workers, plan.retry_budget)),
     };
-    Arc::new(Pool { plan: plan.clone(), servers, round_robin, state })
+    Arc::new(Pool { plan: plan.clone(), servers, picker, load, state })
 }
 
 /// `Host` for a request that names none: the server's address, or `localhost` for a unix socket.

@@ -46,6 +46,7 @@ impl Pool {
     pub(crate) fn probed(&self, server: &Server, result: Result<(), String>, started: Instant) {
         let transition = server.state.gate.probed(result, started, self.plan.slow_start, Instant::now());
         let Some(transition) = transition else { return };
+        self.picker.forget();
         let (pool, name, why) = (&self.plan.name, &server.plan.name, &transition.why);
         match transition.to {
             Verdict::Up => tracing::info!("pool {pool}: server {name} is up: {why}"),
@@ -65,6 +66,9 @@ impl Pool {
     }
 
     fn tell(&self, server: &Server, event: Option<Event>) {
+        if event.is_some() {
+            self.picker.forget();
+        }
         let (pool, name) = (&self.plan.name, &server.plan.name);
         match event {
             None => {}

@@ -91,8 +91,10 @@ struct Role {
 impl Role {
     fn start(workers: usize, max_connections: u64) -> io::Result<Self> {
         let connections = Arc::new(Connections::new(max_connections));
-        let workers =
-            (0..workers).map(|index| Handle::start(index, connections.clone())).collect::<io::Result<_>>()?;
+        let began = tokio::time::Instant::now();
+        let workers = (0..workers)
+            .map(|index| Handle::start(index, connections.clone(), began))
+            .collect::<io::Result<_>>()?;
         Ok(Self {
             connections,
             workers,

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use evenkeel_config::plan::{Mode, WhenAllDown};
-use evenkeel_traffic::pick::Balance;
 use evenkeel_traffic::usability::{FULL_SHARE, Usability};
 
 use crate::access_log::Logs;
@@ -51,10 +50,7 @@ fn listener(slot: &ListenerSlot) -> ListenerSnapshot {
 fn pool(pool: &Pool) -> PoolSnapshot {
     PoolSnapshot {
         name: pool.plan.name.clone(),
-        balance: match pool.plan.balance {
-            Balance::RoundRobin => "round-robin",
-        }
-        .into(),
+        balance: pool.plan.balance.to_string(),
         requests_total: pool.state.counters.sum(|counters| &counters.requests_total),
         retries_total: pool.state.counters.sum(|counters| &counters.retries_total),
         retries_denied_total: pool.state.counters.sum(|counters| &counters.retries_denied_total),
@@ -79,7 +75,7 @@ fn server(server: &Server, slow_start: Duration) -> ServerSnapshot {
         why: judged.why,
         since: judged.since.map(|since| unix_time(now, since)),
         weight: server.plan.weight.value(),
-        running: state.running.load(std::sync::atomic::Ordering::Relaxed),
+        running: state.load.running().into(),
         total: sum(|counters| &counters.total),
         connect_failures_total: sum(|counters| &counters.connect_failures_total),
         failures_total: sum(|counters| &counters.failures_total),

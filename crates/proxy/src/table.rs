@@ -1,24 +1,27 @@
 //! What a worker looks things up in: the plan, with its names resolved and the living state of each thing beside it.
 //!
 //! A [`Table`] is immutable; a new plan makes a new one that shares the state of everything that stayed
-//! ([`crate::apply`]). Counters are kept by worker and summed when read; only running counts and the round robin are
-//! shared between workers.
+//! ([`crate::apply`]). Counters are kept by worker and summed when read; only what pickers and loads
+//! count is shared between workers.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use evenkeel_config::plan;
 use evenkeel_traffic::budget::Budget;
+use evenkeel_traffic::load::{Load, PoolLoad, Running};
 use evenkeel_traffic::name::Name;
-use evenkeel_traffic::pick::round_robin::RoundRobin;
+use evenkeel_traffic::pick::{Balance, Picker, Request};
 use evenkeel_traffic::route::{self, Facts};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::access_log::Log;
-use crate::gate::{self, Gate};
+use crate::gate::{self, Gate, Wanted};
 use crate::idle::IdleConnections;
+use crate::worker::Worker;
 
 /// Everything, under one revision.
 #[derive(Debug)]
@@ -80,7 +83,9 @@ pub(crate) struct Pool {
     pub(crate) plan: plan::Pool,
     /// In the order of the plan.
     pub(crate) servers: Vec<Arc<Server>>,
-    pub(crate) round_robin: RoundRobin,
+    pub(crate) picker: Picker,
+    /// What all its servers do, under all plans.
+    pub(crate) load: Arc<PoolLoad>,
     pub(crate) state: Arc<PoolState>,
 }
 
@@ -105,7 +110,7 @@ impl PoolState {
     }
 
     /// Takes a retry out of the budget, if one is left, and counts what came of it.
-    pub(crate) fn may_retry(&self, worker: usize, now: Instant) -> bool {
+    pub(crate) fn may_retry(&self, worker: usize, now: std::time::Instant) -> bool {
         let requests = self.counters.sum(|counters| &counters.requests_total);
         let may = self.budget.lock().is_ok_and(|mut budget| budget.withdraw(requests, now));
         let counters = self.counters.of(worker);
@@ -115,7 +120,7 @@ impl PoolState {
     }
 
     /// Tells the budget how many requests there were; to be called once a second.
-    pub(crate) fn observe(&self, now: Instant) {
+    pub(crate) fn observe(&self, now: std::time::Instant) {
         let requests = self.counters.sum(|counters| &counters.requests_total);
         if let Ok(mut budget) = self.budget.lock() {
             budget.observe(requests, now);
@@ -130,15 +135,61 @@ impl PoolState {
     }
 }
 
+/// A server that was picked, and the count that says so.
+#[derive(Debug)]
+pub(crate) struct Picked {
+    pub(crate) index: usize,
+    pub(crate) running: Running,
+}
+
+/// Picks that may fail because another worker took the last room meanwhile, before no server counts as free.
+const MOST_RACES: usize = 8;
+
 impl Pool {
-    /// The server for the next request or connection, other than those that were `tried`.
-    pub(crate) fn pick(&self, tried: &[usize]) -> Option<usize> {
+    /// The server for the next request or connection, other than those that were `tried`. It counts as running there
+    /// from now on, so that others see it while a connection is being opened. `key` is what [`Balance::key`] found.
+    pub(crate) fn pick(&self, key: Option<u64>, tried: &[usize], worker: &Worker) -> Option<Picked> {
+        let request = Request { key, tried, now: self.time(worker) };
+        (0..MOST_RACES).find_map(|_| self.once_more(self.choose(request, worker)?))
+    }
+
+    /// The server that the algorithm prefers among those whose gate is open, or else among the next best.
+    fn choose(&self, request: Request<'_>, worker: &Worker) -> Option<usize> {
         gate::choose(&self.plan, &self.servers, |wanted| {
-            self.round_robin.pick(|index| {
-                !tried.contains(&index)
-                    && self.servers.get(index).is_some_and(|server| server.state.gate.fits(wanted))
-            })
+            if wanted != Wanted::Open {
+                // More servers are wanted than the look before has seen as usable.
+                self.picker.forget();
+            }
+            let fits =
+                |index: usize| self.servers.get(index).is_some_and(|server| server.state.gate.fits(wanted));
+            self.picker.pick(request, &worker.chance, fits)
         })
+    }
+
+    /// The same server again, if it still has room.
+    pub(crate) fn once_more(&self, index: usize) -> Option<Picked> {
+        let server = self.servers.get(index)?;
+        let most = server.plan.max_connections.map_or(u32::MAX, u32::from);
+        server.state.load.begin(most).map(|running| Picked { index, running })
+    }
+
+    /// The time for latencies; nobody reads the clock when nobody compares them.
+    fn time(&self, worker: &Worker) -> Duration {
+        if self.plan.balance == Balance::PeakEwma { worker.began.elapsed() } else { Duration::ZERO }
+    }
+
+    /// A server has answered after this time.
+    pub(crate) fn answered(&self, server: &Server, since: Instant, worker: &Worker) {
+        if self.plan.balance == Balance::PeakEwma {
+            server.state.load.answered(since.elapsed(), self.time(worker));
+        }
+    }
+
+    /// A server has failed, or asked to be left alone for `wish`.
+    pub(crate) fn slowed(&self, server: &Server, wish: Option<Duration>, worker: &Worker) {
+        if self.plan.balance == Balance::PeakEwma {
+            server.state.load.failed(wish, self.time(worker));
+        }
     }
 }
 
@@ -155,8 +206,8 @@ pub(crate) struct Server {
 #[derive(Debug)]
 pub(crate) struct ServerState {
     pub(crate) counters: PerWorker<ServerCounters>,
-    /// Requests or connections running now, all workers together.
-    pub(crate) running: AtomicU64,
+    /// Requests or connections running now, all workers together, and how fast it answers.
+    pub(crate) load: Arc<Load>,
     pub(crate) idle: IdleConnections,
     /// Whether it takes traffic, and why not.
     pub(crate) gate: Gate,
@@ -164,10 +215,10 @@ pub(crate) struct ServerState {
 }
 
 impl ServerState {
-    pub(crate) fn new(workers: usize, bell: Arc<Notify>) -> Self {
+    pub(crate) fn new(workers: usize, pool: Arc<PoolLoad>, bell: Arc<Notify>) -> Self {
         Self {
             counters: PerWorker::new(workers),
-            running: AtomicU64::new(0),
+            load: Arc::new(Load::new(pool)),
             idle: IdleConnections::new(workers),
             gate: Gate::new(bell),
             last_failure: Mutex::new(None),
@@ -183,23 +234,6 @@ impl ServerState {
 
     pub(crate) fn last_failure(&self) -> Option<String> {
         self.last_failure.lock().ok()?.clone()
-    }
-
-    /// Counts one running request or connection until the guard is dropped.
-    pub(crate) fn begin(self: &Arc<Self>, worker: usize) -> Running {
-        self.running.fetch_add(1, Ordering::Relaxed);
-        self.counters.of(worker).total.add(1);
-        Running(self.clone())
-    }
-}
-
-/// See [`ServerState::begin`].
-#[derive(Debug)]
-pub(crate) struct Running(Arc<ServerState>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,9 +1,10 @@
 //! One thread that moves traffic: a single-threaded runtime with all its connections.
 //!
 //! A connection lives and dies on the worker whose socket accepted it. Workers share nothing that is written per
-//! request but running counts, the round robin and, when their own is empty, each other's idle connections.
+//! request but what pickers and loads count and, when their own is empty, each other's idle connections.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use evenkeel_traffic::address::Address;
+use evenkeel_traffic::chance::Chance;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -26,6 +28,10 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(crate) connections: Arc<Connections>,
+    /// What is drawn at random.
+    pub(crate) chance: Chance,
+    /// The moment from which all workers count the time of latencies.
+    pub(crate) began: Instant,
     /// Rung when idle connections should look whether they are to end.
     pub(crate) bell: Notify,
 }
@@ -52,11 +58,24 @@ pub(crate) struct Handle {
 
 impl Handle {
     /// Starts a worker.
-    pub(crate) fn start(index: usize, connections: Arc<Connections>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        index: usize,
+        connections: Arc<Connections>,
+        began: Instant,
+    ) -> std::io::Result<Self> {
+        // Seeds of hash tables come from the operating system.
+        let seed = RandomState::new().hash_one(index);
+        tracing::info!(worker = index, seed, "random choices follow from this seed");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let (commands, receiver) = mpsc::unbounded_channel();
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-            let worker = Arc::new(Worker { index, connections, bell: Notify::new() });
+            let worker = Arc::new(Worker {
+                index,
+                connections,
+                chance: Chance::seeded(seed),
+                began,
+                bell: Notify::new(),
+            });
             runtime.block_on(follow(worker, receiver));
         })?;
         Ok(Self { commands, thread })

@@ -220,3 +220,22 @@ fn a_tcp_pool_is_checked_and_refuses_as_well() {
     let heard = HttpClient::connect(balancer.address()).and_then(|mut client| client.read_until_close());
     assert!(heard.is_err(), "{heard:?}");
 }
+
+/// A server in slow start is beyond its share most of the time; alone it must take everything all the same, whatever
+/// the algorithm remembers of the look that passed it over.
+#[test]
+fn the_only_server_takes_all_even_in_slow_start() {
+    for balance in ["round-robin", "least-connections", "random-two", "peak-ewma", "source", "first"] {
+        let (server, mood) = moody("good");
+        let health = format!(
+            "balance = \"{balance}\"\nslow-start = \"1h\"\nhealth = {{ http = \"/\", body = \"d\", {FAST} }}"
+        );
+        let mut balancer = Balancer::start(&website(1, "", &health), &[server.address()]);
+        wait_for(&mut balancer, "s0", "up");
+        mood.store(WRONG, Ordering::SeqCst);
+        wait_for(&mut balancer, "s0", "down");
+        mood.store(GOOD, Ordering::SeqCst);
+        wait_for(&mut balancer, "s0", "slow-start");
+        assert_eq!(answers(&balancer, 50), ["good"; 50], "{balance}");
+    }
+}

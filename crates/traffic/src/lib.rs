@@ -4,7 +4,9 @@
 
 pub mod address;
 pub mod budget;
+pub mod chance;
 pub mod health;
+pub mod load;
 pub mod name;
 pub mod outlier;
 pub mod pick;

@@ -67,12 +67,14 @@ pub struct Rule {
     pub pool: Name,
 }
 
-/// What a rule may look at. A TCP connection has only a source.
+/// What a rule, or the choice of a server, may look at. A TCP connection has only a source.
 pub trait Facts {
     /// Host of the request without port, as sent; empty when there is none.
     fn host(&self) -> &[u8];
     /// Path without query, as sent.
     fn path(&self) -> &[u8];
+    /// Path with query, as sent.
+    fn target(&self) -> &[u8];
     /// Method as sent.
     fn method(&self) -> &[u8];
     /// Calls `each` with the value of every field of this (lower-case) name until it returns true; says whether it did.

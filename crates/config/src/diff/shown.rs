@@ -3,7 +3,6 @@
 use std::fmt::{self, Display};
 use std::time::Duration;
 
-use evenkeel_traffic::pick::Balance;
 use evenkeel_traffic::route::{HeaderExpectation, HostPattern, Rule};
 
 use crate::plan::{AccessLog, Forwarding, Underscores};
@@ -55,12 +54,6 @@ pub(super) fn underscores(underscores: Underscores) -> &'static str {
 
 pub(super) fn access_log(log: Option<&AccessLog>) -> String {
     log.map_or_else(|| "none".into(), |log| format!("{} ({})", log.to, log.format.name()))
-}
-
-pub(super) fn balance(balance: &Balance) -> &'static str {
-    match balance {
-        Balance::RoundRobin => "round-robin",
-    }
 }
 
 /// A rule in one line: `host static.example.com, path-prefix /assets/ → pool static`.

@@ -295,9 +295,16 @@ pub static KEYS: &[Key] = &[
         "Where requests go for which all conditions hold.",
         "pool = \"static\"",
     ),
-    key(Section::Pool, "balance", Kind::Word(&["round-robin"]), Default::Value("round-robin")).says(
-        "How servers are chosen. `\"round-robin\"`: in turn, smoothly interleaved by weight.",
-        "balance = \"round-robin\"",
+    key(Section::Pool, "balance", Kind::Balance, Default::Value("round-robin")).says(
+        "How servers are chosen. `\"round-robin\"`: in turn, smoothly interleaved by weight. `\"least-connections\"`: the \
+         fewest running requests or connections relative to weight. `{ hash = KEY }`: a key always reaches the same \
+         server; KEY is `\"source\"`, `\"path\"`, `\"uri\"`, `{ header = \"NAME\" }`, `{ cookie = \"NAME\" }` or \
+         `{ query = \"NAME\" }`. Beside it, `bounded-load = 1.25` caps a server at that many times its share of what \
+         runs (1.01 to 10), and with `\"source\"` `ipv6-prefix = 64` takes clients of one IPv6 network for one. \
+         `\"source\"`: short for `{ hash = \"source\" }`. `\"random-two\"`: two at random by weight, the one with fewer \
+         running relative to weight. `\"peak-ewma\"`: two at random by weight, the one that is expected to answer sooner. \
+         `\"first\"`: in file order, each filled up to its `max-connections`.",
+        "balance = \"least-connections\"",
     ),
     key(Section::Pool, "retries", Kind::Count { least: 0, most: 255, auto: false }, Default::Value("3")).says(
         "How many further servers are tried when one refuses the connection, or fails where HTTP allows to ask again.",
@@ -494,5 +501,24 @@ pub static KEYS: &[Key] = &[
     .says(
         "Its share of the traffic relative to the others of its pool. 0 gives it nothing.",
         "weight = 2",
+    ),
+    key(
+        Section::Server,
+        "max-connections",
+        Kind::Count { least: 1, most: MOST_CONNECTIONS, auto: false },
+        Default::Nothing("no bound"),
+    )
+    .says(
+        "How many requests (HTTP) or connections (TCP) run on it at once, all workers together. What is more goes to \
+         other servers.",
+        "max-connections = 200",
+    ),
+    key(Section::Server, "backup", Kind::Flag, Default::Value("false")).says(
+        "It takes traffic only when no server without `backup` can. Short for `priority = 0`.",
+        "backup = true",
+    ),
+    key(Section::Server, "priority", Kind::Count { least: 0, most: 255, auto: false }, Default::Value("100")).says(
+        "Its rank: traffic goes to servers of the highest rank of which one is usable and below its `max-connections`.",
+        "priority = 50",
     ),
 ];

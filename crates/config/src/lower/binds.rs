@@ -145,7 +145,7 @@ fn circles(model: &Model, problems: &mut Problems) {
             .filter(|pool| pools.contains(pool.name.value.as_str()))
             .flat_map(|pool| &pool.servers);
         for server in servers {
-            let Some(address) = &server.address else { continue };
+            let Some(address) = &server.settings.address else { continue };
             if let Some(bind) = binds.get(&address.value) {
                 problems
                     .warning(

@@ -110,7 +110,7 @@ fn mixed(typed: &Health, problems: &mut Problems) {
 fn unix_port(pool: &Pool, typed: &Health, problems: &mut Problems) {
     let Some(port) = &typed.port else { return };
     let unix = pool.servers.iter().find(|server| {
-        server.address.as_ref().is_some_and(|address| matches!(address.value, Address::Unix(_)))
+        server.settings.address.as_ref().is_some_and(|address| matches!(address.value, Address::Unix(_)))
     });
     if let Some(server) = unix {
         problems

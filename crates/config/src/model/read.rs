@@ -7,7 +7,9 @@ use evenkeel_traffic::pick::Weight;
 
 use super::health::{health, passive};
 use super::route::route;
-use super::{AccessLog, Admin, Count, Global, Listener, Model, Pool, Route, Server, TypedServers};
+use super::{
+    AccessLog, Admin, Count, Global, Listener, Model, Pool, Route, Server, ServerSettings, TypedServers,
+};
 use crate::keys::{Default, Section};
 use crate::plan::{MOST_BINDS, MOST_SERVERS};
 use crate::problems::{At, Problems, Span};
@@ -130,7 +132,7 @@ fn pool(name: At<Name>, reader: &Reader<'_>, problems: &mut Problems) -> Pool {
         name,
         retries: reader.count("retries", problems),
         retry_budget: reader.count("retry-budget", problems),
-        balance: reader.word("balance", problems),
+        balance: reader.balance("balance", problems),
         connect_timeout: reader.time("connect-timeout", problems),
         response_timeout: reader.time("response-timeout", problems),
         keep_alive: reader.time("keep-alive", problems),
@@ -161,7 +163,8 @@ fn servers(pool: &Name, reader: &Reader<'_>, problems: &mut Problems) -> Vec<Ser
     let mut servers = Vec::new();
     for entry in table.entries.iter().take(MOST_SERVERS) {
         let name = name(entry, "server", problems);
-        let (address, weight) = match &entry.value {
+        let mut server = ServerSettings::default();
+        match &entry.value {
             Value::Table(table) => {
                 let reader = Reader {
                     section: Section::Server,
@@ -170,23 +173,27 @@ fn servers(pool: &Name, reader: &Reader<'_>, problems: &mut Problems) -> Vec<Ser
                     span: Some(entry.key.span),
                 };
                 reader.check_keys(problems);
-                let weight = reader.count("weight", problems).and_then(|weight| {
+                server.weight = reader.count("weight", problems).and_then(|weight| {
                     let number = u16::try_from(weight.value).ok()?;
                     Some(At::new(Weight::try_from(number).ok()?, weight.span))
                 });
-                (reader.address("address", problems), weight)
+                server.address = reader.address("address", problems);
+                server.max_connections = reader.count("max-connections", problems);
+                server.backup = reader.flag("backup", problems);
+                server.priority = reader.count("priority", problems);
             }
-            Value::Text(text) => (super::value::address(text, entry.span, Section::Server, problems), None),
-            Value::Damaged => (None, None),
+            Value::Text(text) => {
+                server.address = super::value::address(text, entry.span, Section::Server, problems);
+            }
+            Value::Damaged => {}
             other => {
                 problems
                     .error(entry.span, format!("a server must be an address or a table, not {}", other.kind()))
                     .help("write `NAME = \"192.0.2.1:80\"` or `NAME = { address = \"192.0.2.1:80\", weight = 2 }`");
-                (None, None)
             }
-        };
+        }
         if let Some(name) = name {
-            servers.push(Server { name: At::new(name, entry.key.span), address, weight });
+            servers.push(Server { name: At::new(name, entry.key.span), settings: server });
         }
     }
     servers

@@ -95,6 +95,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    pub(super) fn flag(&self, name: &str, problems: &mut Problems) -> Setting<bool> {
+        let (entry, key) = self.given(name)?;
+        let flag = match &entry.value {
+            Value::Boolean(flag) => Some(*flag),
+            Value::Text(text) if text.from_variable => text.text.parse().ok(),
+            _ => None,
+        };
+        if flag.is_none() {
+            not(entry, key, problems);
+        }
+        Some(At::new(flag?, entry.span))
+    }
+
     pub(super) fn count_or_auto(&self, name: &str, problems: &mut Problems) -> Setting<Count<u64>> {
         let (entry, key) = self.given(name)?;
         let Kind::Count { least, most, auto } = key.kind else { return None };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use evenkeel_config::plan::Mode;
 use evenkeel_http::answer::Reason;
+use evenkeel_traffic::load::Running;
 use evenkeel_traffic::route;
 use tokio::time::Instant;
 
@@ -16,6 +17,7 @@ use crate::listener::Counted;
 use crate::stream::Stream;
 use crate::table::Pool;
 use crate::upstream;
+use crate::worker::Worker;
 
 /// Pause before servers that were all tried are tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -29,10 +31,13 @@ pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Cou
     let pool = listener.route(&ConnectionFacts(peer)).map(|(_, pool)| pool);
     let mut line = Line { peer, pool: pool.map(|pool| &**pool), ..Line::new(&counted, started) };
     let connected = match pool {
-        Some(pool) => connect(pool, worker, &mut line).await,
+        Some(pool) => {
+            let key = pool.plan.balance.key(&ConnectionFacts(peer));
+            connect(pool, key, &counted.worker, &mut line).await
+        }
         None => None,
     };
-    let Some((pool, index, mut server)) = connected else {
+    let Some((mut server, _running)) = connected else {
         line.reason = Some(if pool.is_some() { Reason::NoServer } else { Reason::NoRoute });
         line.write();
         counted.slot.counters.of(worker).refused_total.add(1);
@@ -43,7 +48,6 @@ pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Cou
         client.reset_on_close();
         return;
     };
-    let _running = pool.servers[index].state.begin(worker);
     let timer = std::pin::pin!(tokio::time::sleep(mode.idle_timeout));
     let mut alarm = Alarm::new(timer);
     let mut none = (Buffer::of_size(0), Buffer::of_size(0));
@@ -108,31 +112,36 @@ impl<'a> Line<'a> {
 }
 
 /// Connects to a server of the pool, trying others as often as `retries` allows.
-async fn connect<'a>(
-    pool: &'a Pool,
-    worker: usize,
+async fn connect(
+    pool: &Pool,
+    key: Option<u64>,
+    worker: &Worker,
     line: &mut Line<'_>,
-) -> Option<(&'a Pool, usize, Stream)> {
+) -> Option<(Stream, Running)> {
     let mut tried = Vec::new();
     for _ in 0..=pool.plan.retries {
-        let index = match pool.pick(&tried) {
-            Some(index) => index,
+        let picked = match pool.pick(key, &tried, worker) {
+            Some(picked) => picked,
             None if tried.is_empty() => return None,
             None => {
                 tried.clear();
                 tokio::time::sleep(RETRY_PAUSE).await;
-                pool.pick(&tried)?
+                pool.pick(key, &tried, worker)?
             }
         };
-        let server = pool.servers.get(index)?;
-        (line.server, line.tries) = (Some(index), line.tries + 1);
-        let opened = upstream::connect(server, pool, worker).await;
+        let server = pool.servers.get(picked.index)?;
+        (line.server, line.tries) = (Some(picked.index), line.tries + 1);
+        let began = Instant::now();
+        let opened = upstream::connect(server, pool, worker.index).await;
         line.connect = line.started.elapsed();
         if let Some(upstream) = opened {
             pool.succeeded(server, None);
-            return Some((pool, index, upstream.stream));
+            pool.answered(server, began, worker);
+            server.state.counters.of(worker.index).total.add(1);
+            return Some((upstream.stream, picked.running));
         }
-        tried.push(index);
+        pool.slowed(server, None, worker);
+        tried.push(picked.index);
     }
     None
 }
@@ -146,6 +155,10 @@ impl route::Facts for ConnectionFacts {
     }
 
     fn path(&self) -> &[u8] {
+        &[]
+    }
+
+    fn target(&self) -> &[u8] {
         &[]
     }
 

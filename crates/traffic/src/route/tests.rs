@@ -25,6 +25,9 @@ impl Facts for Request {
     fn path(&self) -> &[u8] {
         self.path.as_bytes()
     }
+    fn target(&self) -> &[u8] {
+        self.path.as_bytes()
+    }
     fn method(&self) -> &[u8] {
         self.method.as_bytes()
     }

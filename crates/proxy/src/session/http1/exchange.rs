@@ -12,11 +12,12 @@ use std::time::Duration;
 use evenkeel_config::plan::{HttpMode, Underscores};
 use evenkeel_http::answer::Reason;
 use evenkeel_http::forwarded;
-use evenkeel_http::head::{HeadScan, RequestHead, parse_response};
+use evenkeel_http::head::{HeadScan, RequestHead, ResponseHead, parse_response};
 use evenkeel_http::limits::{Limits, MOST_HEADERS};
 use evenkeel_http::machine::exchange::{Final, Verdict, judge};
 use evenkeel_http::machine::transfer::Transfer;
 use evenkeel_http::rewrite::{self, ToClient, ToServer};
+use evenkeel_traffic::load::Running;
 use evenkeel_traffic::retry::{self, Failure, Retry, Try};
 use evenkeel_traffic::route::Facts;
 use tokio::time::Instant;
@@ -31,8 +32,9 @@ use crate::buffer::Buffer;
 use crate::idle::Certainty;
 use crate::session::tunnel;
 use crate::stream::{Stream, Waiting};
-use crate::table::{Listener, Pool, Server};
+use crate::table::{Listener, Picked, Pool, Server};
 use crate::upstream::{self, Upstream};
+use crate::worker::Worker;
 
 /// Interim responses (1xx) to one request; more are no answer but a leak.
 const MOST_INTERIM: usize = 32;
@@ -74,26 +76,29 @@ async fn serve(
         false => peer,
     });
     client.note(|note| note.source = source);
-    let Some((place, pool)) = listener.route(&RequestFacts { head: &heads.request, source }) else {
+    let facts = RequestFacts { head: &heads.request, source };
+    let Some((place, pool)) = listener.route(&facts) else {
         return answer(client, Reason::NoRoute, upload, inbound, &heads.request).await;
     };
+    let mut tries = Tries::new(pool, pool.plan.balance.key(&facts));
     pool.state.counters.of(client.counted.worker.index).requests_total.add(1);
     client.note(|note| note.place = Some(place));
-    let mut tries = Tries::new(pool);
     loop {
         let found = tries.next(client, &heads.request).await;
         client.note(|note| tries.tell(note));
-        let Some((server, mut upstream)) = found else {
+        let Some((server, mut upstream, _running)) = found else {
             let reason = if pool.all_down() { Reason::NoHealthyServer } else { Reason::NoServer };
             return answer(client, reason, upload, inbound, &heads.request).await;
         };
         write_request(client, mode, pool, server, peer_trusted, heads);
-        let _running = server.state.begin(client.counted.worker.index);
+        server.state.counters.of(client.counted.worker.index).total.add(1);
+        let sent = Instant::now();
         let mut outbound = Buffer::of_size(mode.limits.head_bytes as usize);
         let mut one_try = OneTry { client, mode, pool, upload, inbound, outbound: &mut outbound };
         match one_try.until_answered(&mut upstream, heads).await {
             Ok(Answered::Final(end)) => {
                 pool.succeeded(server, Some(heads.response.status));
+                latency(pool, server, &heads.response, sent, &one_try.client.counted.worker);
                 let kept = one_try.pass_on(&mut upstream, heads, end).await;
                 return finish(client, pool, server, upstream, inbound, kept).await;
             }
@@ -110,6 +115,9 @@ async fn serve(
                 return refuse::and_close(client, reason, Some(&heads.request)).await;
             }
             Err(Broken::Server(failure)) => {
+                if !upstream.reused {
+                    pool.slowed(server, None, &client.counted.worker);
+                }
                 let tried = Try {
                     idempotent: heads.request.method.is_idempotent(),
                     replayable: upload.is_replayable(),
@@ -130,6 +138,7 @@ async fn serve(
                 upload.restart(Instant::now());
             }
             Err(Broken::ServerSays(reason)) => {
+                pool.slowed(server, None, &client.counted.worker);
                 server.state.counters.of(client.counted.worker.index).failures_total.add(1);
                 pool.failed(server, reason.sentence().to_owned());
                 return answer(client, reason, upload, inbound, &heads.request).await;
@@ -169,6 +178,10 @@ impl Facts for RequestFacts<'_> {
         self.head.path()
     }
 
+    fn target(&self) -> &[u8] {
+        self.head.target()
+    }
+
     fn method(&self) -> &[u8] {
         self.head.method_text()
     }
@@ -185,6 +198,8 @@ impl Facts for RequestFacts<'_> {
 /// The tries of one request.
 struct Tries<'a> {
     pool: &'a Pool,
+    /// What a consistent hash goes by.
+    key: Option<u64>,
     /// Servers that failed, since all were last tried.
     tried: Vec<usize>,
     /// Further tries.
@@ -199,9 +214,10 @@ struct Tries<'a> {
 }
 
 impl<'a> Tries<'a> {
-    fn new(pool: &'a Pool) -> Self {
+    fn new(pool: &'a Pool, key: Option<u64>) -> Self {
         Self {
             pool,
+            key,
             tried: Vec::new(),
             left: u32::from(pool.plan.retries),
             current: None,
@@ -219,13 +235,22 @@ impl<'a> Tries<'a> {
     }
 
     /// Finds a server and a connection to it; `None` when no try is left.
-    async fn next(&mut self, client: &Client<'_>, head: &RequestHead) -> Option<(&'a Arc<Server>, Upstream)> {
-        let worker = client.counted.worker.index;
+    async fn next(
+        &mut self,
+        client: &Client<'_>,
+        head: &RequestHead,
+    ) -> Option<(&'a Arc<Server>, Upstream, Running)> {
+        let shared = &client.counted.worker;
+        let worker = shared.index;
         let certainty = if head.method.is_idempotent() { Certainty::Known } else { Certainty::Asked };
         loop {
-            let index = match self.current.filter(|_| self.fresh) {
-                Some(index) => index,
-                None => self.pick().await?,
+            let again = self.current.filter(|_| self.fresh).and_then(|index| self.pool.once_more(index));
+            let Picked { index, running } = match again {
+                Some(picked) => picked,
+                None => {
+                    self.fresh = false;
+                    self.pick(shared).await?
+                }
             };
             self.current = Some(index);
             let server = self.pool.servers.get(index)?;
@@ -246,24 +271,26 @@ impl<'a> Tries<'a> {
                 }
             };
             match found {
-                Some(upstream) => return Some((server, upstream)),
-                None if self.failed(Retry::Elsewhere) => {}
-                None => return None,
+                Some(upstream) => return Some((server, upstream, running)),
+                None => self.pool.slowed(server, None, shared),
+            }
+            if !self.failed(Retry::Elsewhere) {
+                return None;
             }
         }
     }
 
     /// The next server that was not tried; when all were, they begin again after a pause.
-    async fn pick(&mut self) -> Option<usize> {
-        if let Some(index) = self.pool.pick(&self.tried) {
-            return Some(index);
+    async fn pick(&mut self, worker: &Worker) -> Option<Picked> {
+        if let Some(picked) = self.pool.pick(self.key, &self.tried, worker) {
+            return Some(picked);
         }
         if self.tried.is_empty() {
             return None;
         }
         self.tried.clear();
         tokio::time::sleep(RETRY_PAUSE).await;
-        self.pool.pick(&self.tried)
+        self.pool.pick(self.key, &self.tried, worker)
     }
 
     /// Notes that the current try has failed; says whether there is another.
@@ -282,6 +309,17 @@ impl<'a> Tries<'a> {
             }
         }
     }
+}
+
+/// Notes how fast the server has answered. One that says that it cannot serve has failed, however fast it said so, and
+/// may say for how long (`Retry-After`, RFC 9110 §10.2.3; a date there is not understood).
+fn latency(pool: &Pool, server: &Server, response: &ResponseHead, sent: Instant, worker: &Worker) {
+    if response.status < 500 && response.status != 429 {
+        return pool.answered(server, sent, worker);
+    }
+    let seconds =
+        response.fields.named("retry-after").find_map(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    pool.slowed(server, seconds.map(Duration::from_secs), worker);
 }
 
 /// Writes the head that `server` gets.
