@@ -31,7 +31,7 @@ use heads::Heads;
 use note::Note;
 
 /// How long a client that just got its response keeps its buffers, because its next request often follows at once.
-const LINGER: Duration = Duration::from_millis(500);
+const LINGER: Duration = Duration::from_millis(100);
 /// How long an idle connection that is to end still takes a request that may be under way.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
 
