@@ -9,8 +9,10 @@ mod download;
 mod exchange;
 mod heads;
 mod note;
+mod one_try;
 mod receive;
 mod refuse;
+mod tries;
 mod upload;
 
 use std::future::poll_fn;
