@@ -3,13 +3,13 @@
 
 use evenkeel_http::answer::Reason;
 use evenkeel_http::body::Framing;
+use evenkeel_http::cookie;
 use evenkeel_http::head::{
     HeadScan, Method, RequestHead, ResponseHead, Version, parse_request, parse_response,
 };
 use evenkeel_http::limits::{Limits, MOST_HEADERS};
 use evenkeel_http::machine::transfer::{Step, Transfer};
 use evenkeel_http::rewrite::{self, ToClient, ToServer};
-use evenkeel_http::cookie;
 use evenkeel_http::uri::{parse_host, parse_target, query_value};
 
 /// Room for what rewriting adds.
