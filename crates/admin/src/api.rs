@@ -17,12 +17,14 @@ use serde::Serialize;
 
 use crate::desk::Desk;
 use crate::message::{Answer, Command, Door, Status};
+use crate::metrics;
 use crate::problem::Problem;
 
 /// Everything that is served at this door.
 pub fn router(desk: Desk, door: Door) -> Router {
     Router::new()
         .route("/healthz", get(health))
+        .route("/metrics", get(metrics))
         .route("/v1/status", get(status))
         .route("/v1/listeners", get(listeners))
         .route("/v1/pools", get(pools))
@@ -41,6 +43,11 @@ type Reply = Result<Response, Problem>;
 async fn health(State(desk): State<Desk>) -> Reply {
     traffic(&desk).await?;
     Ok("the proxy role answers\n".into_response())
+}
+
+async fn metrics(State(desk): State<Desk>) -> Reply {
+    let headers = [(header::CONTENT_TYPE, metrics::CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, metrics::render(&ask_status(&desk).await?)).into_response())
 }
 
 async fn status(State(desk): State<Desk>) -> Reply {

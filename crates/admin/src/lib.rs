@@ -1,6 +1,7 @@
 //! Shows and steers: the API on the control socket and on `[admin]`.
 //!
-//! The admin role turns HTTP into typed commands ([`message::Command`]) and the supervisor's answers back into JSON.
+//! The admin role turns HTTP into typed commands ([`message::Command`]) and the supervisor's answers back into JSON, or
+//! into text for Prometheus ([`metrics`]).
 //! Never decides: what a command may do is the supervisor's business. Never touches traffic, files or processes; it
 //! knows the planes by their message types only.
 //!
@@ -10,5 +11,6 @@
 pub mod api;
 pub mod desk;
 pub mod message;
+pub mod metrics;
 mod problem;
 pub mod run;

@@ -15,6 +15,7 @@ mod buffer;
 mod check;
 mod connections;
 mod gate;
+mod histogram;
 mod idle;
 mod judge;
 mod listener;

@@ -3,6 +3,7 @@
 //! Messages carry the desired state, never a step towards it: the role compares and does what is missing, so that a
 //! role that was just started and one that runs for a year are told the same.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -131,7 +132,50 @@ pub struct ListenerSnapshot {
     pub requests_total: u64,
     /// Requests answered by ourselves with an error, or connections closed without a server.
     pub refused_total: u64,
+    /// Answers by the first digit of their status, such as `2xx`; `other` for what lies beyond 599.
+    pub responses_total: BTreeMap<String, u64>,
+    /// What was answered by ourselves, and connections closed without a server, by the code of the reason.
+    pub answers_total: BTreeMap<String, u64>,
+    /// Bytes from clients, heads included; counted when a request or a TCP connection has ended.
+    pub bytes_in_total: u64,
+    /// Bytes to clients, as `bytes_in_total`.
+    pub bytes_out_total: u64,
+    /// From the head of a request to the last byte of its answer (HTTP); without those that became tunnels.
+    pub latency: HistogramSnapshot,
 }
+
+/// The upper bounds of the buckets of a [`HistogramSnapshot`].
+pub const LATENCY_BOUNDS: [Duration; 16] = [
+    Duration::from_micros(500),
+    Duration::from_millis(1),
+    Duration::from_micros(2500),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_millis(2500),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(30),
+    Duration::from_secs(60),
+];
+
+/// How long things took.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistogramSnapshot {
+    /// How many took at most as long as each of [`LATENCY_BOUNDS`] and longer than the bound before; last, how many
+    /// took longer than all of them.
+    pub buckets: [u64; LATENCY_BOUNDS.len() + 1],
+    /// All of it together, in nanoseconds.
+    pub nanos: u64,
+}
+
+/// What [`ServerSnapshot::state`] may say.
+pub const SERVER_STATES: [&str; 6] = ["up", "slow-start", "checking", "down", "ejected", "probation"];
 
 /// One pool in a [`Snapshot`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -159,7 +203,7 @@ pub struct ServerSnapshot {
     pub name: Name,
     /// Where it answers.
     pub address: Address,
-    /// `up`, `slow-start`, `checking`, `down`, `ejected` or `probation`.
+    /// One of [`SERVER_STATES`].
     pub state: String,
     /// Why it is not simply up.
     pub why: Option<String>,
@@ -181,6 +225,8 @@ pub struct ServerSnapshot {
     pub reused_total: u64,
     /// Unused connections kept.
     pub idle: u64,
+    /// From the request, sent on an open connection, to the first byte of its answer (HTTP).
+    pub first_byte: HistogramSnapshot,
     /// What went wrong last, if anything ever did.
     pub last_failure: Option<String>,
 }

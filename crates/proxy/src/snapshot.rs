@@ -1,14 +1,17 @@
 //! What `status` may show of the proxy role.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use evenkeel_config::plan::{Mode, WhenAllDown};
+use evenkeel_http::answer::Reason;
 use evenkeel_traffic::usability::{FULL_SHARE, Usability};
 
 use crate::access_log::Logs;
 use crate::connections::Connections;
+use crate::histogram::Histogram;
 use crate::message::{ListenerSnapshot, PoolSnapshot, ServerSnapshot, Snapshot};
-use crate::table::{ListenerSlot, Pool, Server, Table};
+use crate::table::{ListenerSlot, Pool, STATUS_CLASSES, Server, Table};
 
 /// Takes the state now. Counters of different workers are read one after the other, not at one instant.
 pub(crate) fn take(
@@ -44,7 +47,32 @@ fn listener(slot: &ListenerSlot) -> ListenerSnapshot {
         connections_total: slot.counters.sum(|counters| &counters.connections_total),
         requests_total: slot.counters.sum(|counters| &counters.requests_total),
         refused_total: slot.counters.sum(|counters| &counters.refused_total),
+        responses_total: responses(slot),
+        answers_total: answers(slot, &current.plan.mode),
+        bytes_in_total: slot.counters.sum(|counters| &counters.bytes_in_total),
+        bytes_out_total: slot.counters.sum(|counters| &counters.bytes_out_total),
+        latency: Histogram::sum(slot.counters.all().map(|counters| &counters.latency)),
     }
+}
+
+fn responses(slot: &ListenerSlot) -> BTreeMap<String, u64> {
+    let count = |class: usize| slot.counters.sum(|counters| &counters.responses_total[class]);
+    STATUS_CLASSES.into_iter().enumerate().map(|(place, class)| (class.into(), count(place))).collect()
+}
+
+/// Every reason that the listener can have, so that a reader sees each count from zero.
+fn answers(slot: &ListenerSlot, mode: &Mode) -> BTreeMap<String, u64> {
+    let possible = |reason: Reason| match mode {
+        Mode::Http(_) => true,
+        Mode::Tcp(_) => matches!(reason, Reason::NoRoute | Reason::NoServer),
+    };
+    let count = |reason: Reason| slot.counters.sum(|counters| &counters.answers_total[reason as usize]);
+    Reason::ALL
+        .into_iter()
+        .map(|reason| (reason, count(reason)))
+        .filter(|&(reason, count)| count > 0 || possible(reason))
+        .map(|(reason, count)| (reason.code().into(), count))
+        .collect()
 }
 
 fn pool(pool: &Pool) -> PoolSnapshot {
@@ -82,6 +110,7 @@ fn server(server: &Server, slow_start: Duration) -> ServerSnapshot {
         opened_total: sum(|counters| &counters.opened_total),
         reused_total: sum(|counters| &counters.reused_total),
         idle: state.idle.count() as u64,
+        first_byte: Histogram::sum(state.counters.all().map(|counters| &counters.first_byte)),
         last_failure: state.last_failure(),
     }
 }
@@ -123,4 +152,24 @@ fn unix_time(now: Instant, then: Instant) -> u64 {
     let ago = now.saturating_duration_since(then);
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     since_epoch.saturating_sub(ago).as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::SERVER_STATES;
+
+    #[test]
+    fn every_state_has_its_word_in_the_list_in_their_order() {
+        let (since, until, why) = (Instant::now(), Instant::now(), String::new());
+        let states = [
+            Usability::Up { doubt: None },
+            Usability::SlowStart { since, share: 1 },
+            Usability::Checking { since },
+            Usability::Down { since, why: why.clone() },
+            Usability::Ejected { since, until, why: why.clone() },
+            Usability::Probation { since, on_trial: false, why },
+        ];
+        assert_eq!(states.map(|state| Judged::of(state, since).state), SERVER_STATES);
+    }
 }

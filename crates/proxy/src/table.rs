@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use evenkeel_config::plan;
+use evenkeel_http::answer::Reason;
 use evenkeel_traffic::budget::Budget;
 use evenkeel_traffic::load::{Load, PoolLoad, Running};
 use evenkeel_traffic::name::Name;
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::access_log::Log;
 use crate::gate::{self, Gate, Wanted};
+use crate::histogram::Histogram;
 use crate::idle::IdleConnections;
 use crate::worker::Worker;
 
@@ -253,7 +255,7 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(count), Ordering::Relaxed);
     }
 
-    fn value(&self) -> u64 {
+    pub(crate) fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -265,6 +267,47 @@ pub(crate) struct ListenerCounters {
     pub(crate) connections_total: Counter,
     pub(crate) requests_total: Counter,
     pub(crate) refused_total: Counter,
+    /// By [`STATUS_CLASSES`].
+    pub(crate) responses_total: [Counter; STATUS_CLASSES.len()],
+    /// By the number of the reason.
+    pub(crate) answers_total: [Counter; Reason::ALL.len()],
+    pub(crate) bytes_in_total: Counter,
+    pub(crate) bytes_out_total: Counter,
+    pub(crate) latency: Histogram,
+}
+
+// The number of a reason is its place among all.
+const _: () = {
+    let mut place = 0;
+    while place < Reason::ALL.len() {
+        assert!(Reason::ALL[place] as usize == place);
+        place += 1;
+    }
+};
+
+/// What answers are counted by: the first digit of their status.
+pub(crate) const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "other"];
+
+impl ListenerCounters {
+    /// What a request or a connection has come to, at its end.
+    pub(crate) fn ended(&self, bytes_in: u64, bytes_out: u64, reason: Option<Reason>) {
+        self.bytes_in_total.add(bytes_in);
+        self.bytes_out_total.add(bytes_out);
+        if let Some(counter) = reason.and_then(|reason| self.answers_total.get(reason as usize)) {
+            counter.add(1);
+        }
+    }
+
+    /// An answer of this status was begun. It has taken `took` from the head of the request to its last byte; `None`
+    /// when there was no head.
+    pub(crate) fn answered(&self, status: u16, took: Option<Duration>) {
+        let class = usize::from(status / 100).wrapping_sub(1).min(STATUS_CLASSES.len() - 1);
+        self.responses_total[class].add(1);
+        // A tunnel is no answer that anybody waits for.
+        if let Some(took) = took.filter(|_| status != 101) {
+            self.latency.record(took);
+        }
+    }
 }
 
 /// Counters of a server.
@@ -275,6 +318,7 @@ pub(crate) struct ServerCounters {
     pub(crate) failures_total: Counter,
     pub(crate) opened_total: Counter,
     pub(crate) reused_total: Counter,
+    pub(crate) first_byte: Histogram,
 }
 
 /// One block of counters a worker, each on cache lines of its own.

@@ -202,7 +202,10 @@ fn duration(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use evenkeel_admin::message::LastReload;
+    use evenkeel_proxy::message::HistogramSnapshot;
 
     use super::*;
 
@@ -239,6 +242,11 @@ mod tests {
                     connections_total: 4203,
                     requests_total: 9911,
                     refused_total: 3,
+                    responses_total: BTreeMap::new(),
+                    answers_total: BTreeMap::new(),
+                    bytes_in_total: 0,
+                    bytes_out_total: 0,
+                    latency: HistogramSnapshot::default(),
                 }],
                 pools: vec![PoolSnapshot {
                     name: "website".parse().unwrap(),
@@ -261,6 +269,7 @@ mod tests {
                         opened_total: 5,
                         reused_total: 6,
                         idle: 7,
+                        first_byte: HistogramSnapshot::default(),
                         last_failure: Some("connection refused".into()),
                     }],
                 }],

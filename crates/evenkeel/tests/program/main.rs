@@ -6,5 +6,6 @@ mod demo;
 mod health;
 mod life;
 mod logs;
+mod metrics;
 mod site;
 mod start;

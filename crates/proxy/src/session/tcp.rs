@@ -56,7 +56,7 @@ pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Cou
     line.write();
 }
 
-/// What the access log tells of a connection.
+/// What is counted of a connection at its end, and told in the access log.
 struct Line<'a> {
     counted: &'a Counted,
     peer: Option<IpAddr>,
@@ -85,10 +85,13 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// Counts the connection and writes its line.
     fn write(&self) {
+        let worker = self.counted.worker.index;
+        let ended = self.ended.unwrap_or(Ended { how: End::Done, up: 0, down: 0 });
+        self.counted.slot.counters.of(worker).ended(ended.up, ended.down, self.reason);
         let log = self.counted.slot.log.load();
         let Some(log) = log.as_deref() else { return };
-        let ended = self.ended.unwrap_or(Ended { how: End::Done, up: 0, down: 0 });
         let server = self.pool.zip(self.server).and_then(|(pool, index)| pool.servers.get(index));
         let facts = Facts {
             listener: self.counted.slot.name.as_str(),
@@ -107,7 +110,7 @@ impl<'a> Line<'a> {
             reason: self.reason.map(Reason::code),
             end: ended.how,
         };
-        log.write(self.counted.worker.index, &facts);
+        log.write(worker, &facts);
     }
 }
 

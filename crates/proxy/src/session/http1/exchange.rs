@@ -79,6 +79,7 @@ async fn serve(
         write_request(client, mode, pool, server, peer_trusted, heads);
         server.state.counters.of(client.counted.worker.index).total.add(1);
         let sent = Instant::now();
+        client.note(|note| note.sent = Some(sent));
         let mut outbound = Buffer::of_size(mode.limits.head_bytes as usize);
         let mut one_try = OneTry { client, mode, pool, upload, inbound, outbound: &mut outbound };
         match one_try.until_answered(&mut upstream, heads).await {

@@ -31,6 +31,8 @@ pub(super) struct Note {
     pub(super) queue: Duration,
     /// Waiting for connections to open.
     pub(super) connect: Duration,
+    /// When the last try was begun on an open connection.
+    pub(super) sent: Option<Instant>,
     pub(super) first_byte: Option<Instant>,
     /// 0 until an answer is begun.
     pub(super) status: u16,
@@ -54,6 +56,7 @@ impl Note {
             retries: 0,
             queue: Duration::ZERO,
             connect: Duration::ZERO,
+            sent: None,
             first_byte: None,
             status: 0,
             reason: None,
@@ -76,10 +79,20 @@ impl Note {
 pub(super) fn close(client: &Client<'_>, listener: &Listener, head: Option<&RequestHead>) -> Instant {
     let Some(note) = client.note.as_deref() else { return Instant::now() };
     let ended = note.ended.unwrap_or_else(Instant::now);
+    let worker = client.counted.worker.index;
+    let pool = note.place.and_then(|place| listener.pool_at(place));
+    let server = pool.zip(note.server).and_then(|(pool, index)| pool.servers.get(index));
+    let total = ended.saturating_duration_since(note.started);
+    let counters = client.counted.slot.counters.of(worker);
+    counters.ended(note.bytes_in, note.bytes_out, note.reason);
+    if note.status != 0 {
+        counters.answered(note.status, head.map(|_| total));
+    }
+    if let (Some(server), Some(sent), Some(first)) = (server, note.sent, note.first_byte) {
+        server.state.counters.of(worker).first_byte.record(first.saturating_duration_since(sent));
+    }
     let log = client.counted.slot.log.load();
     if let Some(log) = log.as_deref() {
-        let pool = note.place.and_then(|place| listener.pool_at(place));
-        let server = pool.zip(note.server).and_then(|(pool, index)| pool.servers.get(index));
         let address = note.source.or(client.peer);
         let facts = Facts {
             listener: client.counted.slot.name.as_str(),
@@ -94,11 +107,11 @@ pub(super) fn close(client: &Client<'_>, listener: &Listener, head: Option<&Requ
             queue: note.queue,
             connect: note.connect,
             first_byte: note.first_byte.map(|first| first.saturating_duration_since(note.started)),
-            total: ended.saturating_duration_since(note.started),
+            total,
             reason: note.reason.map(Reason::code),
             end: note.end,
         };
-        log.write(client.counted.worker.index, &facts);
+        log.write(worker, &facts);
     }
     ended
 }

@@ -1,0 +1,356 @@
+//! The state of the program for Prometheus: text exposition format 0.0.4.
+//!
+//! Never asks anybody: a page is made of one [`Status`]. Every family is announced by `HELP` and `TYPE` before its
+//! samples, no series comes twice, and counters end in `_total`; times are in seconds, sizes in bytes. All families
+//! are explained in `docs/guide/metrics.md`.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::{Display, Write as _};
+
+use evenkeel_proxy::message::{
+    HistogramSnapshot, LATENCY_BOUNDS, ListenerSnapshot, LogSnapshot, PoolSnapshot, SERVER_STATES,
+    ServerSnapshot, Snapshot,
+};
+
+use crate::message::{RoleState, Status};
+
+/// The media type of the page.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Writes the page.
+#[must_use]
+pub fn render(status: &Status) -> String {
+    let mut page = Page(String::new());
+    program(&mut page, status);
+    if let Some(traffic) = &status.traffic {
+        proxy(&mut page, traffic);
+        listeners(&mut page, &traffic.listeners);
+        pools(&mut page, &traffic.pools);
+        servers(&mut page, &traffic.pools);
+    }
+    page.0
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// A family of one sample for each thing of a kind: its name, its type, its help, and where the value is.
+type Simple<T> = (&'static str, Kind, &'static str, fn(&T) -> u64);
+
+/// The page so far.
+struct Page(String);
+
+impl Page {
+    /// Begins a family; everything until the next is of it. `help` has neither line ends nor backslashes.
+    fn family(&mut self, name: &'static str, kind: Kind, help: &'static str) -> Family<'_> {
+        self.line(format_args!("# HELP {name} {help}"));
+        self.line(format_args!("# TYPE {name} {}", kind.word()));
+        Family { page: self, name }
+    }
+
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        // A string takes whatever is written.
+        let _written = self.0.write_fmt(line);
+        self.0.push('\n');
+    }
+}
+
+/// Labels of a sample.
+type Labels<'l> = [(&'l str, &'l str)];
+
+/// A family while its samples are written.
+struct Family<'p> {
+    page: &'p mut Page,
+    name: &'static str,
+}
+
+impl Family<'_> {
+    fn sample(&mut self, labels: &Labels<'_>, value: impl Display) {
+        self.suffixed("", labels, value);
+    }
+
+    fn suffixed(&mut self, suffix: &str, labels: &Labels<'_>, value: impl Display) {
+        self.page.line(format_args!("{}{suffix}{} {value}", self.name, written(labels)));
+    }
+
+    /// All samples of a histogram: every bucket counts those before it too.
+    fn histogram(&mut self, labels: &Labels<'_>, histogram: &HistogramSnapshot) {
+        let bounds = LATENCY_BOUNDS.iter().map(|bound| bound.as_secs_f64().to_string());
+        let mut count: u64 = 0;
+        for (bound, bucket) in bounds.chain(["+Inf".to_owned()]).zip(histogram.buckets) {
+            count = count.wrapping_add(bucket);
+            let labels: Vec<_> = labels.iter().copied().chain([("le", bound.as_str())]).collect();
+            self.suffixed("_bucket", &labels, count);
+        }
+        let (seconds, nanos) = (histogram.nanos / 1_000_000_000, histogram.nanos % 1_000_000_000);
+        self.suffixed("_sum", labels, format_args!("{seconds}.{nanos:09}"));
+        self.suffixed("_count", labels, count);
+    }
+}
+
+/// Labels as they stand behind a name. In values backslashes, quotes and line ends are escaped.
+fn written(labels: &Labels<'_>) -> String {
+    if labels.is_empty() {
+        return String::new();
+    }
+    let pairs: Vec<String> = labels
+        .iter()
+        .map(|(name, value)| {
+            let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            format!("{name}=\"{value}\"")
+        })
+        .collect();
+    format!("{{{}}}", pairs.join(","))
+}
+
+/// What the supervisor knows.
+fn program(page: &mut Page, status: &Status) {
+    page.family("evenkeel_build_info", Kind::Gauge, "Always 1; the version is a label.")
+        .sample(&[("version", &status.version)], 1);
+    page.family(
+        "evenkeel_start_time_seconds",
+        Kind::Gauge,
+        "Start of the program, in seconds since 1970-01-01T00:00:00Z.",
+    )
+    .sample(&[], status.since);
+    page.family(
+        "evenkeel_plan_revision",
+        Kind::Gauge,
+        "Counts up with each configuration that is put in force.",
+    )
+    .sample(&[], status.revision);
+    let mut running =
+        page.family("evenkeel_role_running", Kind::Gauge, "1 while the role process does its work.");
+    for role in &status.roles {
+        running.sample(&[("role", &role.name)], u8::from(role.state == RoleState::Running));
+    }
+    let mut restarts = page.family(
+        "evenkeel_role_restarts_total",
+        Kind::Counter,
+        "How often the role process had to be started again.",
+    );
+    for role in &status.roles {
+        restarts.sample(&[("role", &role.name)], role.restarts);
+    }
+    if let Some(reload) = &status.last_reload {
+        page.family("evenkeel_last_reload_succeeded", Kind::Gauge, "1 when the last reload was done.")
+            .sample(&[], u8::from(reload.succeeded));
+        page.family(
+            "evenkeel_last_reload_timestamp_seconds",
+            Kind::Gauge,
+            "When the last reload ended, in seconds since 1970-01-01T00:00:00Z.",
+        )
+        .sample(&[], reload.at);
+    }
+    page.family(
+        "evenkeel_proxy_answers",
+        Kind::Gauge,
+        "1 when the proxy role was asked for this page and answered; without it no traffic is shown.",
+    )
+    .sample(&[], u8::from(status.traffic.is_some()));
+}
+
+/// The proxy role as a whole.
+fn proxy(page: &mut Page, traffic: &Snapshot) {
+    let whole: [Simple<Snapshot>; 3] = [
+        ("evenkeel_workers", Kind::Gauge, "Threads that move traffic.", |all| all.workers.into()),
+        ("evenkeel_connections", Kind::Gauge, "Client connections now.", |all| all.connections),
+        ("evenkeel_connections_limit", Kind::Gauge, "Client connections at once, at most.", |all| {
+            all.max_connections
+        }),
+    ];
+    for (name, kind, help, value) in whole {
+        page.family(name, kind, help).sample(&[], value(traffic));
+    }
+    let logs: [Simple<LogSnapshot>; 2] = [
+        ("evenkeel_log_lines_total", Kind::Counter, "Lines of access logs taken for writing.", |log| {
+            log.lines_total
+        }),
+        ("evenkeel_log_lines_dropped_total", Kind::Counter, "Lines of access logs lost.", |log| {
+            log.dropped_total
+        }),
+    ];
+    for (name, kind, help, value) in logs {
+        let mut family = page.family(name, kind, help);
+        for log in &traffic.logs {
+            family.sample(&[("to", &log.to)], value(log));
+        }
+    }
+}
+
+fn listeners(page: &mut Page, listeners: &[ListenerSnapshot]) {
+    let simple: [Simple<ListenerSnapshot>; 5] = [
+        ("evenkeel_listener_connections", Kind::Gauge, "Client connections now.", |listener| {
+            listener.connections
+        }),
+        ("evenkeel_listener_connections_total", Kind::Counter, "Client connections accepted.", |listener| {
+            listener.connections_total
+        }),
+        (
+            "evenkeel_listener_requests_total",
+            Kind::Counter,
+            "Requests whose head was understood.",
+            |listener| listener.requests_total,
+        ),
+        (
+            "evenkeel_listener_in_bytes_total",
+            Kind::Counter,
+            "Bytes from clients, counted at the end of each request or TCP connection.",
+            |listener| listener.bytes_in_total,
+        ),
+        (
+            "evenkeel_listener_out_bytes_total",
+            Kind::Counter,
+            "Bytes to clients, counted at the end of each request or TCP connection.",
+            |listener| listener.bytes_out_total,
+        ),
+    ];
+    for (name, kind, help, value) in simple {
+        let mut family = page.family(name, kind, help);
+        for listener in listeners {
+            family.sample(&[("listener", listener.name.as_str())], value(listener));
+        }
+    }
+    let http = || listeners.iter().filter(|listener| listener.mode == "http");
+    let mut responses = page.family(
+        "evenkeel_listener_responses_total",
+        Kind::Counter,
+        "Answers begun, by the first digit of their status, our own included.",
+    );
+    for listener in http() {
+        for (class, count) in &listener.responses_total {
+            responses.sample(&[("listener", listener.name.as_str()), ("class", class)], count);
+        }
+    }
+    let mut answers = page.family(
+        "evenkeel_listener_own_answers_total",
+        Kind::Counter,
+        "Requests that we answered ourselves, and TCP connections that got no server, by reason.",
+    );
+    for listener in listeners {
+        for (reason, count) in &listener.answers_total {
+            answers.sample(&[("listener", listener.name.as_str()), ("reason", reason)], count);
+        }
+    }
+    let mut latency = page.family(
+        "evenkeel_listener_request_seconds",
+        Kind::Histogram,
+        "From the head of a request to the last byte of its answer; tunnels are left out.",
+    );
+    for listener in http() {
+        latency.histogram(&[("listener", listener.name.as_str())], &listener.latency);
+    }
+}
+
+fn pools(page: &mut Page, pools: &[PoolSnapshot]) {
+    let simple: [Simple<PoolSnapshot>; 4] = [
+        ("evenkeel_pool_requests_total", Kind::Counter, "Requests routed to the pool.", |pool| {
+            pool.requests_total
+        }),
+        (
+            "evenkeel_pool_retries_total",
+            Kind::Counter,
+            "Requests sent a second time because a server failed under them.",
+            |pool| pool.retries_total,
+        ),
+        (
+            "evenkeel_pool_retries_denied_total",
+            Kind::Counter,
+            "Requests not sent a second time because the retry budget was used up.",
+            |pool| pool.retries_denied_total,
+        ),
+        (
+            "evenkeel_pool_all_down",
+            Kind::Gauge,
+            "1 while the health checks of all servers of the pool fail.",
+            |pool| pool.all_down.is_some().into(),
+        ),
+    ];
+    for (name, kind, help, value) in simple {
+        let mut family = page.family(name, kind, help);
+        for pool in pools {
+            family.sample(&[("pool", pool.name.as_str())], value(pool));
+        }
+    }
+}
+
+fn servers(page: &mut Page, pools: &[PoolSnapshot]) {
+    let simple: [Simple<ServerSnapshot>; 8] = [
+        ("evenkeel_server_running", Kind::Gauge, "Requests, or TCP connections, under way.", |server| {
+            server.running
+        }),
+        (
+            "evenkeel_server_requests_total",
+            Kind::Counter,
+            "Requests, or TCP connections, sent to the server.",
+            |server| server.total,
+        ),
+        (
+            "evenkeel_server_connect_failures_total",
+            Kind::Counter,
+            "Connections that could not be opened.",
+            |server| server.connect_failures_total,
+        ),
+        (
+            "evenkeel_server_failures_total",
+            Kind::Counter,
+            "Requests that failed after a connection was open.",
+            |server| server.failures_total,
+        ),
+        ("evenkeel_server_opened_total", Kind::Counter, "Connections opened.", |server| server.opened_total),
+        (
+            "evenkeel_server_reused_total",
+            Kind::Counter,
+            "Requests that went over a connection that had been used before.",
+            |server| server.reused_total,
+        ),
+        ("evenkeel_server_idle_connections", Kind::Gauge, "Unused connections kept.", |server| server.idle),
+        ("evenkeel_server_weight", Kind::Gauge, "The weight in force.", |server| server.weight.into()),
+    ];
+    let each = || pools.iter().flat_map(|pool| pool.servers.iter().map(move |server| (pool, server)));
+    for (name, kind, help, value) in simple {
+        let mut family = page.family(name, kind, help);
+        for (pool, server) in each() {
+            family.sample(&server_labels(pool, server), value(server));
+        }
+    }
+    let mut states = page.family(
+        "evenkeel_server_state",
+        Kind::Gauge,
+        "1 for the state that the server is in, 0 for the others.",
+    );
+    for (pool, server) in each() {
+        let [of_pool, of_server] = server_labels(pool, server);
+        for state in SERVER_STATES {
+            states.sample(&[of_pool, of_server, ("state", state)], u8::from(server.state == state));
+        }
+    }
+    let mut first_byte = page.family(
+        "evenkeel_server_first_byte_seconds",
+        Kind::Histogram,
+        "From a request, sent on an open connection, to the head of its answer.",
+    );
+    for (pool, server) in each() {
+        first_byte.histogram(&server_labels(pool, server), &server.first_byte);
+    }
+}
+
+fn server_labels<'l>(pool: &'l PoolSnapshot, server: &'l ServerSnapshot) -> [(&'static str, &'l str); 2] {
+    [("pool", pool.name.as_str()), ("server", server.name.as_str())]
+}

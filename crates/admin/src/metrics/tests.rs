@@ -1,0 +1,290 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::message::{LastReload, Phase, RoleStatus};
+
+fn status() -> Status {
+    let mut latency = HistogramSnapshot { nanos: 62_000_500_000, ..HistogramSnapshot::default() };
+    (latency.buckets[0], latency.buckets[3], latency.buckets[16]) = (2, 1, 1);
+    let listener = ListenerSnapshot {
+        name: "website".parse().unwrap(),
+        binds: vec!["0.0.0.0:80".parse().unwrap()],
+        mode: "http".into(),
+        connections: 1,
+        connections_total: 2,
+        requests_total: 3,
+        refused_total: 4,
+        responses_total: BTreeMap::from([("2xx".into(), 5), ("5xx".into(), 6)]),
+        answers_total: BTreeMap::from([("no-route".into(), 7), ("no-server".into(), 8)]),
+        bytes_in_total: 9,
+        bytes_out_total: 10,
+        latency: latency.clone(),
+    };
+    let raw = ListenerSnapshot { name: "raw".parse().unwrap(), mode: "tcp".into(), ..listener.clone() };
+    let server = ServerSnapshot {
+        name: "webserver01".parse().unwrap(),
+        address: "192.0.2.1:80".parse().unwrap(),
+        state: "down".into(),
+        why: None,
+        since: None,
+        weight: 11,
+        running: 12,
+        total: 13,
+        connect_failures_total: 14,
+        failures_total: 15,
+        opened_total: 16,
+        reused_total: 17,
+        idle: 18,
+        first_byte: latency,
+        last_failure: None,
+    };
+    let second =
+        ServerSnapshot { name: "webserver02".parse().unwrap(), state: "up".into(), ..server.clone() };
+    let pool = PoolSnapshot {
+        name: "website".parse().unwrap(),
+        balance: "round-robin".into(),
+        requests_total: 19,
+        retries_total: 20,
+        retries_denied_total: 21,
+        all_down: Some("refuse".into()),
+        servers: vec![server, second],
+    };
+    let log = LogSnapshot { to: "/var/log/\"a\\b\"\n.log".into(), lines_total: 22, dropped_total: 23 };
+    let role = |name: &str, state| RoleStatus {
+        name: name.into(),
+        state,
+        pid: None,
+        uptime: None,
+        restarts: 24,
+        last_end: None,
+    };
+    Status {
+        version: "0.1.0".into(),
+        pid: 7,
+        since: 1_000_000,
+        uptime: 2,
+        phase: Phase::Running,
+        config: "/etc/evenkeel/evenkeel.toml".into(),
+        revision: 25,
+        max_connections_from: "the file".into(),
+        roles: vec![role("proxy", RoleState::Running), role("admin", RoleState::Waiting)],
+        last_reload: Some(LastReload { at: 1_000_007, succeeded: true, what: "done".into() }),
+        traffic: Some(Snapshot {
+            revision: 25,
+            workers: 2,
+            connections: 26,
+            max_connections: 27,
+            listeners: vec![listener, raw],
+            pools: vec![pool],
+            logs: vec![log],
+        }),
+        traffic_missing: None,
+    }
+}
+
+/// A page as a strict reader understands it.
+#[derive(Debug, Default)]
+struct Read {
+    /// Types by the name of the family.
+    families: BTreeMap<String, String>,
+    /// Values by name and sorted labels.
+    series: BTreeMap<(String, Labelled), f64>,
+}
+
+type Labelled = BTreeMap<String, String>;
+
+impl Read {
+    fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let key = (name.to_owned(), labels);
+        *self.series.get(&key).unwrap_or_else(|| panic!("no {key:?} in {:#?}", self.series))
+    }
+
+    /// Reads a page; panics at whatever the format does not allow.
+    fn page(text: &str) -> Self {
+        let mut read = Self::default();
+        let mut current = None;
+        let mut help = None;
+        assert!(text.ends_with('\n'));
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# HELP ") {
+                let (name, words) = rest.split_once(' ').unwrap();
+                assert!(!words.is_empty() && !words.contains('\\'), "{line}");
+                assert!(help.replace(name).is_none(), "HELP without TYPE before {line}");
+            } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = rest.split_once(' ').unwrap();
+                assert_eq!(help.take(), Some(name), "TYPE comes right after HELP");
+                assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+                assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
+                assert!(read.families.insert(name.into(), kind.into()).is_none(), "{name} comes twice");
+                current = Some((name, kind));
+            } else {
+                assert!(help.is_none(), "a sample between HELP and TYPE: {line}");
+                let (family, kind) = current.unwrap();
+                let (name, labels, value) = sample(line);
+                let suffix = name.strip_prefix(family).unwrap_or_else(|| panic!("{line} in {family}"));
+                match kind {
+                    "histogram" => assert!(["_bucket", "_sum", "_count"].contains(&suffix), "{line}"),
+                    _ => assert_eq!(suffix, "", "{line}"),
+                }
+                assert_eq!(labels.contains_key("le"), suffix == "_bucket", "{line}");
+                let series = (name.to_owned(), labels);
+                assert!(read.series.insert(series, value).is_none(), "a series comes twice: {line}");
+            }
+        }
+        assert!(help.is_none());
+        read
+    }
+}
+
+/// `name{label="value",…} number`.
+fn sample(line: &str) -> (&str, Labelled, f64) {
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    };
+    let end = line.find(['{', ' ']).unwrap();
+    let (name, mut rest) = line.split_at(end);
+    assert!(is_name(name), "{line}");
+    let mut labels = Labelled::new();
+    if let Some(inner) = rest.strip_prefix('{') {
+        rest = inner;
+        loop {
+            let (label, after) = rest.split_once("=\"").unwrap();
+            assert!(is_name(label), "{line}");
+            let (value, after) = quoted(after);
+            assert!(labels.insert(label.into(), value).is_none(), "a label comes twice: {line}");
+            match after.strip_prefix(',') {
+                Some(more) => rest = more,
+                None => {
+                    rest = after.strip_prefix('}').unwrap();
+                    break;
+                }
+            }
+        }
+    }
+    let number = rest.strip_prefix(' ').unwrap();
+    assert!(number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.')), "{line}");
+    (name, labels, number.parse().unwrap())
+}
+
+/// The value up to its closing quote, and what follows that.
+fn quoted(text: &str) -> (String, &str) {
+    let mut value = String::new();
+    let mut chars = text.char_indices();
+    while let Some((at, char)) = chars.next() {
+        match char {
+            '"' => return (value, &text[at + 1..]),
+            '\\' => value.push(match chars.next().unwrap().1 {
+                'n' => '\n',
+                same @ ('\\' | '"') => same,
+                other => panic!("an escape of {other:?}"),
+            }),
+            plain => value.push(plain),
+        }
+    }
+    panic!("no closing quote: {text}");
+}
+
+#[test]
+fn every_fact_is_on_the_page() {
+    let page = Read::page(&render(&status()));
+    let website = ("listener", "website");
+    let webserver = [("pool", "website"), ("server", "webserver01")];
+    let expected: &[(&str, &Labels<'_>, f64)] = &[
+        ("evenkeel_build_info", &[("version", "0.1.0")], 1.0),
+        ("evenkeel_start_time_seconds", &[], 1_000_000.0),
+        ("evenkeel_plan_revision", &[], 25.0),
+        ("evenkeel_role_running", &[("role", "proxy")], 1.0),
+        ("evenkeel_role_running", &[("role", "admin")], 0.0),
+        ("evenkeel_role_restarts_total", &[("role", "proxy")], 24.0),
+        ("evenkeel_last_reload_succeeded", &[], 1.0),
+        ("evenkeel_last_reload_timestamp_seconds", &[], 1_000_007.0),
+        ("evenkeel_proxy_answers", &[], 1.0),
+        ("evenkeel_workers", &[], 2.0),
+        ("evenkeel_connections", &[], 26.0),
+        ("evenkeel_connections_limit", &[], 27.0),
+        ("evenkeel_log_lines_total", &[("to", "/var/log/\"a\\b\"\n.log")], 22.0),
+        ("evenkeel_log_lines_dropped_total", &[("to", "/var/log/\"a\\b\"\n.log")], 23.0),
+        ("evenkeel_listener_connections", &[website], 1.0),
+        ("evenkeel_listener_connections_total", &[website], 2.0),
+        ("evenkeel_listener_requests_total", &[website], 3.0),
+        ("evenkeel_listener_responses_total", &[website, ("class", "5xx")], 6.0),
+        ("evenkeel_listener_own_answers_total", &[website, ("reason", "no-server")], 8.0),
+        ("evenkeel_listener_own_answers_total", &[("listener", "raw"), ("reason", "no-route")], 7.0),
+        ("evenkeel_listener_in_bytes_total", &[website], 9.0),
+        ("evenkeel_listener_out_bytes_total", &[website], 10.0),
+        ("evenkeel_pool_requests_total", &[webserver[0]], 19.0),
+        ("evenkeel_pool_retries_total", &[webserver[0]], 20.0),
+        ("evenkeel_pool_retries_denied_total", &[webserver[0]], 21.0),
+        ("evenkeel_pool_all_down", &[webserver[0]], 1.0),
+        ("evenkeel_server_weight", &webserver, 11.0),
+        ("evenkeel_server_running", &webserver, 12.0),
+        ("evenkeel_server_requests_total", &webserver, 13.0),
+        ("evenkeel_server_connect_failures_total", &webserver, 14.0),
+        ("evenkeel_server_failures_total", &webserver, 15.0),
+        ("evenkeel_server_opened_total", &webserver, 16.0),
+        ("evenkeel_server_reused_total", &webserver, 17.0),
+        ("evenkeel_server_idle_connections", &webserver, 18.0),
+        ("evenkeel_server_state", &[webserver[0], webserver[1], ("state", "down")], 1.0),
+        ("evenkeel_server_state", &[webserver[0], webserver[1], ("state", "up")], 0.0),
+    ];
+    for (name, labels, value) in expected {
+        assert_eq!(page.value(name, labels).to_bits(), value.to_bits(), "{name} {labels:?}");
+    }
+    // What else there is are histograms, which have a test of their own.
+    let named: BTreeSet<&str> = expected.iter().map(|(name, ..)| *name).collect();
+    for (name, kind) in &page.families {
+        assert!(kind == "histogram" || named.contains(name.as_str()), "{name} is not looked at");
+    }
+}
+
+#[test]
+fn buckets_count_up_to_the_count() {
+    let page = Read::page(&render(&status()));
+    let of_server = [("pool", "website"), ("server", "webserver02")];
+    for (name, labels) in [
+        ("evenkeel_listener_request_seconds", &[("listener", "website")][..]),
+        ("evenkeel_server_first_byte_seconds", &of_server[..]),
+    ] {
+        let bucket = |bound: &str| {
+            let labels: Vec<_> = labels.iter().copied().chain([("le", bound)]).collect();
+            page.value(&format!("{name}_bucket"), &labels)
+        };
+        let bounds = [
+            "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5",
+            "5", "10", "30", "60", "+Inf",
+        ];
+        let counts = bounds.map(|bound| bucket(bound).to_string()).join(" ");
+        assert_eq!(counts, "2 2 2 3 3 3 3 3 3 3 3 3 3 3 3 3 4");
+        assert_eq!(page.value(&format!("{name}_count"), labels).to_string(), "4");
+        assert_eq!(page.value(&format!("{name}_sum"), labels).to_string(), "62.0005");
+    }
+    // Connections are no requests: a TCP listener has no such histogram.
+    assert!(!page.series.keys().any(|(name, labels)| {
+        name.starts_with("evenkeel_listener_request_seconds")
+            && labels.get("listener").is_some_and(|name| name == "raw")
+    }));
+}
+
+#[test]
+fn without_the_proxy_role_the_rest_is_shown() {
+    let page = Read::page(&render(&Status { traffic: None, last_reload: None, ..status() }));
+    assert_eq!(page.value("evenkeel_proxy_answers", &[]).to_string(), "0");
+    assert_eq!(page.value("evenkeel_role_restarts_total", &[("role", "proxy")]).to_string(), "24");
+    assert!(!page.families.contains_key("evenkeel_connections"), "nothing is said of what is not known");
+}
+
+#[test]
+fn the_guide_lists_every_family_with_its_type() {
+    let guide = include_str!("../../../../docs/guide/metrics.md");
+    let listed: BTreeMap<String, String> = guide
+        .lines()
+        .filter_map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let name = cells.get(1)?.strip_prefix('`')?.strip_suffix('`')?;
+            name.starts_with("evenkeel_").then(|| (name.to_owned(), (*cells.get(2).unwrap()).to_owned()))
+        })
+        .collect();
+    assert_eq!(listed, Read::page(&render(&status())).families);
+}
