@@ -4,10 +4,10 @@ use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use evenkeel_traffic::address::Address;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// See the module.
@@ -26,6 +26,18 @@ pub(crate) enum Waiting {
     End,
     /// The connection is broken.
     Failure,
+}
+
+impl Waiting {
+    /// What an attempt to read has shown.
+    fn of(read: io::Result<usize>) -> Self {
+        match read {
+            Ok(0) => Self::End,
+            Ok(_) => Self::Bytes,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Self::Nothing,
+            Err(_) => Self::Failure,
+        }
+    }
 }
 
 impl Stream {
@@ -64,21 +76,24 @@ impl Stream {
             Self::Tcp(stream) => stream.try_read(&mut byte),
             Self::Unix(stream) => stream.try_read(&mut byte),
         };
-        match read {
-            Ok(0) => Waiting::End,
-            Ok(_) => Waiting::Bytes,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Waiting::Nothing,
-            Err(_) => Waiting::Failure,
-        }
+        Waiting::of(read)
     }
 
-    /// Asks the kernel what is waiting.
+    /// Asks the kernel what is waiting; takes nothing.
     pub(crate) fn waiting(&self) -> Waiting {
-        match evenkeel_sys::socket::peek(self.as_fd()) {
-            Ok(0) => Waiting::End,
-            Ok(_) => Waiting::Bytes,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Waiting::Nothing,
-            Err(_) => Waiting::Failure,
+        Waiting::of(evenkeel_sys::socket::peek(self.as_fd()))
+    }
+
+    /// Ready when something is waiting, which is told and left where it is.
+    pub(crate) fn poll_peek(&self, cx: &mut Context<'_>) -> Poll<Waiting> {
+        loop {
+            ready!(self.poll_readable(cx));
+            // Finding nothing clears the stale readiness, so that the next look waits for an event.
+            let peeked = self.try_io(Interest::READABLE, || evenkeel_sys::socket::peek(self.as_fd()));
+            match Waiting::of(peeked) {
+                Waiting::Nothing => {}
+                found => return Poll::Ready(found),
+            }
         }
     }
 
@@ -101,7 +116,7 @@ impl Stream {
     /// Does `deed` with the socket and remembers if it would have blocked.
     pub(crate) fn try_io<T>(
         &self,
-        interest: tokio::io::Interest,
+        interest: Interest,
         deed: impl FnOnce() -> io::Result<T>,
     ) -> io::Result<T> {
         match self {

@@ -424,3 +424,33 @@ fn at_the_connection_limit_clients_wait_for_a_place() {
     drop(one);
     assert_eq!(three.response().unwrap().text(), "a");
 }
+
+/// While a client waits, its connection is looked at for a break; what it sends meanwhile must stay where it is.
+#[test]
+fn a_request_that_arrives_while_another_is_answered_is_not_touched() {
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let server = ToyServer::start(move |mut connection: Connection| {
+        while let Ok(head) = connection.read_head() {
+            if head.starts_with("GET /slow") {
+                let _ = wait.lock().unwrap().recv_timeout(BOUND);
+            }
+            let path = head.split(' ').nth(1).unwrap_or_default();
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{path}", path.len());
+            if connection.write(answer).is_err() {
+                return;
+            }
+        }
+    });
+    let balancer = before(&server);
+    let mut client = balancer.client();
+    for turn in 0..20 {
+        client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        for byte in format!("GET /{turn} HTTP/1.1\r\nHost: a\r\n\r\n").bytes() {
+            client.send([byte]).unwrap();
+        }
+        release.send(()).unwrap();
+        assert_eq!(client.response().unwrap().text(), "/slow");
+        assert_eq!(client.response().unwrap().text(), format!("/{turn}"));
+    }
+}

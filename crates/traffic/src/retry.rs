@@ -3,6 +3,9 @@
 //! RFC 9110 §9.2.2: a request that is not idempotent may be sent again only when it is known that the first was not
 //! processed. Invariant: a request of which the client has seen a byte of an answer is never sent again.
 
+/// Pause before servers that were all tried are tried again: one that is restarted refuses for a moment only.
+pub const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// How far a try came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {

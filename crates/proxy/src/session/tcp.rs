@@ -6,7 +6,7 @@ use std::time::Duration;
 use evenkeel_config::plan::Mode;
 use evenkeel_http::answer::Reason;
 use evenkeel_traffic::load::Running;
-use evenkeel_traffic::route;
+use evenkeel_traffic::{retry, route};
 use tokio::time::Instant;
 
 use super::tunnel::{self, Ended};
@@ -18,9 +18,6 @@ use crate::stream::Stream;
 use crate::table::Pool;
 use crate::upstream;
 use crate::worker::Worker;
-
-/// Pause before servers that were all tried are tried again.
-const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves one accepted connection to its end.
 pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Counted) {
@@ -128,7 +125,7 @@ async fn connect(
             None if tried.is_empty() => return None,
             None => {
                 tried.clear();
-                tokio::time::sleep(RETRY_PAUSE).await;
+                tokio::time::sleep(retry::PAUSE).await;
                 pool.pick(key, &tried, worker)?
             }
         };

@@ -157,20 +157,11 @@ impl OneTry<'_, '_> {
     /// Says whether the client has broken its connection while it waits. A client that has only ended its own
     /// direction still gets its answer; one whose next request is waiting is not looked at further.
     fn client_has_broken(&self, cx: &mut Context<'_>, watch: &mut bool) -> bool {
-        if self.client.stream.poll_readable(cx).is_pending() {
-            return false;
-        }
-        match self.client.stream.waiting() {
-            Waiting::Failure => true,
-            Waiting::Bytes | Waiting::End => {
+        match self.client.stream.poll_peek(cx) {
+            Poll::Pending => false,
+            Poll::Ready(found) => {
                 *watch = false;
-                false
-            }
-            // The readiness was stale; the next event will wake.
-            Waiting::Nothing => {
-                let _stale = self.client.stream.known_waiting();
-                let _registered = self.client.stream.poll_readable(cx);
-                false
+                found == Waiting::Failure
             }
         }
     }

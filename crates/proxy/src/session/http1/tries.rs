@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use evenkeel_http::head::RequestHead;
 use evenkeel_traffic::load::Running;
-use evenkeel_traffic::retry::Retry;
+use evenkeel_traffic::retry::{self, Retry};
 use tokio::time::Instant;
 
 use super::Client;
@@ -16,9 +16,6 @@ use crate::idle::Certainty;
 use crate::table::{Picked, Pool, Server};
 use crate::upstream::{self, Upstream};
 use crate::worker::Worker;
-
-/// Pause before servers that were all tried are tried again.
-const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// The tries of one request.
 pub(super) struct Tries<'a> {
@@ -114,7 +111,7 @@ impl<'a> Tries<'a> {
             return None;
         }
         self.tried.clear();
-        tokio::time::sleep(RETRY_PAUSE).await;
+        tokio::time::sleep(retry::PAUSE).await;
         self.pool.pick(self.key, &self.tried, worker)
     }
 
