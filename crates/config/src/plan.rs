@@ -5,6 +5,7 @@
 //! listener or rule names exists, no two listeners share a bind, every pool has at least one server.
 
 mod health;
+mod virtual_router;
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
@@ -22,6 +23,9 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use health::{HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
+pub use virtual_router::{
+    FollowingRoute, FollowingRule, MOST_FOLLOWERS, MOST_VIRTUAL_ROUTERS, VirtualRouter,
+};
 
 /// The most workers (threads that move traffic): one message to the proxy role carries the sockets of all of them.
 pub const MOST_WORKERS: u16 = 128;
@@ -43,6 +47,9 @@ pub struct Plan {
     pub listeners: Vec<Listener>,
     /// `[pool.NAME]`, in file order.
     pub pools: Vec<Pool>,
+    /// `[virtual-router.NAME]`, in file order.
+    #[serde(default)]
+    pub virtual_routers: Vec<VirtualRouter>,
 }
 
 /// `[global]`: what concerns the whole program.

@@ -1,6 +1,9 @@
 //! System calls that no safe library offers; all unsafe code of the program is here.
 
-#![expect(unsafe_code, reason = "these calls take pointers or lengths that only the caller's types make right")]
+#![expect(
+    unsafe_code,
+    reason = "these calls take pointers or lengths that only the caller's types make right"
+)]
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -44,8 +47,7 @@ pub(crate) fn schedule_round_robin(priority: i32) -> io::Result<()> {
 /// Reads these pages of the program from disk now (madvise(2), MADV_POPULATE_READ).
 pub(crate) fn populate(start: usize, length: usize) -> io::Result<()> {
     // SAFETY: populating reads pages in and changes no byte; for a range that is not mapped the kernel answers ENOMEM.
-    let result = unsafe {
-        libc::madvise(std::ptr::without_provenance_mut(start), length, libc::MADV_POPULATE_READ)
-    };
+    let result =
+        unsafe { libc::madvise(std::ptr::without_provenance_mut(start), length, libc::MADV_POPULATE_READ) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

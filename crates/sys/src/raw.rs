@@ -10,7 +10,7 @@ mod receiver;
 mod sender;
 
 pub use frames::Frames;
-pub use receiver::{LARGEST_ADVERTISEMENT, Receiver};
+pub use receiver::{Heard, LARGEST_ADVERTISEMENT, Receiver};
 pub use sender::Sender;
 
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -169,7 +169,10 @@ mod tests {
         let found: Vec<(u16, &[u8])> = attributes(all[0].body, 5).collect();
         assert_eq!(found[0], (3, [9].as_slice()));
         assert_eq!(found[1].0, 7);
-        assert_eq!(attributes(found[1].1, 0).collect::<Vec<_>>(), [(1, 0x0102_0304_u32.to_ne_bytes().as_slice())]);
+        assert_eq!(
+            attributes(found[1].1, 0).collect::<Vec<_>>(),
+            [(1, 0x0102_0304_u32.to_ne_bytes().as_slice())]
+        );
     }
 
     #[test]

@@ -33,7 +33,8 @@ impl Netlink {
     /// # Errors
     /// When the process or the system has no file descriptor left.
     pub fn open() -> io::Result<Self> {
-        let socket = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
+        let socket =
+            rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
         rustix::net::bind(&socket, &SocketAddrNetlink::new(0, 0))?;
         rustix::net::sockopt::set_socket_timeout(
             &socket,
@@ -224,12 +225,7 @@ impl Netlink {
     }
 
     /// Sends a request and gives each message of the answer to `take`.
-    fn ask(
-        &mut self,
-        request: Request,
-        until: Until,
-        mut take: impl FnMut(Message<'_>),
-    ) -> io::Result<()> {
+    fn ask(&mut self, request: Request, until: Until, mut take: impl FnMut(Message<'_>)) -> io::Result<()> {
         self.sequence = self.sequence.wrapping_add(1);
         let (sequence, bytes) = (self.sequence, request.finish(self.sequence));
         rustix::net::send(&self.socket, &bytes, SendFlags::NOSIGNAL)?;
@@ -240,7 +236,10 @@ impl Netlink {
                     result => result?,
                 };
             let Some(datagram) = self.buffer.get(..length) else {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "an answer of the kernel is too long"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "an answer of the kernel is too long",
+                ));
             };
             // An answer to an earlier question, which was given up, is passed over.
             for message in messages(datagram).filter(|message| message.sequence == sequence) {

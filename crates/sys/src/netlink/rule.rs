@@ -75,8 +75,7 @@ pub(super) fn list(family: u8) -> Request {
 /// A rule of ours; `None` for those of others.
 pub(super) fn decode(body: &[u8]) -> Option<Rule> {
     let is_v6 = *body.first()? != INET;
-    let mut rule =
-        Rule { is_v6, from: None, to: None, table: u32::from(*body.get(4)?), priority: 0 };
+    let mut rule = Rule { is_v6, from: None, to: None, table: u32::from(*body.get(4)?), priority: 0 };
     let mut protocol = 0;
     let (to, from) = (*body.get(1)?, *body.get(2)?);
     for (kind, value) in attributes(body, FIXED) {

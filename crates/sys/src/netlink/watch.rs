@@ -90,9 +90,7 @@ fn notice(message: &Message<'_>) -> Option<Notice> {
             let link = link::decode(message.body)?;
             Some(Notice::Link { index: link.index, name: link.name })
         }
-        address::NEW | address::DELETE => {
-            Some(Notice::Address { index: address::index_of(message.body)? })
-        }
+        address::NEW | address::DELETE => Some(Notice::Address { index: address::index_of(message.body)? }),
         _ => None,
     }
 }
@@ -105,8 +103,7 @@ mod tests {
     fn news_say_what_they_concern() {
         let mut datagram = link::add_macvlan("vrrp.51", 7, [1; 6]).finish(0);
         datagram.extend(address::add(9, "192.0.2.1".parse().unwrap(), 24).finish(0));
-        let expected =
-            [Notice::Link { index: 0, name: "vrrp.51".into() }, Notice::Address { index: 9 }];
+        let expected = [Notice::Link { index: 0, name: "vrrp.51".into() }, Notice::Address { index: 9 }];
         assert_eq!(notices(&datagram), expected);
         for end in 0..datagram.len() {
             assert!(notices(&datagram[..end]).len() < 2, "{end}");

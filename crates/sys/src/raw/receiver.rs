@@ -76,7 +76,8 @@ impl Receiver {
     /// # Errors
     /// When the socket fails, as it does once when its interface goes down.
     pub fn receive<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<Heard<'b>>> {
-        let result = if self.is_v6 { receive_v6(&self.socket, buffer) } else { receive_v4(&self.socket, buffer) };
+        let result =
+            if self.is_v6 { receive_v6(&self.socket, buffer) } else { receive_v4(&self.socket, buffer) };
         match result {
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock) => Ok(None),
             result => result.map(Some),
@@ -113,10 +114,10 @@ fn split_v4(packet: &[u8]) -> Heard<'_> {
 
 /// Over IPv6 the header stays with the kernel and what it says comes beside.
 fn receive_v6<'b>(socket: &Socket, buffer: &'b mut [u8]) -> io::Result<Heard<'b>> {
-    let mut space = nix::cmsg_space!(nix::libc::in6_pktinfo, i32);
+    let mut space = nix::cmsg_space!(libc::in6_pktinfo, i32);
     let (length, source, destination, hop_limit) = {
         let mut slices = [IoSliceMut::new(&mut *buffer)];
-        let received = again(|| {
+        again(|| {
             recvmsg::<SockaddrIn6>(
                 socket.as_fd().as_raw_fd(),
                 &mut slices,
@@ -139,8 +140,7 @@ fn receive_v6<'b>(socket: &Socket, buffer: &'b mut [u8]) -> io::Result<Heard<'b>
                 }
                 (received.bytes, received.address.map(|address| address.ip()), destination, hop_limit)
             })
-        })?;
-        received
+        })?
     };
     let unspecified = std::net::Ipv6Addr::UNSPECIFIED;
     Ok(Heard {
@@ -184,12 +184,7 @@ fn for_v4(vrid: u8) -> Vec<SockFilter> {
 
 /// The same over IPv6, where the filter sees no IP header.
 fn for_v6(vrid: u8) -> Vec<SockFilter> {
-    vec![
-        SockFilter::new(LOAD_BYTE, 0, 0, 1),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 1, vrid.into()),
-        KEEP,
-        DROP,
-    ]
+    vec![SockFilter::new(LOAD_BYTE, 0, 0, 1), SockFilter::new(JUMP_IF_EQUAL, 0, 1, vrid.into()), KEEP, DROP]
 }
 
 /// Keeps nothing.
@@ -203,7 +198,8 @@ mod tests {
 
     #[test]
     fn an_ipv4_packet_with_options_is_taken_apart() {
-        let mut packet = vec![0x46, 0xc0, 0, 32, 0, 1, 0, 0, 255, 112, 0, 0, 10, 99, 0, 1, 224, 0, 0, 18, 1, 1, 1, 0];
+        let mut packet =
+            vec![0x46, 0xc0, 0, 32, 0, 1, 0, 0, 255, 112, 0, 0, 10, 99, 0, 1, 224, 0, 0, 18, 1, 1, 1, 0];
         packet.extend([0x31, 51, 150, 1, 0, 10, 0, 0]);
         let heard = split_v4(&packet);
         assert_eq!(heard.source, IpAddr::from([10, 99, 0, 1]));
