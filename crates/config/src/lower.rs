@@ -60,6 +60,7 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
         },
         listeners,
         pools: plan_pools,
+        virtual_routers: Vec::new(),
     })
 }
 
