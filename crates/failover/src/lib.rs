@@ -4,5 +4,6 @@
 //! no threads.
 
 pub mod announce;
+mod checksum;
 pub mod track;
 pub mod vrrp;

@@ -6,7 +6,7 @@ use super::note::Note;
 
 /// A VRRP message as it came from the network, without its IP header.
 ///
-/// Made by `datagram::read_ipv4` from a whole IPv4 datagram; for IPv6 the parts come from
+/// Made by [`datagram::read_ipv4`](super::datagram::read_ipv4) from a whole IPv4 datagram; for IPv6 the parts come from
 /// the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received<'a> {
@@ -16,7 +16,7 @@ pub struct Received<'a> {
     pub destination: IpAddr,
     /// The TTL or hop limit on arrival.
     pub hop_limit: u8,
-    /// The message, and the trailer of `hmac` if it has one.
+    /// The message, and the trailer of [`hmac`](super::hmac) if it has one.
     pub payload: &'a [u8],
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A kind of note that strangers can provoke comes at most once in [`NOTE_PAUSE`].
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -138,4 +139,84 @@ pub enum Why {
     Group,
     /// The parameters make it another virtual router.
     Reconfigured,
+}
+
+/// The sentence for the operator; the name of the router goes before it.
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Became { from, to, why } => write!(f, "is {to}, was {from}: {why}"),
+            Self::Refused { refusal, source, times: 1 } => {
+                write!(f, "dropped an advertisement from {source}: {refusal}")
+            }
+            Self::Refused { refusal, source, times } => {
+                write!(f, "dropped {times} advertisements, the last from {source}: {refusal}")
+            }
+            Self::DualOwner { source, priority } => write!(
+                f,
+                "{source} is active as well, with priority {priority}, and must yield: \
+                 can both nodes hear each other?"
+            ),
+            Self::DualOwnerEnded { source, lasted } => {
+                write!(f, "{source} is no longer active beside us; it was for at least {lasted:?}")
+            }
+            Self::AddressesDiffer { source } => {
+                write!(f, "{source} advertises other addresses: give both nodes the same list")
+            }
+            Self::AddressesAgree { source } => write!(f, "{source} advertises our addresses again"),
+            Self::IntervalDiffers { source, theirs } => {
+                write!(f, "{source} advertises every {theirs:?}, which we follow: set the same on both nodes")
+            }
+            Self::EqualPriority { source } => {
+                write!(
+                    f,
+                    "{source} has our priority: give each node its own, or both may become active at once"
+                )
+            }
+            Self::Stalled { late } => {
+                write!(
+                    f,
+                    "was not run for {late:?} too long, and listens before it acts: is the machine overloaded?"
+                )
+            }
+            Self::PeerChecksum { source, coverage } => {
+                let covers = match coverage {
+                    Coverage::WithPseudoHeader => "with the pseudo header, as keepalived",
+                    Coverage::MessageOnly => "of the message alone, as RFC 9568",
+                };
+                write!(f, "{source} sends checksums {covers}; both are accepted")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started => f.write_str("it was started"),
+            Self::Adopted => f.write_str("it was started and holds the addresses already"),
+            Self::Stopped => f.write_str("it was stopped"),
+            Self::LinkUp => f.write_str("the interface is up"),
+            Self::LinkDown => f.write_str("the interface is down or has no address to send from"),
+            Self::Withdrawn => f.write_str("what it tracks forbids it to be active"),
+            Self::Restored => f.write_str("what it tracks is well again"),
+            Self::Owner => f.write_str("it owns the addresses (priority 255)"),
+            Self::Silence => f.write_str("no other router is heard"),
+            Self::Preempted { source, priority } => {
+                write!(f, "it displaces {source}, which has the lower priority {priority}")
+            }
+            Self::Higher { source, priority } => {
+                write!(f, "{source} is active with the higher priority {priority}")
+            }
+            Self::HigherAddress { source } => {
+                write!(f, "{source} is active with the same priority and the higher address")
+            }
+            Self::Heard { source, priority } => {
+                write!(f, "{source} is active already, with priority {priority}")
+            }
+            Self::Stalled => f.write_str("it was not run for too long, and another router may be active"),
+            Self::Group => f.write_str("the members of its group move together"),
+            Self::Reconfigured => f.write_str("its parameters make it another router"),
+        }
+    }
 }

@@ -50,7 +50,7 @@ pub enum Refusal {
     NoAddress,
     /// The first address of an IPv6 router is not link-local (erratum 8300).
     NotLinkLocal,
-    /// Our own, come back.
+    /// It carries our own address as sender.
     OwnMessage,
 }
 
@@ -118,10 +118,11 @@ impl Refusal {
         }
     }
 
-    /// Whether the operator is told. Other routers on the link, and messages that come while we do not run, are normal.
+    /// Whether the operator is told. Other routers on the link, and messages that come while we do not
+    /// run, are normal.
     #[must_use]
     pub fn is_noted(self) -> bool {
-        !matches!(self, Self::OtherRouter | Self::NotRunning | Self::OwnMessage)
+        !matches!(self, Self::OtherRouter | Self::NotRunning)
     }
 }
 
@@ -152,7 +153,9 @@ impl fmt::Display for Refusal {
             Self::ZeroInterval => "its interval is zero",
             Self::NoAddress => "it has no address",
             Self::NotLinkLocal => "its first address is not link-local",
-            Self::OwnMessage => "it is our own",
+            Self::OwnMessage => {
+                "it carries our own address: the network has a loop, or another host our address"
+            }
         })
     }
 }
