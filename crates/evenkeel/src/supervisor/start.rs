@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Supervisor;
+use super::availability::Availability;
 use super::capacity::{Capacity, Machine, capacity};
 use super::keeper::Keeper;
 use super::logs::LogFiles;
@@ -50,8 +51,8 @@ pub(crate) fn run(config: &Path, log_level: &str) -> Exit {
     };
     runtime.block_on(async {
         match prepare(config, loaded.plan, log_level) {
-            Ok(Prepared { supervisor, proxy_reports, admin_reports, signals }) => {
-                supervisor.live(proxy_reports, admin_reports, signals).await
+            Ok(Prepared { supervisor, proxy_reports, admin_reports, ha_reports, signals }) => {
+                supervisor.live(proxy_reports, admin_reports, ha_reports, signals).await
             }
             Err(failures) => {
                 for failure in failures {
@@ -69,6 +70,7 @@ struct Prepared {
     supervisor: Supervisor,
     proxy_reports: mpsc::Receiver<super::Report<super::Event>>,
     admin_reports: mpsc::Receiver<super::Report<super::Word>>,
+    ha_reports: mpsc::Receiver<super::Report<super::ha::Event>>,
     signals: Signals,
 }
 
@@ -92,6 +94,7 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
             None
         }
     };
+    failures.extend(super::availability::rights_missing(&plan));
     let mut sockets = Sockets::new(capacity.workers);
     // The control socket comes first: when the same file runs already, that is the clearest thing to say.
     let doors = Doors::open(&plan.global.control_socket, plan.admin.as_ref());
@@ -116,7 +119,9 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
     let (to_supervisor, proxy_reports) = mpsc::channel(MOST_REPORTS);
     let proxy = Keeper::new(Role::Proxy, launch.clone(), to_supervisor);
     let (to_supervisor, admin_reports) = mpsc::channel(MOST_REPORTS);
-    let admin = Keeper::new(Role::Admin, launch, to_supervisor);
+    let admin = Keeper::new(Role::Admin, launch.clone(), to_supervisor);
+    let (to_supervisor, ha_reports) = mpsc::channel(MOST_REPORTS);
+    let ha = Availability::new(Keeper::new(Role::Ha, launch, to_supervisor));
     let now = Instant::now();
     let supervisor = Supervisor {
         config: config.into(),
@@ -133,13 +138,14 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
         doors: Some(doors),
         proxy,
         admin,
+        ha,
         complete: false,
         reloads: Reloads::default(),
         last_reload: None,
         queries: Queries::default(),
         ending: None,
     };
-    Ok(Prepared { supervisor, proxy_reports, admin_reports, signals })
+    Ok(Prepared { supervisor, proxy_reports, admin_reports, ha_reports, signals })
 }
 
 fn listen() -> std::io::Result<Signals> {
@@ -167,6 +173,16 @@ fn tell(config: &Path, plan: &Plan, capacity: &Capacity, user: Option<&str>) {
         for bind in &listener.binds {
             tracing::info!("listener {}: {bind}", listener.name);
         }
+    }
+    for router in &plan.virtual_routers {
+        let settings = router.params.settings();
+        tracing::info!(
+            "virtual router {}: number {} on {}, priority {}",
+            router.name,
+            settings.vrid.number(),
+            router.interface,
+            settings.priority
+        );
     }
     tracing::info!("control socket: {}", plan.global.control_socket.display());
     if let Some(admin) = &plan.admin {
