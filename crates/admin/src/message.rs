@@ -110,7 +110,7 @@ pub struct Status {
 }
 
 /// The virtual routers at one moment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VirtualRouters {
     /// Their state; `None` while the high availability role does not answer.
     pub state: Option<ha::Snapshot>,

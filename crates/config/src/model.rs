@@ -8,6 +8,7 @@ mod health;
 mod read;
 mod route;
 mod value;
+mod virtual_router;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -20,6 +21,8 @@ use evenkeel_traffic::route::Conditions;
 use ipnet::IpNet;
 
 use crate::plan::LogTarget;
+pub(crate) use virtual_router::{FlagOr, FollowingRoute, FollowingRule, Host, VirtualRouter};
+
 pub(crate) use health::{Health, Passive, WordOr, statuses};
 
 use crate::problems::{At, Problems, Span};
@@ -41,6 +44,7 @@ pub(crate) struct Model {
     pub(crate) admin: Option<Admin>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) pools: Vec<Pool>,
+    pub(crate) virtual_routers: Vec<VirtualRouter>,
 }
 
 #[derive(Debug, Default)]
@@ -140,6 +144,6 @@ pub(crate) struct ServerSettings {
 }
 
 /// Reads a whole document.
-pub(crate) fn read(document: &Table, problems: &mut Problems) -> Model {
-    read::model(document, problems)
+pub(crate) fn read(document: &Table, host: &Host, problems: &mut Problems) -> Model {
+    read::model(document, host, problems)
 }

@@ -79,6 +79,7 @@ fn status() -> Status {
             logs: vec![log],
         }),
         traffic_missing: None,
+        virtual_routers: None,
     }
 }
 

@@ -8,7 +8,7 @@ use evenkeel_traffic::pick::Weight;
 use super::health::{health, passive};
 use super::route::route;
 use super::{
-    AccessLog, Admin, Count, Global, Listener, Model, Pool, Route, Server, ServerSettings, TypedServers,
+    AccessLog, Admin, Count, Global, Host, Listener, Model, Pool, Route, Server, ServerSettings, TypedServers,
 };
 use crate::keys::{Default, Section};
 use crate::plan::{MOST_BINDS, MOST_SERVERS};
@@ -21,7 +21,7 @@ pub(crate) const MOST_TABLES: usize = 1024;
 /// The most routes of one listener: each request looks at them one by one.
 pub(crate) const MOST_ROUTES: usize = 1024;
 
-pub(super) fn model(document: &Table, problems: &mut Problems) -> Model {
+pub(super) fn model(document: &Table, host: &Host, problems: &mut Problems) -> Model {
     let mut model = Model::default();
     let top = Reader { section: Section::Top, table: document, name: None, span: None };
     top.check_keys(problems);
@@ -37,6 +37,7 @@ pub(super) fn model(document: &Table, problems: &mut Problems) -> Model {
     for (name, reader) in top.named("pool", Section::Pool, problems) {
         model.pools.push(pool(name, &reader, problems));
     }
+    model.virtual_routers = super::virtual_router::read(&top, host, problems);
     model
 }
 
@@ -303,6 +304,11 @@ impl<'a> Reader<'a> {
             Section::Health => format!("the check of pool `{name}`"),
             Section::Passive => format!("`passive` of pool `{name}`"),
             Section::Server => format!("server `{name}`"),
+            Section::VirtualRouter => format!("virtual router `{name}`"),
+            Section::Authentication => "this authentication".into(),
+            Section::Announce => "this `announce`".into(),
+            Section::FollowingRoute => format!("this route of virtual router `{name}`"),
+            Section::FollowingRule => format!("this rule of virtual router `{name}`"),
         }
     }
 
@@ -316,7 +322,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A single table below this one.
-    fn table(&self, key: &str, section: Section, problems: &mut Problems) -> Option<Reader<'a>> {
+    pub(super) fn table(&self, key: &str, section: Section, problems: &mut Problems) -> Option<Reader<'a>> {
         let entry = self.table.find(key)?;
         let Value::Table(table) = &entry.value else {
             problems
@@ -330,7 +336,12 @@ impl<'a> Reader<'a> {
     }
 
     /// The tables by name below this one.
-    fn named(&self, key: &str, section: Section, problems: &mut Problems) -> Vec<(At<Name>, Reader<'a>)> {
+    pub(super) fn named(
+        &self,
+        key: &str,
+        section: Section,
+        problems: &mut Problems,
+    ) -> Vec<(At<Name>, Reader<'a>)> {
         let Some(entry) = self.table.find(key) else { return Vec::new() };
         let Value::Table(tables) = &entry.value else {
             problems
