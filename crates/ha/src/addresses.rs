@@ -126,8 +126,11 @@ mod tests {
 
     #[test]
     fn a_backup_removes_what_it_must_not_hold_whoever_added_it() {
-        let present =
-            [held("192.0.2.11", 24, NOBODYS), held("192.0.2.100", 24, OURS), held("192.0.2.101", 32, NOBODYS)];
+        let present = [
+            held("192.0.2.11", 24, NOBODYS),
+            held("192.0.2.100", 24, OURS),
+            held("192.0.2.101", 32, NOBODYS),
+        ];
         let expected =
             [(What::Remove, "192.0.2.100/24".into()), (What::RemoveForeign, "192.0.2.101/32".into())];
         assert_eq!(done(false, false, &present), expected);
@@ -169,8 +172,12 @@ mod tests {
         let wish = Wish { index: 2, addresses: &addresses, own: false, is_owner: false };
         let mut moved = held("192.0.2.100", 24, OURS);
         moved.index = 3;
-        let present =
-            [held("192.0.2.100", 24, OURS), held("192.0.2.7", 24, OURS), held("192.0.2.8", 24, NOBODYS), moved];
+        let present = [
+            held("192.0.2.100", 24, OURS),
+            held("192.0.2.7", 24, OURS),
+            held("192.0.2.8", 24, NOBODYS),
+            moved,
+        ];
         let found: Vec<(u32, IpAddr)> =
             leftovers(&[wish], &present).iter().map(|step| (step.index, step.ip)).collect();
         assert_eq!(found, [(2, ip("192.0.2.7")), (3, ip("192.0.2.100"))]);

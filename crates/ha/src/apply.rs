@@ -36,7 +36,9 @@ fn is_same(one: &VirtualRouter, other: &VirtualRouter) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use evenkeel_failover::vrrp::params::{Address, Family, Params, Priority, Settings, Version, VirtualRouterId};
+    use evenkeel_failover::vrrp::params::{
+        Address, Family, Params, Priority, Settings, Version, VirtualRouterId,
+    };
 
     use super::*;
 
@@ -61,7 +63,8 @@ mod tests {
     #[test]
     fn a_new_name_or_priority_is_no_new_router() {
         let old = [router("a", "eth0", 51, 100), router("b", "eth0", 52, 100)];
-        let new = [router("b", "eth0", 52, 100), router("renamed", "eth0", 51, 100), router("c", "eth1", 51, 100)];
+        let new =
+            [router("b", "eth0", 52, 100), router("renamed", "eth0", 51, 100), router("c", "eth1", 51, 100)];
         let old: Vec<&VirtualRouter> = old.iter().collect();
         assert_eq!(fates(&old, &new), [Fate::Keep(1), Fate::Change(0), Fate::Start]);
         assert_eq!(fates(&old, &[router("a", "eth0", 51, 101)]), [Fate::Change(0)]);

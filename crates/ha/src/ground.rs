@@ -59,17 +59,16 @@ pub(crate) fn look(
         None => missing(match (router.source, router.is_v6()) {
             (Some(wanted), _) => format!("the interface `{name}` does not have the source address {wanted}"),
             (None, false) => format!("the interface `{name}` has no IPv4 address of its own to send from"),
-            (None, true) => format!("the interface `{name}` has no usable IPv6 address of its own to send from"),
+            (None, true) => {
+                format!("the interface `{name}` has no usable IPv6 address of its own to send from")
+            }
         }),
     }
 }
 
 /// The address to speak from. To the group: the primary IPv4 address, or the link-local IPv6 one (RFC 9568 §7.2). To
 /// peers: one in a network with a peer, so that it is the address that the peer was told.
-fn preferred<'a>(
-    router: &VirtualRouter,
-    own: impl Iterator<Item = &'a Held> + Clone,
-) -> Option<&'a Held> {
+fn preferred<'a>(router: &VirtualRouter, own: impl Iterator<Item = &'a Held> + Clone) -> Option<&'a Held> {
     if let Delivery::Unicast(peers) = &router.params.settings().delivery {
         let near = |held: &&Held| peers.iter().any(|peer| shares_network(held, peer.address));
         if let Some(found) = own.clone().find(near) {

@@ -100,7 +100,13 @@ impl Router {
     }
 
     /// Goes on with another plan for the same virtual router.
-    pub(crate) fn change(&mut self, plan: VirtualRouter, virtuals: &[Address], world: &mut World, now: Instant) {
+    pub(crate) fn change(
+        &mut self,
+        plan: VirtualRouter,
+        virtuals: &[Address],
+        world: &mut World,
+        now: Instant,
+    ) {
         let reopen = plan.params.settings().delivery != self.plan.params.settings().delivery;
         self.machine.set_params(now, plan.params.clone());
         self.plan = plan;
@@ -122,7 +128,8 @@ impl Router {
     /// Finds out where it stands and tells the machine when that is new.
     fn stand(&mut self, virtuals: &[Address], world: &mut World, now: Instant) {
         let seen = world.sight.of(&self.plan.interface).cloned().unwrap_or_default();
-        let ground = ground::look(&self.plan, seen.link.as_ref(), seen.addresses(self.plan.is_v6()), virtuals);
+        let ground =
+            ground::look(&self.plan, seen.link.as_ref(), seen.addresses(self.plan.is_v6()), virtuals);
         if ground == self.ground && (self.speaker.is_some() || matches!(ground, Ground::Missing(_))) {
             return;
         }
@@ -244,7 +251,9 @@ impl Router {
         let Some(speaker) = self.mouth() else { return };
         let failed = speaker.say(destination, payload).err().map(|error| error.to_string());
         if let Some(why) = failed.as_ref().filter(|why| self.mute.as_ref() != Some(why)) {
-            let text = format!("cannot send to {destination}: {why}; the others may think that this machine is gone");
+            let text = format!(
+                "cannot send to {destination}: {why}; the others may think that this machine is gone"
+            );
             world.out.tell(self.name(), Level::Error, text);
         }
         self.mute = failed;
@@ -316,7 +325,8 @@ impl Router {
                 What::Remove | What::RemoveForeign => world.netlink.remove_address(index, ip, prefix),
             };
             if what == What::RemoveForeign && result.is_ok() {
-                let text = format!("{ip}/{prefix} was on the interface, put there by somebody else; it was removed");
+                let text =
+                    format!("{ip}/{prefix} was on the interface, put there by somebody else; it was removed");
                 world.out.tell(self.name(), Level::Warning, text);
             }
             if let Err(error) = result {
@@ -365,7 +375,8 @@ impl Router {
 
     fn raise(&self, footing: &Footing, world: &mut World) -> io::Result<Mask> {
         let gone = || io::Error::from(io::ErrorKind::NotFound);
-        let parent = world.sight.of(&self.plan.interface).and_then(|seen| seen.link.clone()).ok_or_else(gone)?;
+        let parent =
+            world.sight.of(&self.plan.interface).and_then(|seen| seen.link.clone()).ok_or_else(gone)?;
         let World { netlink, changes, .. } = world;
         let link = virtual_mac::raise(netlink, changes, &self.plan, &parent, footing.source)?;
         let hardware = virtual_mac::hardware(&self.plan);
@@ -450,12 +461,7 @@ impl Router {
     /// What it wants of the addresses there.
     pub(crate) fn wish(&self, index: u32) -> Wish<'_> {
         let settings = self.plan.params.settings();
-        Wish {
-            index,
-            addresses: &settings.addresses,
-            own: self.own,
-            is_owner: settings.priority.is_owner(),
-        }
+        Wish { index, addresses: &settings.addresses, own: self.own, is_owner: settings.priority.is_owner() }
     }
 
     fn footing(&self) -> Option<Footing> {
@@ -521,9 +527,10 @@ impl Router {
     /// Whether what was seen on the interface is something of its own.
     pub(crate) fn concerns(&self, interface: &str) -> bool {
         self.plan.interface == interface
-            || (self.mask.is_some() && self.footing().is_some_and(|footing| {
-                virtual_mac::name(&self.plan, footing.index) == interface
-            }))
+            || (self.mask.is_some()
+                && self
+                    .footing()
+                    .is_some_and(|footing| virtual_mac::name(&self.plan, footing.index) == interface))
     }
 
     /// The interfaces that it lives on.

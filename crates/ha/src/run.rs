@@ -49,7 +49,8 @@ pub fn run(channel: Polled, urgency: Urgency) -> io::Result<()> {
         own_changed: false,
         buffer: vec![0; LARGEST_ADVERTISEMENT],
     };
-    Role { world, urgency, revision: 0, routers: Vec::new(), failures: BTreeSet::new(), recheck_at: None }.live()
+    Role { world, urgency, revision: 0, routers: Vec::new(), failures: BTreeSet::new(), recheck_at: None }
+        .live()
 }
 
 /// What all virtual routers share.
@@ -160,8 +161,12 @@ impl Role {
         if channel.wants_to_write() {
             interest |= PollFlags::OUT;
         }
-        let sockets: Vec<_> =
-            self.routers.iter().enumerate().filter_map(|(place, router)| Some((place, router.socket()?))).collect();
+        let sockets: Vec<_> = self
+            .routers
+            .iter()
+            .enumerate()
+            .filter_map(|(place, router)| Some((place, router.socket()?)))
+            .collect();
         let mut waited = vec![
             PollFd::new(channel, interest),
             PollFd::from_borrowed_fd(self.world.sight.watch().as_fd(), PollFlags::IN),
@@ -173,7 +178,8 @@ impl Role {
             Err(error) => return Err(error.into()),
         }
         let woken = |place: usize| waited.get(place).is_some_and(|fd: &PollFd<'_>| !fd.revents().is_empty());
-        let routers = sockets.iter().enumerate().filter(|(at, _)| woken(at + 2)).map(|(_, (place, _))| *place);
+        let routers =
+            sockets.iter().enumerate().filter(|(at, _)| woken(at + 2)).map(|(_, (place, _))| *place);
         Ok(Ready { channel: woken(0), news: woken(1), routers: routers.collect() })
     }
 
@@ -225,8 +231,10 @@ impl Role {
             self.world.changes.undo();
             self.world.tell_changes();
         }
-        let has_followers =
-            self.routers.iter().any(|router| !router.plan().routes.is_empty() || !router.plan().rules.is_empty());
+        let has_followers = self
+            .routers
+            .iter()
+            .any(|router| !router.plan().routes.is_empty() || !router.plan().rules.is_empty());
         if !has_followers && self.recheck_at.is_none() {
             return;
         }
@@ -271,7 +279,8 @@ impl Role {
         let is_first = self.revision == 0;
         let plans_before: Vec<&VirtualRouter> = self.routers.iter().map(Router::plan).collect();
         let fates = fates(&plans_before, &plans);
-        let mut before: Vec<Option<Router>> = std::mem::take(&mut self.routers).into_iter().map(Some).collect();
+        let mut before: Vec<Option<Router>> =
+            std::mem::take(&mut self.routers).into_iter().map(Some).collect();
         let stays = |place: usize| {
             fates.iter().any(|fate| matches!(fate, Fate::Keep(kept) | Fate::Change(kept) if *kept == place))
         };
@@ -335,8 +344,14 @@ impl Role {
             }
             let (ip, prefix) = (step.ip, step.prefix);
             let (level, text) = match self.world.netlink.remove_address(step.index, ip, prefix) {
-                Ok(()) => (Level::Info, format!("{ip}/{prefix} belongs to no virtual router any more; it was removed")),
-                Err(error) => (Level::Error, format!("cannot remove {ip}/{prefix}, which belongs to no virtual router: {error}")),
+                Ok(()) => (
+                    Level::Info,
+                    format!("{ip}/{prefix} belongs to no virtual router any more; it was removed"),
+                ),
+                Err(error) => (
+                    Level::Error,
+                    format!("cannot remove {ip}/{prefix}, which belongs to no virtual router: {error}"),
+                ),
             };
             self.world.out.tell("", level, text);
         }
@@ -344,7 +359,10 @@ impl Role {
 
     /// The addresses of all virtual routers.
     fn virtuals(&self) -> Vec<Address> {
-        self.routers.iter().flat_map(|router| router.plan().params.settings().addresses.iter().copied()).collect()
+        self.routers
+            .iter()
+            .flat_map(|router| router.plan().params.settings().addresses.iter().copied())
+            .collect()
     }
 
     fn snapshot(&self, now: Instant) -> Snapshot {

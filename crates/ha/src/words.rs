@@ -17,7 +17,8 @@ pub(crate) fn note(note: &Note) -> (Level, String) {
             (level, format!("{to} (was {from}): {}", reason(why)))
         }
         Note::Refused { refusal, source, times } => {
-            let how_often = if *times == 1 { String::new() } else { format!(" ({times} since the last such line)") };
+            let how_often =
+                if *times == 1 { String::new() } else { format!(" ({times} since the last such line)") };
             (Level::Warning, format!("an advertisement from {source} was dropped: {refusal}{how_often}"))
         }
         Note::DualOwner { source, priority } => (
@@ -27,14 +28,12 @@ pub(crate) fn note(note: &Note) -> (Level, String) {
                  the two hear each other in both directions?"
             ),
         ),
-        Note::DualOwnerEnded { source, lasted } => (
-            Level::Warning,
-            format!("{source} is active no more; both were for {} ms", lasted.as_millis()),
-        ),
-        Note::AddressesDiffer { source } => (
-            Level::Warning,
-            format!("{source} has other addresses: give both nodes the same `addresses`"),
-        ),
+        Note::DualOwnerEnded { source, lasted } => {
+            (Level::Warning, format!("{source} is active no more; both were for {} ms", lasted.as_millis()))
+        }
+        Note::AddressesDiffer { source } => {
+            (Level::Warning, format!("{source} has other addresses: give both nodes the same `addresses`"))
+        }
         Note::AddressesAgree { source } => (Level::Info, format!("{source} has the same addresses again")),
         Note::IntervalDiffers { source, theirs } => (
             Level::Warning,
@@ -45,7 +44,9 @@ pub(crate) fn note(note: &Note) -> (Level, String) {
         ),
         Note::EqualPriority { source } => (
             Level::Warning,
-            format!("{source} has the same priority: give each node its own, so that it is clear who takes over"),
+            format!(
+                "{source} has the same priority: give each node its own, so that it is clear who takes over"
+            ),
         ),
         Note::Stalled { late } => (
             Level::Warning,
@@ -96,9 +97,10 @@ pub(crate) fn reason(why: &Why) -> String {
 /// An alarm: its name in status and metrics, and what to do.
 pub(crate) fn alarm(kind: AlarmKind) -> (&'static str, &'static str) {
     match kind {
-        AlarmKind::DualOwner => {
-            ("dual-owner", "another router is active as well: check that the two hear each other in both directions")
-        }
+        AlarmKind::DualOwner => (
+            "dual-owner",
+            "another router is active as well: check that the two hear each other in both directions",
+        ),
         AlarmKind::AddressesDiffer => {
             ("addresses-differ", "another router has other addresses: give both nodes the same `addresses`")
         }
@@ -132,7 +134,8 @@ mod tests {
 
     #[test]
     fn a_transition_says_from_what_to_what_and_why() {
-        let why = Why::Higher { source: "192.0.2.11".parse().unwrap(), priority: Priority::new(150).unwrap() };
+        let why =
+            Why::Higher { source: "192.0.2.11".parse().unwrap(), priority: Priority::new(150).unwrap() };
         let (level, text) = note(&Note::Became { from: State::Active, to: State::Backup, why });
         assert_eq!(level, Level::Info);
         assert_eq!(text, "backup (was active): 192.0.2.11 is active with a higher priority, 150");

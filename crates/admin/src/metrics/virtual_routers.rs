@@ -26,8 +26,11 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
             family.sample(&[("virtual_router", router.name.as_str())], value(router));
         }
     }
-    let mut alarms =
-        page.family("evenkeel_virtual_router_alarm", Kind::Gauge, "1 while the alarm lasts; without alarms no sample.");
+    let mut alarms = page.family(
+        "evenkeel_virtual_router_alarm",
+        Kind::Gauge,
+        "1 while the alarm lasts; without alarms no sample.",
+    );
     for router in routers {
         let mut kinds: Vec<&str> = router.alarms.iter().map(|alarm| alarm.kind.as_str()).collect();
         // Several routers may cause the same alarm; a series comes once.

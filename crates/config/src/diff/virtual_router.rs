@@ -25,8 +25,13 @@ pub(super) fn compare(old: &[VirtualRouter], new: &[VirtualRouter], differences:
 }
 
 fn addresses(router: &VirtualRouter) -> String {
-    let shown: Vec<String> =
-        router.params.settings().addresses.iter().map(|address| format!("{}/{}", address.ip, address.prefix)).collect();
+    let shown: Vec<String> = router
+        .params
+        .settings()
+        .addresses
+        .iter()
+        .map(|address| format!("{}/{}", address.ip, address.prefix))
+        .collect();
     list(&shown)
 }
 

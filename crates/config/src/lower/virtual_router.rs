@@ -52,10 +52,10 @@ fn virtual_router(typed: &VirtualRouter, problems: &mut Problems) -> Option<plan
         },
         addresses: typed.addresses.iter().map(|address| address.value).collect(),
         delivery: delivery(typed, problems)?,
-        checksum: match typed.checksum.map_or_else(
-            || default(SECTION, "checksum", HTTP).unwrap_or_default(),
-            |checksum| checksum.value,
-        ) {
+        checksum: match typed
+            .checksum
+            .map_or_else(|| default(SECTION, "checksum", HTTP).unwrap_or_default(), |checksum| checksum.value)
+        {
             "message-only" => Coverage::MessageOnly,
             _ => Coverage::WithPseudoHeader,
         },
@@ -73,7 +73,10 @@ fn virtual_router(typed: &VirtualRouter, problems: &mut Problems) -> Option<plan
     };
     if let Some(source) = typed.source.filter(|source| Family::of(source.value) != family) {
         problems
-            .error(source.span, format!("{} is of the other family than the router's addresses", source.value))
+            .error(
+                source.span,
+                format!("{} is of the other family than the router's addresses", source.value),
+            )
             .help("write an address of the same family, or leave the line out");
     }
     let routes = typed.routes.iter().map(|route| following_route(route, problems)).collect::<Option<_>>()?;
@@ -112,7 +115,9 @@ fn missing(typed: &VirtualRouter, key: &str, problems: &mut Problems) {
     let example = SECTION.key(key).map_or("", |key| key.example);
     problems
         .error(typed.name.span, format!("virtual router `{name}` has no `{key}`"))
-        .help(format!("add a line such as `{example}`, or one for this host in `[virtual-router.{name}.on.HOST]`"))
+        .help(format!(
+            "add a line such as `{example}`, or one for this host in `[virtual-router.{name}.on.HOST]`"
+        ))
         .consequence();
 }
 
@@ -136,7 +141,10 @@ fn delivery(typed: &VirtualRouter, problems: &mut Problems) -> Option<Delivery> 
     if !is_given(typed, "peers") {
         if let Some(limit) = typed.least_hop_limit {
             problems
-                .error(limit.span, "`least-hop-limit` is for `peers`: what comes by multicast never crosses a router")
+                .error(
+                    limit.span,
+                    "`least-hop-limit` is for `peers`: what comes by multicast never crosses a router",
+                )
                 .help("remove the line, or name the peers");
         }
         return Some(Delivery::Multicast);
@@ -264,7 +272,6 @@ fn place(typed: &VirtualRouter, part: Part) -> Span {
     };
     typed.given.iter().find(|given| given.value == key).map_or(typed.name.span, |given| given.span)
 }
-
 
 /// Virtual routers of one machine must not be in each other's way.
 fn together(typed: &[VirtualRouter], routers: &[plan::VirtualRouter], problems: &mut Problems) {

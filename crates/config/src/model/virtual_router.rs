@@ -114,7 +114,8 @@ pub(super) fn read(top: &Reader<'_>, host: &Host, problems: &mut Problems) -> Ve
         .take(MOST_VIRTUAL_ROUTERS)
         .map(|(name, reader)| {
             let (merged, other_priorities) = for_this_host(&reader, host, problems);
-            let reader = Reader { table: &merged, section: reader.section, name: reader.name, span: reader.span };
+            let reader =
+                Reader { table: &merged, section: reader.section, name: reader.name, span: reader.span };
             virtual_router(name, &reader, other_priorities, problems)
         })
         .collect()
@@ -189,12 +190,14 @@ fn virtual_router(
                 metric: reader.count("metric", problems),
             }
         }),
-        rules: reader.followers("rule", Section::FollowingRule, problems, |reader, span, problems| FollowingRule {
-            span,
-            from: reader.network("from", problems),
-            to: reader.network("to", problems),
-            table: reader.count("table", problems),
-            priority: reader.count("priority", problems),
+        rules: reader.followers("rule", Section::FollowingRule, problems, |reader, span, problems| {
+            FollowingRule {
+                span,
+                from: reader.network("from", problems),
+                to: reader.network("to", problems),
+                table: reader.count("table", problems),
+                priority: reader.count("priority", problems),
+            }
         }),
         given: reader.table.entries.iter().map(|entry| entry.key.clone()).collect(),
         other_priorities,
@@ -270,7 +273,10 @@ impl<'a> Reader<'a> {
                 }
                 Err(_) => {
                     problems
-                        .error(entry.span, format!("{} is neither a duration nor true or false", quoted(&text.text)))
+                        .error(
+                            entry.span,
+                            format!("{} is neither a duration nor true or false", quoted(&text.text)),
+                        )
                         .help(format!("it must be {}", key.kind.expectation()));
                     return None;
                 }
@@ -319,12 +325,16 @@ impl<'a> Reader<'a> {
     ) -> Vec<T> {
         let Some((entry, key)) = self.given(name) else { return Vec::new() };
         let Value::Array(items) = &entry.value else {
-            not(entry, key, problems).help(format!("write `{}` with two brackets for each", section.header()));
+            not(entry, key, problems)
+                .help(format!("write `{}` with two brackets for each", section.header()));
             return Vec::new();
         };
         if items.len() > MOST_FOLLOWERS {
             problems
-                .error(entry.key.span, format!("there are {} of `{name}`; {MOST_FOLLOWERS} are allowed", items.len()))
+                .error(
+                    entry.key.span,
+                    format!("there are {} of `{name}`; {MOST_FOLLOWERS} are allowed", items.len()),
+                )
                 .help("shorten the list");
         }
         let mut found = Vec::new();
@@ -360,7 +370,8 @@ fn ip(text: &str, span: Span, problems: &mut Problems) -> Setting<IpAddr> {
 fn prefix(text: &str, span: Span, problems: &mut Problems) -> Setting<Address> {
     let typed = text.parse::<IpAddr>().map(IpNet::from).ok().or_else(|| text.parse::<IpNet>().ok());
     let Some(typed) = typed else {
-        let draft = problems.error(span, format!("{} is no address with the length of its network", quoted(text)));
+        let draft =
+            problems.error(span, format!("{} is no address with the length of its network", quoted(text)));
         draft.help("write an address such as `\"192.0.2.100/24\"`");
         return None;
     };

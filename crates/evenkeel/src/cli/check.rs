@@ -36,7 +36,11 @@ impl Check {
         } else {
             eprint!("{}", report.render(crate::log::colors(&std::io::stderr())));
             if plan.as_ref().is_some_and(|plan| !plan.virtual_routers.is_empty()) && !rights::has_network() {
-                eprintln!("note: {}, which this user does not have: {}", rights::NETWORK_MISSING, rights::NETWORK_CURE);
+                eprintln!(
+                    "note: {}, which this user does not have: {}",
+                    rights::NETWORK_MISSING,
+                    rights::NETWORK_CURE
+                );
             }
             match &plan {
                 Some(plan) => super::print(&format!(

@@ -133,7 +133,8 @@ pub(super) fn rights_missing(plan: &Plan) -> Option<String> {
 
 /// Writes a line of the role, which never waits for a log itself.
 fn log(level: Level, router: &str, text: &str) {
-    let subject = if router.is_empty() { "virtual routers".to_owned() } else { format!("virtual router {router}") };
+    let subject =
+        if router.is_empty() { "virtual routers".to_owned() } else { format!("virtual router {router}") };
     match level {
         Level::Info => tracing::info!("{subject}: {text}"),
         Level::Warning => tracing::warn!("{subject}: {text}"),

@@ -14,11 +14,26 @@ pub(super) fn draw(known: &VirtualRouters, now: u64) -> String {
     let mut text = String::from("\nVIRTUAL ROUTERS\n");
     let Some(state) = &known.state else {
         let why = known.missing.as_deref().unwrap_or("it does not answer");
-        return format!("\nvirtual routers are not shown, the high availability role cannot be asked: {why}\n");
+        return format!(
+            "\nvirtual routers are not shown, the high availability role cannot be asked: {why}\n"
+        );
     };
-    let columns =
-        ["NAME", "STATE", "FOR", "PRIORITY", "ACTIVE ROUTER", "HEARD", "INTERFACE", "ADDRESSES", "BOTH ACTIVE", "WHY"];
-    text.push_str(&table(&columns, state.routers.iter().flat_map(|router| rows(router, &known.transitions, now))));
+    let columns = [
+        "NAME",
+        "STATE",
+        "FOR",
+        "PRIORITY",
+        "ACTIVE ROUTER",
+        "HEARD",
+        "INTERFACE",
+        "ADDRESSES",
+        "BOTH ACTIVE",
+        "WHY",
+    ];
+    text.push_str(&table(
+        &columns,
+        state.routers.iter().flat_map(|router| rows(router, &known.transitions, now)),
+    ));
     for router in &state.routers {
         for alarm in &router.alarms {
             let from = alarm.source.map(|source| format!(" ({source})")).unwrap_or_default();
@@ -36,9 +51,10 @@ pub(super) fn draw(known: &VirtualRouters, now: u64) -> String {
 
 /// One line for the first address with everything else, one for each further address.
 fn rows(router: &RouterSnapshot, transitions: &[Transition], now: u64) -> Vec<Vec<String>> {
-    let mut addresses = router.addresses.iter().map(|address| {
-        format!("{}{}", address.address, if address.held { "" } else { " (not here)" })
-    });
+    let mut addresses = router
+        .addresses
+        .iter()
+        .map(|address| format!("{}{}", address.address, if address.held { "" } else { " (not here)" }));
     let none = || "-".to_owned();
     let priority = match router.effective_priority {
         None => format!("none ({})", router.priority),
