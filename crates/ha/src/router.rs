@@ -52,6 +52,7 @@ pub(crate) struct Router {
     retry_at: Option<Instant>,
     wall_clock_at: Option<Instant>,
     repaired: u64,
+    repaired_at: Option<Instant>,
     repair_told: Option<Instant>,
 }
 
@@ -79,6 +80,7 @@ impl Router {
             retry_at: None,
             wall_clock_at: None,
             repaired: 0,
+            repaired_at: None,
             repair_told: None,
         };
         router.tell_wall_clock(now);
@@ -267,7 +269,11 @@ impl Router {
         if !self.own {
             self.announcer.clear();
         }
-        let _ = self.settle(world, now);
+        for step in self.settle(world, now) {
+            if step.what == What::RemoveForeign {
+                self.tell_step(&step, world);
+            }
+        }
         if !self.own {
             self.unmask(world);
         }
@@ -276,6 +282,11 @@ impl Router {
 
     /// The same after something was seen to change: what needs a step now was done by somebody else.
     fn repair(&mut self, world: &mut World, now: Instant) {
+        if let Some(at) = self.repaired_at.map(|at| at + RETRY).filter(|at| *at > now) {
+            // Somebody who undoes everything at once must not keep both sides busy for ever.
+            self.retry_at = Some(self.retry_at.map_or(at, |retry| retry.min(at)));
+            return;
+        }
         if self.own && self.plan.virtual_mac && self.mask.is_none() {
             self.mask(world, now);
         }
@@ -283,6 +294,7 @@ impl Router {
         if steps.is_empty() {
             return;
         }
+        self.repaired_at = Some(now);
         self.repaired += steps.len() as u64;
         world.own_changed = true;
         if self.own && steps.iter().any(|step| step.what == What::Add) {
@@ -290,17 +302,22 @@ impl Router {
         }
         if self.repair_told.is_none_or(|told| now.saturating_duration_since(told) >= REPAIR_LINE) {
             self.repair_told = Some(now);
-            for step in steps {
-                let Step { ip, prefix, .. } = step;
-                let text = match step.what {
-                    What::Add => format!("{ip}/{prefix} was removed by somebody else; it is here again"),
-                    What::Remove | What::RemoveForeign => format!(
-                        "{ip}/{prefix} was added by somebody else; it was removed, because this machine must not hold it now"
-                    ),
-                };
-                world.out.tell(self.name(), Level::Warning, text);
+            for step in &steps {
+                self.tell_step(step, world);
             }
         }
+    }
+
+    /// Tells of something that somebody else did.
+    fn tell_step(&self, step: &Step, world: &mut World) {
+        let Step { ip, prefix, .. } = step;
+        let text = match step.what {
+            What::Add => format!("{ip}/{prefix} was removed by somebody else; it is here again"),
+            What::Remove | What::RemoveForeign => format!(
+                "{ip}/{prefix} was added by somebody else; it was removed, because this machine must not hold it now"
+            ),
+        };
+        world.out.tell(self.name(), Level::Warning, text);
     }
 
     /// Compares and does what is missing. The steps that were done.
@@ -324,11 +341,6 @@ impl Router {
                 What::Add => world.netlink.add_address(index, ip, prefix),
                 What::Remove | What::RemoveForeign => world.netlink.remove_address(index, ip, prefix),
             };
-            if what == What::RemoveForeign && result.is_ok() {
-                let text =
-                    format!("{ip}/{prefix} was on the interface, put there by somebody else; it was removed");
-                world.out.tell(self.name(), Level::Warning, text);
-            }
             if let Err(error) = result {
                 let verb = if what == What::Add { "add" } else { "remove" };
                 failure = Some(format!("cannot {verb} {ip}/{prefix}: {error}"));

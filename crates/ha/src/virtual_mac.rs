@@ -15,7 +15,7 @@ use evenkeel_sys::settings::{Family, Setting};
 use crate::message::ChangedSetting;
 
 /// The keys that are changed on interfaces that are not ours, so that only these are ever set back.
-const KEYS: [&str; 3] = ["arp_ignore", "arp_filter", "rp_filter"];
+const KEYS: [&str; 4] = ["arp_announce", "arp_filter", "arp_ignore", "rp_filter"];
 
 /// The hardware address of a virtual router.
 pub(crate) fn hardware(router: &VirtualRouter) -> [u8; 6] {
@@ -83,6 +83,9 @@ fn settle(changes: &mut Changes, router: &VirtualRouter, parent: &Link, name: &s
         // Absent without IPv6, which is as good.
         let _ = own(Family::V6, "disable_ipv6", "1");
         changes.set(&parent.name, "arp_ignore", "1")?;
+        // Packets from the virtual address leave over the parent, where the route is. When it asks for a neighbour on
+        // their behalf it must not claim the virtual address for its own hardware address.
+        changes.set(&parent.name, "arp_announce", "2")?;
         changes.set(&parent.name, "arp_filter", "1")?;
         changes.relax_reverse_path()?;
     }

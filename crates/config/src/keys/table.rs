@@ -692,7 +692,7 @@ pub static KEYS: &[Key] = &[
     key(Section::Authentication, "keys", Kind::Secrets, Default::Nothing("no HMAC")).says(
         "Secrets of 32 to 64 bytes by number (1 to 255), at most 8, for an HMAC behind each advertisement as keepalived's \
          `auth_hmac` (2.4.2 and later). The clocks of the nodes must agree. Only with `peers`.",
-        "keys = { 1 = \"${VRRP_KEY}\" }",
+        "keys = { 1 = \"a secret of 32 to 64 random bytes\" }",
     ),
     key(
         Section::Authentication,

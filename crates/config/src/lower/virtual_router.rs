@@ -17,6 +17,8 @@ use crate::plan::{self, FollowingRoute, FollowingRule};
 use crate::problems::{At, Problems, Span};
 
 const SECTION: Section = Section::VirtualRouter;
+/// What to do when there is nothing better to say.
+const SEE: &str = "`evenkeel explain virtual-router` tells what is possible";
 /// The longest password of version 2, in bytes.
 const LONGEST_PASSWORD: usize = 8;
 
@@ -38,6 +40,14 @@ fn virtual_router(typed: &VirtualRouter, problems: &mut Problems) -> Option<plan
     }
     let (interface, vrid) = (interface?, vrid?);
     let family = Family::of(typed.addresses.first()?.value.ip);
+    if let IpAddr::V6(first) = typed.addresses.first()?.value.ip
+        && !first.is_unicast_link_local()
+    {
+        problems
+            .error(typed.addresses.first()?.span, "the first address of an IPv6 router must be link-local")
+            .help("put one such as `\"fe80::100/64\"` before it, the same on all nodes (RFC 9568 §5.2.9)");
+        return None;
+    }
     let settings = Settings {
         version: if count(typed.version, SECTION, "version") == 2 { Version::V2 } else { Version::V3 },
         family,
@@ -66,7 +76,9 @@ fn virtual_router(typed: &VirtualRouter, problems: &mut Problems) -> Option<plan
         Ok(params) => params,
         Err(found) => {
             for invalid in found {
-                problems.error(place(typed, invalid.part), invalid.what).consequence();
+                // The sentences say what is wrong, and after a colon what to do.
+                let (message, help) = invalid.what.rsplit_once(": ").unwrap_or((&invalid.what, SEE));
+                problems.error(place(typed, invalid.part), message).help(help).consequence();
             }
             return None;
         }

@@ -84,7 +84,6 @@ pub(crate) struct Announce {
 
 #[derive(Debug)]
 pub(crate) struct FollowingRoute {
-    pub(crate) span: Span,
     pub(crate) to: Setting<IpNet>,
     pub(crate) via: Setting<IpAddr>,
     pub(crate) source: Setting<IpAddr>,
@@ -180,9 +179,8 @@ fn virtual_router(
             again_after: reader.time("again-after", problems),
             refresh: reader.time("refresh", problems),
         }),
-        routes: reader.followers("route", Section::FollowingRoute, problems, |reader, span, problems| {
+        routes: reader.followers("route", Section::FollowingRoute, problems, |reader, _, problems| {
             FollowingRoute {
-                span,
                 to: reader.network("to", problems),
                 via: reader.ip("via", problems),
                 source: reader.ip("source", problems),

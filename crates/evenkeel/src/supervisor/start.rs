@@ -198,7 +198,12 @@ fn tell(config: &Path, plan: &Plan, capacity: &Capacity, user: Option<&str>) {
         tracing::warn!("{warning}");
     }
     match user {
-        Some(user) => tracing::info!("roles run as {user}, without capabilities"),
+        Some(user) if plan.virtual_routers.is_empty() => {
+            tracing::info!("roles run as {user}, without capabilities");
+        }
+        Some(user) => tracing::info!(
+            "roles run as {user}, without capabilities but for CAP_NET_ADMIN and CAP_NET_RAW of the ha role"
+        ),
         None => {
             tracing::info!("roles run as the user who started Evenkeel, without capabilities");
             if let Some(user) = &plan.global.user {
