@@ -15,6 +15,8 @@ pub mod note;
 pub mod packet;
 pub mod params;
 pub mod refusal;
+#[cfg(test)]
+mod scene;
 pub mod status;
 pub mod timers;
 pub mod validate;

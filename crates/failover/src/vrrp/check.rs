@@ -193,3 +193,6 @@ fn announcing(announcing: &Announcing, found: &mut Findings) {
         add(format!("announcing every {refresh:?} is not within 1 s and one day"));
     }
 }
+
+#[cfg(test)]
+mod tests;
