@@ -109,7 +109,7 @@ impl World {
             let longest = self.random.between(Duration::from_micros(200), interval * 3 / 2);
             let late = self.random.between(Duration::from_micros(100), interval);
             let delay = (Duration::from_micros(20), longest);
-            self.network.weather = Weather { loss, twice, delay, late };
+            self.network.weather = Weather { loss, twice, delay, in_order: self.random.percent(30), late };
             let weather = self.network.weather;
             self.note(format_args!("-- {weather:?}"));
         }

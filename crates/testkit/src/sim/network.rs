@@ -11,6 +11,8 @@ pub(super) type Place = usize;
 pub(super) struct Network {
     /// Frames of the first index to the second vanish.
     blocked: Vec<Vec<bool>>,
+    /// When the last frame of the first index comes to the second.
+    last: Vec<Vec<Duration>>,
     pub(super) weather: Weather,
 }
 
@@ -23,6 +25,8 @@ pub(super) struct Weather {
     pub(super) twice: u8,
     /// The shortest and the longest way; frames overtake each other where they differ.
     pub(super) delay: (Duration, Duration),
+    /// Frames between two hosts do not overtake each other.
+    pub(super) in_order: bool,
     /// How late a process runs when a timer is due.
     pub(super) late: Duration,
 }
@@ -33,13 +37,18 @@ impl Weather {
         loss: 0,
         twice: 0,
         delay: (Duration::from_micros(20), Duration::from_micros(200)),
+        in_order: true,
         late: Duration::from_micros(100),
     };
 }
 
 impl Network {
     pub(super) fn new(places: usize) -> Self {
-        Self { blocked: vec![vec![false; places]; places], weather: Weather::FINE }
+        Self {
+            blocked: vec![vec![false; places]; places],
+            last: vec![vec![Duration::ZERO; places]; places],
+            weather: Weather::FINE,
+        }
     }
 
     pub(super) fn places(&self) -> usize {
@@ -47,7 +56,8 @@ impl Network {
     }
 
     pub(super) fn heal(&mut self) {
-        *self = Self::new(self.places());
+        self.mend();
+        self.weather = Weather::FINE;
     }
 
     pub(super) fn mend(&mut self) {
@@ -83,13 +93,22 @@ impl Network {
         !self.blocked[from][to]
     }
 
-    /// How long each copy of a frame that is sent now takes; none when it is lost.
-    pub(super) fn carry(&self, random: &mut Random, from: Place, to: Place) -> Vec<Duration> {
-        let Weather { loss, twice, delay: (shortest, longest), .. } = self.weather;
+    /// When each copy of a frame that is sent now arrives; none when it is lost.
+    pub(super) fn carry(&mut self, random: &mut Random, now: Duration, from: Place, to: Place) -> Vec<Duration> {
+        let Weather { loss, twice, delay: (shortest, longest), in_order, .. } = self.weather;
         if !self.reaches(from, to) || random.percent(loss) {
             return Vec::new();
         }
         let copies = 1 + usize::from(random.percent(twice));
-        (0..copies).map(|_| random.between(shortest, longest)).collect()
+        let mut arrivals: Vec<Duration> =
+            (0..copies).map(|_| now + random.between(shortest, longest)).collect();
+        for arrival in &mut arrivals {
+            let last = &mut self.last[from][to];
+            if in_order {
+                *arrival = (*arrival).max(*last);
+            }
+            *last = (*last).max(*arrival);
+        }
+        arrivals
     }
 }

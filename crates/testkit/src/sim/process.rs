@@ -41,13 +41,11 @@ impl World {
 
     /// Ends the process in good order.
     pub(super) fn stop(&mut self, index: usize) -> Result<(), String> {
-        if self.routers[index].paused {
+        if self.routers[index].paused || self.routers[index].machine.is_none() {
             return Ok(());
         }
-        if self.routers[index].machine.is_some() {
-            let name = self.routers[index].name.clone();
-            self.note(format_args!("-- {name} is stopped"));
-        }
+        let name = self.routers[index].name.clone();
+        self.note(format_args!("-- {name} is stopped"));
         self.tell(index, Machine::stop)?;
         self.end(index);
         if self.routers[index].holds.is_empty() {

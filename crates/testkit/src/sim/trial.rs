@@ -142,6 +142,11 @@ impl World {
         let healed = self.now;
         self.run_for(self.interval() * 102 / 100 + SLACK)?;
         self.one_holder().map_err(|what| format!("{what}, an interval after the healing at {healed:?}"))?;
+        if !both {
+            // Its answers to a rival that did not hear it may be used up. It announces with its own advertisements,
+            // ten times a second at most, and once more when the rival has been quiet for three intervals.
+            self.run_for(self.interval() * 4 + Duration::from_millis(100))?;
+        }
         self.neighbours_know().map_err(|what| format!("{what}, an interval after the healing at {healed:?}"))
     }
 
@@ -274,10 +279,14 @@ impl World {
         order
     }
 
-    /// Those of the highest priority.
+    /// Those of the highest priority come first; after them those whose clocks may let them take over as early.
     fn best(&self, among: &[usize]) -> Vec<usize> {
-        let highest = among.iter().map(|&index| self.routers[index].priority()).max();
-        among.iter().copied().filter(|&index| Some(self.routers[index].priority()) == highest).collect()
+        let mut best = among.to_vec();
+        best.sort_by_key(|&index| std::cmp::Reverse(self.routers[index].priority()));
+        let Some(&first) = best.first() else { return best };
+        let earliest = wait(self.down_interval(first));
+        best.retain(|&index| self.down_interval(index) * 99 / 100 <= earliest);
+        best
     }
 
     /// One of these holds the addresses by then, and until then nobody else does.

@@ -288,9 +288,9 @@ impl World {
             if to == from || !(destination.is_multicast() || self.routers[to].source == destination) {
                 continue;
             }
-            for delay in self.network.carry(&mut self.random, from, to) {
+            for arrival in self.network.carry(&mut self.random, self.now, from, to) {
                 let message = Message { source, destination, payload: payload.clone() };
-                self.schedule(self.now + delay, Event::Message(to, message));
+                self.schedule(arrival, Event::Message(to, message));
             }
         }
     }
@@ -302,8 +302,8 @@ impl World {
         let addresses: Vec<IpAddr> = self.routers[from].holds.iter().copied().collect();
         for neighbour in 0..self.neighbours.len() {
             let to = self.place(neighbour);
-            for delay in self.network.carry(&mut self.random, from, to) {
-                self.schedule(self.now + delay, Event::Announcement(neighbour, from, addresses.clone()));
+            for arrival in self.network.carry(&mut self.random, self.now, from, to) {
+                self.schedule(arrival, Event::Announcement(neighbour, from, addresses.clone()));
             }
         }
     }
