@@ -13,6 +13,7 @@ use super::office::{Backup, Dual, Office};
 
 impl Machine {
     /// A message has come.
+    // fuzz: election
     pub fn receive(&mut self, now: Instant, received: &Received<'_>) {
         let source = self.source().filter(|_| !matches!(self.office, Office::Stopped | Office::Fault));
         let Some(own) = source else {
