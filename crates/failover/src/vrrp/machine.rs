@@ -278,6 +278,8 @@ impl Machine {
 }
 
 #[cfg(test)]
+mod found_by_simulation;
+#[cfg(test)]
 mod proptests;
 #[cfg(test)]
 mod tests;
