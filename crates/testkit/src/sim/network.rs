@@ -94,7 +94,13 @@ impl Network {
     }
 
     /// When each copy of a frame that is sent now arrives; none when it is lost.
-    pub(super) fn carry(&mut self, random: &mut Random, now: Duration, from: Place, to: Place) -> Vec<Duration> {
+    pub(super) fn carry(
+        &mut self,
+        random: &mut Random,
+        now: Duration,
+        from: Place,
+        to: Place,
+    ) -> Vec<Duration> {
         let Weather { loss, twice, delay: (shortest, longest), in_order, .. } = self.weather;
         if !self.reaches(from, to) || random.percent(loss) {
             return Vec::new();
