@@ -49,10 +49,10 @@ pub(crate) fn look(
     let is_own = |held: &&Held| {
         !held.is_ours() && !held.is_blocked && !virtuals.iter().any(|address| address.ip == held.ip)
     };
-    let mut own = addresses.iter().filter(is_own);
+    let own: Vec<&Held> = addresses.iter().filter(is_own).collect();
     let source = match router.source {
-        Some(wanted) => own.find(|held| held.ip == wanted),
-        None => preferred(router, own),
+        Some(wanted) => own.iter().copied().find(|held| held.ip == wanted),
+        None => preferred(router, &own),
     };
     match source {
         Some(held) => Ground::Firm(Footing { index: link.index, hardware, source: held.ip }),
@@ -68,19 +68,17 @@ pub(crate) fn look(
 
 /// The address to speak from. To the group: the primary IPv4 address, or the link-local IPv6 one (RFC 9568 §7.2). To
 /// peers: one in a network with a peer, so that it is the address that the peer was told.
-fn preferred<'a>(router: &VirtualRouter, own: impl Iterator<Item = &'a Held> + Clone) -> Option<&'a Held> {
+fn preferred<'a>(router: &VirtualRouter, own: &[&'a Held]) -> Option<&'a Held> {
+    let first = |fits: &dyn Fn(&Held) -> bool| own.iter().copied().find(|held| fits(held));
     if let Delivery::Unicast(peers) = &router.params.settings().delivery {
-        let near = |held: &&Held| peers.iter().any(|peer| shares_network(held, peer.address));
-        if let Some(found) = own.clone().find(near) {
-            return Some(found);
-        }
+        let near = |held: &Held| peers.iter().any(|peer| shares_network(held, peer.address));
         let local = peers.iter().all(|peer| is_link_local(peer.address));
-        return own.clone().find(|held| is_link_local(held.ip) == local).or_else(|| own.clone().next());
+        return first(&near).or_else(|| first(&|held| is_link_local(held.ip) == local)).or(first(&|_| true));
     }
     if router.is_v6() {
-        return own.clone().find(|held| is_link_local(held.ip));
+        return first(&|held| is_link_local(held.ip));
     }
-    own.clone().find(|held| !held.is_secondary).or_else(|| own.clone().next())
+    first(&|held| !held.is_secondary).or(first(&|_| true))
 }
 
 fn is_link_local(ip: IpAddr) -> bool {

@@ -238,7 +238,7 @@ impl Router {
         let (level, text) = words::note(note);
         world.out.tell(self.name(), level, text);
         if let Note::Became { from, to, why } = note {
-            world.out.send(Event::Transition(Transition {
+            world.out.send(&Event::Transition(Transition {
                 router: self.name().into(),
                 from: from.name().into(),
                 to: to.name().into(),

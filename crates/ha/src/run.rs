@@ -72,7 +72,7 @@ impl World {
         let changes = self.changes.told();
         if changes != self.told {
             self.told.clone_from(&changes);
-            self.out.send(Event::Changed(changes));
+            self.out.send(&Event::Changed(changes));
         }
     }
 }
@@ -85,8 +85,8 @@ pub(crate) struct Out {
 }
 
 impl Out {
-    pub(crate) fn send(&mut self, event: Event) {
-        match self.channel.send(&event) {
+    pub(crate) fn send(&mut self, event: &Event) {
+        match self.channel.send(event) {
             Ok(true) => {}
             Ok(false) => self.dropped += 1,
             Err(_) => self.is_lost = true,
@@ -94,7 +94,7 @@ impl Out {
     }
 
     pub(crate) fn tell(&mut self, router: &str, level: Level, text: String) {
-        self.send(Event::Told { level, router: router.into(), text });
+        self.send(&Event::Told { level, router: router.into(), text });
     }
 }
 
@@ -262,11 +262,11 @@ impl Role {
                 Ok(Next::Message(Change::Apply { revision, routers, inherited })) => {
                     self.world.changes.inherit(inherited);
                     self.apply(revision, routers, now);
-                    self.world.out.send(Event::Applied { revision });
+                    self.world.out.send(&Event::Applied { revision });
                 }
                 Ok(Next::Message(Change::Snapshot { id })) => {
                     let snapshot = self.snapshot(Instant::now());
-                    self.world.out.send(Event::Snapshot { id, snapshot });
+                    self.world.out.send(&Event::Snapshot { id, snapshot });
                 }
                 Ok(Next::Message(Change::Stop) | Next::End) | Err(_) => return false,
                 Ok(Next::Later) => return true,
@@ -384,7 +384,7 @@ impl Role {
         let _ = following::reconcile(&mut self.world.netlink, &Wanted::default());
         self.world.changes.undo();
         self.world.tell_changes();
-        self.world.out.send(Event::Released);
+        self.world.out.send(&Event::Released);
         let deadline = now + LAST_WORDS;
         let channel = &mut self.world.out.channel;
         while channel.wants_to_write() && channel.flush().is_ok() && Instant::now() < deadline {
