@@ -70,6 +70,8 @@ pub struct Machine {
     alarms: Alarms,
     last_heard: Option<Heard>,
     last_sent: Option<Instant>,
+    /// When it became active with an announcement.
+    announced: Option<Instant>,
     dual_owner_time: Duration,
     peer_checksum: Option<Coverage>,
 }
@@ -95,6 +97,7 @@ impl Machine {
             alarms: Alarms::default(),
             last_heard: None,
             last_sent: None,
+            announced: None,
             dual_owner_time: Duration::ZERO,
             peer_checksum: None,
         }
@@ -142,6 +145,7 @@ impl Machine {
         if before == Some(link) || !self.running {
             return;
         }
+        self.notice_stall(now);
         match link {
             Link::Down => self.forbid(now, Why::LinkDown),
             Link::Up { .. } if matches!(self.office, Office::Fault) => self.run(now, Why::LinkUp),

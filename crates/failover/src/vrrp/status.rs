@@ -4,12 +4,15 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::params::{Coverage, Priority};
 use super::refusal::Refusal;
 use crate::track::Effective;
 
 /// Where a virtual router is in the protocol (RFC 9568 §6.4).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Not started, or stopped. The RFC's Initialize.
     #[default]
@@ -99,7 +102,8 @@ pub struct Alarm {
 }
 
 /// The kinds of [`Alarm`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum AlarmKind {
     /// Another router is active as well.
@@ -114,6 +118,21 @@ pub enum AlarmKind {
     Version,
     /// Another router authenticates itself in another way, or wrongly.
     Authentication,
+}
+
+impl AlarmKind {
+    /// The name in status, metrics and events.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DualOwner => "dual-owner",
+            Self::AddressesDiffer => "addresses-differ",
+            Self::IntervalDiffers => "interval-differs",
+            Self::EqualPriority => "equal-priority",
+            Self::Version => "version",
+            Self::Authentication => "authentication",
+        }
+    }
 }
 
 /// What has happened since the machine was made.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::action::{Action, Link};
 use super::super::note::{Note, Why};
 use super::Machine;
-use super::office::{Active, Announcer, Backup, Listening, Office};
+use super::office::{ANSWER_PAUSE, Active, Announcer, Backup, Listening, Office};
 use crate::track::Effective;
 
 impl Machine {
@@ -23,8 +23,8 @@ impl Machine {
                 }
                 self.own(holding);
                 if holding {
-                    let until = Some(now + self.listening_time());
-                    self.enter(now, Office::Listening(Listening { until }), Why::Adopted);
+                    let listening = Listening::new(now + self.listening_time());
+                    self.enter(now, Office::Listening(listening), Why::Adopted);
                 } else {
                     let mut backup = Backup::new(Some(now + self.down_interval()), None);
                     if self.priority().is_owner() {
@@ -79,8 +79,17 @@ impl Machine {
         // First the message, so that another active router lets go before the neighbours hear of us.
         self.advertise(now, Some(self.priority()));
         self.own(true);
-        let announcing = &self.params.settings().announcing;
-        let announcer = Announcer::begin(now, announcing, &mut self.output);
+        // Nobody was misled by a short stall; a host that stalls all the time must not flood the link.
+        let lately = self.announced.map(|at| at + ANSWER_PAUSE).filter(|&at| at > now);
+        let announcer = match lately
+            .filter(|_| matches!(self.office, Office::Listening(Listening { heard: false, .. })))
+        {
+            Some(at) => Announcer::later(at),
+            None => {
+                self.announced = Some(now);
+                Announcer::begin(now, &self.params.settings().announcing, &mut self.output)
+            }
+        };
         let interval = self.params.settings().interval.duration();
         self.enter(now, Office::Active(Active::new(now, interval, announcer, displaced)), why);
     }
@@ -146,7 +155,7 @@ impl Machine {
         let until = now + self.listening_time();
         match &mut self.office {
             Office::Backup(backup) => backup.down_at = Some(until),
-            _ => self.enter(now, Office::Listening(Listening { until: Some(until) }), Why::Stalled),
+            _ => self.enter(now, Office::Listening(Listening::new(until)), Why::Stalled),
         }
     }
 

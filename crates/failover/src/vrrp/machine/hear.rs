@@ -110,6 +110,7 @@ impl Machine {
             }
             Office::Listening(listening) => {
                 listening.until = listening.until.map(|before| before.min(at));
+                listening.heard = true;
             }
             _ => {}
         }
@@ -144,6 +145,9 @@ impl Machine {
         let source = accepted.source;
         let lower = priority < self.priority();
         if lower && self.preempts_at(now) {
+            if let Office::Listening(listening) = &mut self.office {
+                listening.heard = true;
+            }
             return self.come_forward(now, Why::Preempted { source, priority });
         }
         self.active_interval = accepted.interval;

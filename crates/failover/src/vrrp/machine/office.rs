@@ -10,7 +10,7 @@ use super::output::Output;
 /// Answers to other active routers that may follow each other at once.
 const MOST_ANSWERS: u8 = 4;
 /// After that many, one in this time: a stranger must not make us flood the link.
-const ANSWER_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const ANSWER_PAUSE: Duration = Duration::from_secs(1);
 /// Beside another active router, our own advertisements come with an announcement, not more often than this.
 const RIVAL_PAUSE: Duration = Duration::from_millis(100);
 
@@ -69,6 +69,14 @@ impl Backup {
 pub(super) struct Listening {
     /// Silence until then makes us active. `None`: it has lasted, and the group holds us.
     pub(super) until: Option<Instant>,
+    /// Another router was heard: the neighbours may believe it.
+    pub(super) heard: bool,
+}
+
+impl Listening {
+    pub(super) fn new(until: Instant) -> Self {
+        Self { until: Some(until), heard: false }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -151,6 +159,11 @@ impl Announcer {
         let mut announcer = Self { round_at: None, rounds: 0, refresh_at: None, last: now };
         announcer.again(now, announcing, output);
         announcer
+    }
+
+    /// Both rounds, the first not before `at`.
+    pub(super) fn later(at: Instant) -> Self {
+        Self { round_at: Some(at), rounds: 2, refresh_at: None }
     }
 
     /// Both rounds from their beginning.

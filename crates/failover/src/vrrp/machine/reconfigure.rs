@@ -18,6 +18,7 @@ impl Machine {
         if params == self.params {
             return;
         }
+        self.notice_stall(now);
         let (old, new) = (self.params.settings(), params.settings());
         let another = (old.version, old.family, old.vrid) != (new.version, new.family, new.vrid);
         let other_addresses = old.addresses != new.addresses;

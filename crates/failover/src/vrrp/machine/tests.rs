@@ -12,6 +12,7 @@ use super::super::scene::{OWN, Scene, settings};
 use super::*;
 use crate::vrrp::note::Note;
 use crate::vrrp::params::{Settings, Version};
+use crate::vrrp::status::AlarmKind;
 
 const BECOMES_ACTIVE: [&str; 4] = ["send 100", "own", "announce x5", "backup > active: Silence"];
 
@@ -134,4 +135,17 @@ fn notes_are_sentences() {
         "dropped 12 advertisements, the last from 10.99.0.1: its interval is not ours, which version 2 requires: \
          set the same on both nodes"
     );
+}
+
+#[test]
+fn names_in_json_are_those_in_text() {
+    for state in [State::Stopped, State::Fault, State::Backup, State::Listening, State::Active] {
+        assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{state}\""));
+    }
+    for kind in [AlarmKind::DualOwner, AlarmKind::AddressesDiffer, AlarmKind::Version] {
+        assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{}\"", kind.name()));
+    }
+    for (index, refusal) in Refusal::ALL.into_iter().enumerate() {
+        assert_eq!(refusal.index(), index);
+    }
 }

@@ -1,7 +1,6 @@
 //! What an active router does.
 
 use super::super::super::params::{Address, Announcing, Delivery, Peer};
-use super::super::super::status::AlarmKind;
 use super::*;
 
 const REANNOUNCES: [&str; 2] = ["send 100", "announce x5"];

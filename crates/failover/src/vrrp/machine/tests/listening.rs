@@ -86,13 +86,23 @@ fn stopping_while_listening_lets_the_others_know() {
 fn an_active_router_that_slept_too_long_listens_first() {
     let mut scene = Scene::active(v3(100));
     // 300 ms after its last message no backup has given up yet.
-    assert_eq!(scene.at_millis(300).timeout(), ["send 100"]);
-    scene.at(600_000_001);
+    for millis in [300, 600, 900, 1200] {
+        assert_eq!(scene.at_millis(millis).timeout(), ["send 100"]);
+    }
+    scene.at(1_500_000_001);
     assert_eq!(scene.timeout(), ["! Stalled", "active > listening: Stalled"]);
-    assert_eq!(scene.deadline(), Some(600_000_001 + 160_937_500));
+    assert_eq!(scene.deadline(), Some(1_500_000_001 + 160_937_500));
     assert_eq!(scene.machine.status(scene.now).counters.stalled, 1);
-    let did = scene.at(600_000_001 + 160_937_500).timeout();
+    let did = scene.at(1_500_000_001 + 160_937_500).timeout();
     assert_eq!(did, ["send 100", "announce x5", "listening > active: Silence"]);
+}
+
+#[test]
+fn whoever_was_heard_while_listening_makes_us_announce_at_once() {
+    let mut scene = Scene::active(v3(100));
+    scene.at_millis(500).timeout();
+    let did = scene.hear(1, 50);
+    assert_eq!(did, ["! PeerChecksum", "send 100", "announce x5", "listening > active: Preempted"]);
 }
 
 #[test]
@@ -124,4 +134,26 @@ fn a_backup_that_slept_hears_what_the_socket_has_kept() {
     scene.hear(1, 150);
     assert_eq!(scene.deadline(), Some(9_000_000_000 + 360_937_500));
     assert_eq!(scene.machine.state(), State::Backup);
+}
+
+#[test]
+fn a_host_that_stalls_all_the_time_does_not_flood_the_link() {
+    let mut scene = Scene::active(v3(100));
+    let mut announced = 0;
+    // Every 400 ms a call: each time the router has stalled, listens, and goes on.
+    for millis in (400..10_000).step_by(400) {
+        scene.at_millis(millis);
+        let mut did = scene.timeout();
+        did.extend(scene.timeout());
+        announced += did.iter().filter(|said| said.starts_with("announce")).count();
+    }
+    assert!((5..=20).contains(&announced), "{announced}");
+}
+
+#[test]
+fn new_parameters_after_a_stall_wait_for_the_listening() {
+    let mut scene = Scene::active(v3(100));
+    scene.at_millis(5000);
+    scene.machine.link(scene.now, Link::Up { source: [10, 99, 0, 4].into() });
+    assert_eq!(scene.did(), ["! Stalled", "active > listening: Stalled"]);
 }
