@@ -4,10 +4,12 @@
 mod config;
 mod failover;
 mod http;
+mod sys;
 
 pub use config::config;
 pub use failover::{arp, election, ndp, vrrp};
 pub use http::{body, cookie, request_head, response_head, uri};
+pub use sys::netlink;
 
 /// The name of a target and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
@@ -19,6 +21,7 @@ pub const TARGETS: &[Target] = &[
     ("config", config),
     ("election", election),
     ("ndp", ndp),
+    ("netlink", netlink),
     ("request_head", request_head),
     ("response_head", response_head),
     ("uri", uri),

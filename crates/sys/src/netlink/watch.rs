@@ -80,6 +80,7 @@ impl AsFd for Watch {
 
 /// The news in a datagram; what is not understood is passed over.
 #[must_use]
+// fuzz: netlink
 pub fn notices(datagram: &[u8]) -> Vec<Notice> {
     messages(datagram).filter_map(|message| notice(&message)).collect()
 }
