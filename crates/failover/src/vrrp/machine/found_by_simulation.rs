@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use crate::vrrp::action::Link;
 use crate::vrrp::interval::Interval;
-use crate::vrrp::params::{Params, Version};
-use crate::vrrp::scene::{Scene, settings};
+use crate::vrrp::params::{Params, Preempt, Version};
+use crate::vrrp::scene::{OWN, Scene, settings};
 
 #[test]
 fn backup_that_is_given_a_shorter_interval_stays_patient_with_a_slower_active_router() {
@@ -22,4 +23,33 @@ fn backup_that_is_given_a_shorter_interval_stays_patient_with_a_slower_active_ro
     scene.at_millis(1050);
     scene.machine.set_params(scene.now, Params::new(faster).unwrap());
     assert_eq!(scene.deadline(), Some(1_360_937_500));
+}
+
+/// As after a crash: the host holds the addresses.
+fn adopting(priority: u8, preempt: Preempt) -> Scene {
+    let mut settings = settings(Version::V3, priority, 100);
+    settings.preempt = preempt;
+    let mut scene = Scene::new(settings);
+    scene.machine.link(scene.now, Link::Up { source: OWN.into() });
+    scene.machine.start(scene.now, true);
+    scene.did();
+    scene
+}
+
+#[test]
+fn router_that_lets_go_of_adopted_addresses_makes_the_active_one_announce_again() {
+    // Neither a tie that our higher address would win nor our higher priority may make the other one yield.
+    for (ours, preempt, theirs, last_word) in [
+        (100, Preempt::Yes, 150, "send 100"),
+        (100, Preempt::Yes, 100, "send 99"),
+        (200, Preempt::No, 150, "send 149"),
+        (200, Preempt::No, 1, "release"),
+    ] {
+        let mut scene = adopting(ours, preempt);
+        let did = scene.hear(1, theirs);
+        let expected = ["let go", last_word, "listening > backup: Heard"].map(str::to_owned);
+        assert!(did.ends_with(&expected), "{did:?}");
+    }
+    let mut active = Scene::active(settings(Version::V3, 150, 100));
+    assert!(active.hear(1, 100).contains(&"announce x5".to_owned()));
 }
