@@ -1,8 +1,9 @@
-//! The project's own tools: `cargo xtask tidy`, `fuzz`, `big-body` and `bench`.
+//! The project's own tools: `cargo xtask tidy`, `fuzz`, `big-body`, `bench` and `sim`.
 
 mod bench;
 mod big_body;
 mod fuzz;
+mod sim;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ usage: cargo xtask tidy                           what the compiler cannot see: 
        cargo xtask fuzz [--seconds N] [TARGET…]   runs fuzz targets (all, 60 seconds each)
        cargo xtask big-body [BYTES]               sends bodies of 1 GiB (or BYTES) through the release build
        cargo xtask bench [--quick] [--turns N] [--seconds N] [--only PART]
-                                                  what a request costs HAProxy, nginx and Evenkeel";
+                                                  what a request costs HAProxy, nginx and Evenkeel
+       cargo xtask sim --seed N [--runs N]        replays a simulated election, or runs many from this seed on";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         ["fuzz", rest @ ..] => fuzz::run(&root(), rest),
         ["big-body", rest @ ..] => big_body::run(&root(), rest),
         ["bench", rest @ ..] => bench::run(&root(), rest),
+        ["sim", rest @ ..] => sim::run(rest),
         _ => Err(USAGE.to_owned()),
     };
     match result {

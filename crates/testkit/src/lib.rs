@@ -12,6 +12,7 @@ pub mod lab;
 mod nginx;
 mod port;
 mod program;
+pub mod sim;
 mod skip;
 mod toy_server;
 mod websocket;
