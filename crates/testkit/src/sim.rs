@@ -6,7 +6,7 @@
 //! `failover` are checked, and with single faults, whose effect is known to the millisecond. No sockets, no real time: the
 //! machines are the shipped ones, the same seed gives the same run.
 //!
-//! Checked, see [`check`](self) and trials in this module's files:
+//! Checked:
 //! - after quiet time exactly one eligible router holds the addresses, all of them and none else, and nobody who would
 //!   displace it is there; it stays;
 //! - neighbours and switch send to it: at once if two held the addresses when the quiet time began, after the next
@@ -111,8 +111,7 @@ pub fn run(seed: u64) -> Result<Seen, Box<Failure>> {
     }
 }
 
-/// Makes the run of this seed and says everything that happened, and what was not kept.
-#[must_use]
+/// Makes the run of this seed and says everything that happened, and the first promise that was not kept.
 pub fn trace(seed: u64) -> (Vec<String>, Result<(), String>) {
     let mut world = site::site(seed, true);
     let outcome = rounds(&mut world).map_err(|what| format!("at {:?}: {what}", world.now));

@@ -161,7 +161,10 @@ impl World {
         self.note(format_args!("== all is well again"));
         let longest =
             self.routers.iter().map(|router| router.settings.interval.duration()).max().unwrap_or_default();
+        // What is on its way still arrives late.
+        let latest = self.network.weather.delay.1;
         self.network.heal();
+        self.run_for(latest)?;
         let settings = self.routers[self.random.below(self.routers.len())].settings.clone();
         for index in 0..self.routers.len() {
             self.resume(index)?;

@@ -110,6 +110,10 @@ impl World {
         // Its own listening time is the longest wait: an interval and less than another one.
         self.run_for(wait(self.interval() * 2).max(Duration::from_millis(5)))?;
         self.one_holder()?;
+        if others.len() > 1 {
+            // Several that took over at once have used up the answers of the best of them.
+            self.run_for(self.answers_return())?;
+        }
         self.neighbours_know()
     }
 
@@ -145,7 +149,7 @@ impl World {
         if !both {
             // Its answers to a rival that did not hear it may be used up. It announces with its own advertisements,
             // ten times a second at most, and once more when the rival has been quiet for three intervals.
-            self.run_for(self.interval() * 4 + Duration::from_millis(100))?;
+            self.run_for(self.answers_return())?;
         }
         self.neighbours_know().map_err(|what| format!("{what}, an interval after the healing at {healed:?}"))
     }
@@ -268,6 +272,11 @@ impl World {
             _ => self.track(other, Some(Effective::Withdrawn))?,
         }
         self.stays(self.interval() * 8)
+    }
+
+    /// How long neighbours may believe a rival when the owner's answers to it are used up.
+    fn answers_return(&self) -> Duration {
+        self.interval() * 4 + Duration::from_millis(100)
     }
 
     fn in_any_order(&mut self) -> Vec<usize> {

@@ -250,7 +250,7 @@ impl World {
                 let priority = payload.get(2).copied().unwrap_or_default();
                 self.note(format_args!("{name} advertises priority {priority} to {destination}"));
                 self.routers[router].sent = Some(self.now);
-                self.send(router, destination, payload);
+                self.send(router, destination, &payload);
             }
             Action::Own(own) => {
                 self.note(format_args!("{name} {}", if own { "holds the addresses" } else { "lets go" }));
@@ -279,7 +279,7 @@ impl World {
         }
     }
 
-    fn send(&mut self, from: usize, destination: IpAddr, payload: Vec<u8>) {
+    fn send(&mut self, from: usize, destination: IpAddr, payload: &[u8]) {
         if !self.transmits(from) {
             return;
         }
@@ -289,7 +289,7 @@ impl World {
                 continue;
             }
             for arrival in self.network.carry(&mut self.random, self.now, from, to) {
-                let message = Message { source, destination, payload: payload.clone() };
+                let message = Message { source, destination, payload: payload.to_vec() };
                 self.schedule(arrival, Event::Message(to, message));
             }
         }

@@ -151,19 +151,19 @@ pub(super) struct Announcer {
     /// Rounds that are to come.
     rounds: u8,
     refresh_at: Option<Instant>,
-    last: Instant,
+    last: Option<Instant>,
 }
 
 impl Announcer {
     pub(super) fn begin(now: Instant, announcing: &Announcing, output: &mut Output) -> Self {
-        let mut announcer = Self { round_at: None, rounds: 0, refresh_at: None, last: now };
+        let mut announcer = Self { round_at: None, rounds: 0, refresh_at: None, last: None };
         announcer.again(now, announcing, output);
         announcer
     }
 
     /// Both rounds, the first not before `at`.
     pub(super) fn later(at: Instant) -> Self {
-        Self { round_at: Some(at), rounds: 2, refresh_at: None }
+        Self { round_at: Some(at), rounds: 2, refresh_at: None, last: None }
     }
 
     /// Both rounds from their beginning.
@@ -189,14 +189,14 @@ impl Announcer {
 
     /// One announcement beside another active router, unless the last one is not long ago.
     pub(super) fn against_rival(&mut self, now: Instant, announcing: &Announcing, output: &mut Output) {
-        if now.saturating_duration_since(self.last) >= RIVAL_PAUSE {
+        if self.last.is_none_or(|last| now.saturating_duration_since(last) >= RIVAL_PAUSE) {
             self.once(now, announcing, output);
         }
     }
 
     pub(super) fn once(&mut self, now: Instant, announcing: &Announcing, output: &mut Output) {
         output.announce(1);
-        self.last = now;
+        self.last = Some(now);
         self.refresh_at = announcing.refresh.map(|every| now + every);
     }
 
@@ -206,7 +206,7 @@ impl Announcer {
 
     fn round(&mut self, now: Instant, announcing: &Announcing, output: &mut Output) {
         output.announce(announcing.count);
-        self.last = now;
+        self.last = Some(now);
         self.rounds = self.rounds.saturating_sub(1);
         let another = self.rounds > 0 && !announcing.again_after.is_zero();
         self.round_at = another.then(|| now + announcing.again_after);
