@@ -110,7 +110,30 @@ fn write_earlier(fields: &Fields, known: Known, believed: bool, out: &mut Vec<u8
 
 fn write_address(address: IpAddr, out: &mut Vec<u8>) {
     use std::io::Write as _;
-    let _infallible = write!(out, "{}", address.to_canonical());
+    match address.to_canonical() {
+        // Every request with an IPv4 client comes here; formatting costs ten times as much.
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets();
+            write_number(a, out);
+            for octet in [b, c, d] {
+                out.push(b'.');
+                write_number(octet, out);
+            }
+        }
+        IpAddr::V6(address) => {
+            let _infallible = write!(out, "{address}");
+        }
+    }
+}
+
+fn write_number(number: u8, out: &mut Vec<u8>) {
+    if number >= 100 {
+        out.push(b'0' + number / 100);
+    }
+    if number >= 10 {
+        out.push(b'0' + number / 10 % 10);
+    }
+    out.push(b'0' + number % 10);
 }
 
 /// Host and port as the client wrote them.

@@ -13,6 +13,7 @@ mod alarm;
 mod apply;
 mod buffer;
 mod check;
+mod clock;
 mod connections;
 mod gate;
 mod histogram;

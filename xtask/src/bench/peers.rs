@@ -158,7 +158,11 @@ impl Site {
 
     /// Which versions are compared.
     pub(super) fn versions(&self) -> Vec<String> {
-        let known = [version(&self.haproxy.display().to_string(), "-v"), version("nginx", "-v"), version("wrk", "-v")];
+        let known = [
+            version(&self.haproxy.display().to_string(), "-v"),
+            version("nginx", "-v"),
+            version("wrk", "-v"),
+        ];
         let ours = Command::new(&self.program).arg("--version").output().ok();
         let ours = ours.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
         known.into_iter().chain([ours]).flatten().collect()

@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 use crate::alarm::Alarm;
 use crate::buffer::Buffer;
+use crate::clock;
 use crate::listener::Counted;
 use crate::stream::Stream;
 use crate::table::Listener;
@@ -141,13 +142,13 @@ async fn serve_requests(client: &mut Client<'_>, heads: &mut Heads) -> Next {
             receive::Received::Nothing => return Next::Idle,
             receive::Received::End => return Next::Close,
             receive::Received::Bad(reason) => {
-                begin_note(client, Instant::now());
+                begin_note(client, clock::now());
                 let next = refuse::and_close(client, reason, None).await;
                 note::close(client, &listener, None);
                 return next;
             }
         }
-        let now = Instant::now();
+        let now = clock::now();
         begin_note(client, now);
         let next = exchange::run(client, &listener, mode, &mut inbound, heads, now).await;
         let ended = note::close(client, &listener, Some(&heads.request));

@@ -13,6 +13,7 @@ use super::tunnel::{self, Ended};
 use crate::access_log::{End, Facts};
 use crate::alarm::Alarm;
 use crate::buffer::Buffer;
+use crate::clock;
 use crate::listener::Counted;
 use crate::stream::Stream;
 use crate::table::Pool;
@@ -24,7 +25,7 @@ pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Cou
     let listener = counted.slot.current.load_full();
     let Mode::Tcp(mode) = &listener.plan.mode else { return };
     let worker = counted.worker.index;
-    let started = Instant::now();
+    let started = clock::now();
     let pool = listener.route(&ConnectionFacts(peer)).map(|(_, pool)| pool);
     let mut line = Line { peer, pool: pool.map(|pool| &**pool), ..Line::new(&counted, started) };
     let connected = match pool {
@@ -131,7 +132,7 @@ async fn connect(
         };
         let server = pool.servers.get(picked.index)?;
         (line.server, line.tries) = (Some(picked.index), line.tries + 1);
-        let began = Instant::now();
+        let began = clock::now();
         let opened = upstream::connect(server, pool, worker.index).await;
         line.connect = line.started.elapsed();
         if let Some(upstream) = opened {

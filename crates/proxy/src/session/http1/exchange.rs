@@ -22,6 +22,7 @@ use super::upload::Upload;
 use super::{Client, Next, refuse};
 use crate::access_log::End;
 use crate::buffer::Buffer;
+use crate::clock;
 use crate::session::tunnel;
 use crate::table::{Listener, Pool, Server};
 use crate::upstream::Upstream;
@@ -78,7 +79,7 @@ async fn serve(
         };
         write_request(client, mode, pool, server, peer_trusted, heads);
         server.state.counters.of(client.counted.worker.index).total.add(1);
-        let sent = Instant::now();
+        let sent = clock::now();
         client.note(|note| note.sent = Some(sent));
         let mut outbound = Buffer::of_size(mode.limits.head_bytes as usize);
         let mut one_try = OneTry { client, mode, pool, upload, inbound, outbound: &mut outbound };
@@ -118,11 +119,10 @@ async fn serve(
                 // What never reached a server adds no load, so it costs nothing of the budget.
                 let costs = what == Retry::Elsewhere && failure != Failure::NothingSent;
                 let worker = client.counted.worker.index;
-                if !tries.failed(what) || (costs && !pool.state.may_retry(worker, Instant::now().into_std()))
-                {
+                if !tries.failed(what) || (costs && !pool.state.may_retry(worker, clock::now().into_std())) {
                     return answer(client, Reason::ServerClosed, upload, inbound, &heads.request).await;
                 }
-                upload.restart(Instant::now());
+                upload.restart(clock::now());
             }
             Err(Broken::ServerSays(reason)) => {
                 pool.slowed(server, None, &client.counted.worker);
@@ -225,7 +225,7 @@ async fn finish(
     kept: Kept,
 ) -> Next {
     let worker = client.counted.worker.index;
-    let now = Instant::now();
+    let now = clock::now();
     client.note(|note| note.ended = Some(now));
     if kept.server && !pool.plan.keep_alive.is_zero() {
         server.state.idle.put(worker, upstream.stream, now, pool.plan.max_idle);
@@ -257,7 +257,7 @@ async fn join(
     rewrite::response(&heads.response, to, &mut heads.written);
     client.alarm.set(mode.idle_timeout);
     let status = heads.response.status;
-    let now = Instant::now();
+    let now = clock::now();
     client.note(|note| {
         note.first_byte = Some(now);
         note.status = status;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::Client;
 use crate::access_log::{Asked, End, Facts, Http};
+use crate::clock;
 use crate::table::{Listener, Place};
 
 /// See the module.
@@ -77,8 +78,8 @@ impl Note {
 /// The request has ended: counts it and writes its line. `head` is `None` when it was not understood. Returns when it
 /// ended.
 pub(super) fn close(client: &Client<'_>, listener: &Listener, head: Option<&RequestHead>) -> Instant {
-    let Some(note) = client.note.as_deref() else { return Instant::now() };
-    let ended = note.ended.unwrap_or_else(Instant::now);
+    let Some(note) = client.note.as_deref() else { return clock::now() };
+    let ended = note.ended.unwrap_or_else(clock::now);
     let worker = client.counted.worker.index;
     let pool = note.place.and_then(|place| listener.pool_at(place));
     let server = pool.zip(note.server).and_then(|(pool, index)| pool.servers.get(index));

@@ -13,7 +13,6 @@ use evenkeel_http::machine::exchange::{Final, Verdict, judge};
 use evenkeel_http::machine::transfer::Transfer;
 use evenkeel_http::rewrite::{self, ToClient};
 use evenkeel_traffic::retry::Failure;
-use tokio::time::Instant;
 
 use super::download::{Download, DownloadError};
 use super::heads::Heads;
@@ -21,6 +20,7 @@ use super::upload::{Side, Upload, UploadError};
 use super::{Client, refuse};
 use crate::access_log::End;
 use crate::buffer::Buffer;
+use crate::clock;
 use crate::stream::{Stream, Waiting};
 use crate::table::Pool;
 use crate::upstream::Upstream;
@@ -173,7 +173,7 @@ impl OneTry<'_, '_> {
             Side::Server => (server, Broken::ServerSays(Reason::ResponseTimeout)),
             Side::Client => {
                 let idle = self.upload.moved + self.mode.idle_timeout;
-                let pace = self.upload.client_deadline(Instant::now());
+                let pace = self.upload.client_deadline(clock::now());
                 (pace.map_or(idle, |pace| pace.min(idle)), Broken::ClientSays(Reason::BodyTooSlow))
             }
         };
@@ -193,7 +193,7 @@ impl OneTry<'_, '_> {
         let mut head = if request_done { std::mem::take(written) } else { Vec::new() };
         head.clear();
         rewrite::response(response, to, &mut head);
-        let now = Instant::now();
+        let now = clock::now();
         self.client.note(|note| {
             note.first_byte = Some(now);
             note.status = response.status;

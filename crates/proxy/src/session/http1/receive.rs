@@ -7,10 +7,9 @@ use evenkeel_config::plan::{HttpMode, Underscores};
 use evenkeel_http::answer::Reason;
 use evenkeel_http::head::{HeadScan, Known, RequestHead, parse_request};
 
-use tokio::time::Instant;
-
 use super::{Client, LINGER};
 use crate::buffer::Buffer;
+use crate::clock;
 
 /// How the wait for a head ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +53,7 @@ pub(super) async fn request(
         }
         if !begun {
             begun = !inbound.is_empty();
-            let now = Instant::now();
+            let now = clock::now();
             let quiet = (now + LINGER).min(client.quiet_until);
             client.alarm.set_at(if begun { now + mode.header_timeout } else { quiet });
         }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use evenkeel_http::head::RequestHead;
 use evenkeel_traffic::load::Running;
 use evenkeel_traffic::retry::{self, Retry};
-use tokio::time::Instant;
 
 use super::Client;
 use super::note::Note;
+use crate::clock;
 use crate::idle::Certainty;
 use crate::table::{Picked, Pool, Server};
 use crate::upstream::{self, Upstream};
@@ -76,7 +76,7 @@ impl<'a> Tries<'a> {
             };
             self.current = Some(index);
             let server = self.pool.servers.get(index)?;
-            let now = Instant::now();
+            let now = clock::now();
             let reused = if self.fresh {
                 None
             } else {
@@ -88,7 +88,7 @@ impl<'a> Tries<'a> {
                 Some(upstream) => Some(upstream),
                 None => {
                     let opened = upstream::connect(server, self.pool, worker).await;
-                    self.connect += now.elapsed();
+                    self.connect += clock::now().saturating_duration_since(now);
                     opened
                 }
             };
