@@ -184,7 +184,9 @@ pub fn response(head: &ResponseHead, to: ToClient<'_>, out: &mut Vec<u8>) {
             Known::Upgrade => upgrade,
             Known::TransferEncoding => !to.unwrap_chunks && !unframed,
             Known::ContentLength => !unframed,
-            Known::Protected if to.own_cookie.is_some_and(|own| sets(name, fields.text(field.value), own)) => {
+            Known::Protected
+                if to.own_cookie.is_some_and(|own| sets(name, fields.text(field.value), own)) =>
+            {
                 false
             }
             known => !(known.may_be_hop_by_hop() && named.names(name)),

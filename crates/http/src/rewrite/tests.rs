@@ -170,7 +170,8 @@ fn an_agreed_upgrade_says_so() {
 #[test]
 fn a_server_does_not_see_our_cookie_and_all_of_the_others() {
     let to = ToServer { own_cookie: Some("LB"), ..PLAIN };
-    let text = "GET / HTTP/1.1\r\nHost: a\r\ncookie: LB=x\r\nCOOKIE: a = 1;LB=x; lb=2\r\nX-Cookie: LB=x\r\n\r\n";
+    let text =
+        "GET / HTTP/1.1\r\nHost: a\r\ncookie: LB=x\r\nCOOKIE: a = 1;LB=x; lb=2\r\nX-Cookie: LB=x\r\n\r\n";
     assert_eq!(
         rewritten(text, &to),
         "GET / HTTP/1.1\r\nHost: a\r\nCOOKIE: a = 1; lb=2\r\nX-Cookie: LB=x\r\n\r\n"
@@ -182,7 +183,8 @@ const OURS: OwnCookie<'static> = OwnCookie { name: "LB", set: Some(("v1", "; Pat
 
 #[test]
 fn our_cookie_replaces_that_of_the_server_and_no_other() {
-    let text = "HTTP/1.1 200 OK\r\nSet-Cookie: LB=evil; Path=/\r\nset-cookie: lb=1\r\nSet-Cookie: LBX=2\r\n\r\n";
+    let text =
+        "HTTP/1.1 200 OK\r\nSet-Cookie: LB=evil; Path=/\r\nset-cookie: lb=1\r\nSet-Cookie: LBX=2\r\n\r\n";
     let set = ToClient { own_cookie: Some(OURS), ..NEW };
     assert_eq!(
         answered(text, set),
@@ -190,10 +192,7 @@ fn our_cookie_replaces_that_of_the_server_and_no_other() {
          Cache-Control: private\r\n\r\n"
     );
     let known = ToClient { own_cookie: Some(OwnCookie { set: None, ..OURS }), ..NEW };
-    assert_eq!(
-        answered(text, known),
-        "HTTP/1.1 200 OK\r\nset-cookie: lb=1\r\nSet-Cookie: LBX=2\r\n\r\n"
-    );
+    assert_eq!(answered(text, known), "HTTP/1.1 200 OK\r\nset-cookie: lb=1\r\nSet-Cookie: LBX=2\r\n\r\n");
     assert_eq!(answered(text, NEW), text);
 }
 
