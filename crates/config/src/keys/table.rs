@@ -546,7 +546,8 @@ pub static KEYS: &[Key] = &[
         Default::Value("1"),
     )
     .says(
-        "Its share of the traffic relative to the others of its pool. 0 gives it nothing.",
+        "Its share of the traffic relative to the others of its pool. 0 gives it nothing but the clients that `sticky` binds \
+         to it.",
         "weight = 2",
     ),
     key(

@@ -135,3 +135,13 @@ proptest! {
         prop_assert_eq!(Key::try_from(String::from(key.clone())), Ok(key));
     }
 }
+
+#[test]
+fn a_look_up_allocates_nothing() {
+    let tokens = tokens("web", &["s0", "s1", "s2"]);
+    let value = tokens.of(2).unwrap().as_str().to_owned();
+    let values = [b"forged".as_slice(), b"tZOXotU7To4Knn2L8jHizW", value.as_bytes()];
+    let mut claim = Claim::Nothing;
+    let allocated = allocation_counter::measure(|| claim = tokens.claim(values.into_iter()));
+    assert_eq!((claim, allocated.count_total), (Claim::Server(2), 0));
+}
