@@ -28,6 +28,7 @@ pub fn render(status: &Status) -> String {
         proxy(&mut page, traffic);
         listeners(&mut page, &traffic.listeners);
         pools(&mut page, &traffic.pools);
+        sticky(&mut page, &traffic.pools);
         servers(&mut page, &traffic.pools);
     }
     page.0
@@ -286,6 +287,20 @@ fn pools(page: &mut Page, pools: &[PoolSnapshot]) {
         let mut family = page.family(name, kind, help);
         for pool in pools {
             family.sample(&[("pool", pool.name.as_str())], value(pool));
+        }
+    }
+}
+
+/// Only sticky pools have the family's samples.
+fn sticky(page: &mut Page, pools: &[PoolSnapshot]) {
+    let mut family = page.family(
+        "evenkeel_pool_sticky_requests_total",
+        Kind::Counter,
+        "Requests to a sticky pool that a server answered, by what became of their cookie.",
+    );
+    for pool in pools {
+        for (outcome, count) in pool.sticky.iter().flatten() {
+            family.sample(&[("pool", pool.name.as_str()), ("outcome", outcome)], count);
         }
     }
 }

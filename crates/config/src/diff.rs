@@ -13,6 +13,7 @@ use crate::plan::{Global, Listener, Mode, Plan, Pool, Server};
 
 mod health;
 mod shown;
+mod sticky;
 
 use shown::{CountOrAuto, access_log, duration, forwarding, list, rule, size, underscores};
 
@@ -221,6 +222,7 @@ fn pool(old: &Pool, new: &Pool, differences: &mut Differences) {
     differences.compare("passive", &health::passive(old), &health::passive(new));
     differences.compare("slow-start", &duration(old.slow_start), &duration(new.slow_start));
     differences.compare("when-all-down", health::when_all_down(old), health::when_all_down(new));
+    differences.compare("sticky", &sticky::shown(old), &sticky::shown(new));
     let paired = pair(&old.servers, &new.servers, |server| &server.name);
     let mut same_names = true;
     for change in &paired {

@@ -32,13 +32,15 @@ pub enum Section {
     Health,
     /// `[pool.NAME.passive]`.
     Passive,
+    /// `[pool.NAME.sticky]`.
+    Sticky,
     /// `[pool.NAME.servers]`: one table, or one line, a server.
     Server,
 }
 
 impl Section {
     /// All of them, in the order of the reference.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Top,
         Self::Global,
         Self::Admin,
@@ -48,6 +50,7 @@ impl Section {
         Self::Pool,
         Self::Health,
         Self::Passive,
+        Self::Sticky,
         Self::Server,
     ];
 
@@ -64,6 +67,7 @@ impl Section {
             Self::Pool => "[pool.NAME]",
             Self::Health => "[pool.NAME.health]",
             Self::Passive => "[pool.NAME.passive]",
+            Self::Sticky => "[pool.NAME.sticky]",
             Self::Server => "[pool.NAME.servers]",
         }
     }
@@ -81,6 +85,7 @@ impl Section {
             Self::Pool => "pool",
             Self::Health => "pool.health",
             Self::Passive => "pool.passive",
+            Self::Sticky => "pool.sticky",
             Self::Server => "pool.servers",
         }
     }
@@ -111,6 +116,10 @@ impl Section {
             Self::Passive => {
                 "How live traffic judges the servers of a pool: one that fails several times in a row takes no traffic for \
                  a while, then one request decides. It is on unless `passive = \"off\"`."
+            }
+            Self::Sticky => {
+                "Sticky sessions: a client that was answered by a server of the pool comes back to it, by a cookie. In one \
+                 line: `sticky = { cookie = \"EVENKEEL\" }`."
             }
             Self::Server => {
                 "The servers of a pool, in the order in which they take turns: `NAME = \"ADDRESS\"`, or \
@@ -182,6 +191,8 @@ pub enum Kind {
     },
     /// `true` or `false`.
     Flag,
+    /// `true`, `false` or one of these words.
+    FlagOr(&'static [&'static str]),
     /// An algorithm: a word, or a table with a key and settings.
     Balance,
     /// A duration.
@@ -231,6 +242,12 @@ pub enum Kind {
     Path,
     /// Where an access log goes.
     LogTarget,
+    /// The absolute path of a file.
+    File,
+    /// The name of a cookie.
+    Cookie,
+    /// A domain without a dot in front.
+    Domain,
     /// Patterns of file names, one or a list.
     Globs,
     /// Host names or `*.` patterns, one or a list.
@@ -312,6 +329,10 @@ impl Kind {
                 format!("a whole number from {least} to {most}{auto}")
             }
             Self::Flag => "`true` or `false`".into(),
+            Self::FlagOr(words) => {
+                let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+                format!("`true`, `false` or {}", crate::suggest::one_of(words.iter().map(String::as_str)))
+            }
             Self::Balance => {
                 let words: Vec<String> = BALANCE_WORDS.iter().map(|word| format!("\"{word}\"")).collect();
                 format!(
@@ -357,6 +378,9 @@ impl Kind {
             Self::User => "the name of a user".into(),
             Self::Path => "an absolute path".into(),
             Self::LogTarget => "`\"stdout\"`, `\"syslog\"` or the absolute path of a file".into(),
+            Self::File => "the absolute path of a file".into(),
+            Self::Cookie => "the name of a cookie such as `\"EVENKEEL\"`".into(),
+            Self::Domain => "a domain such as `\"example.com\"`".into(),
             Self::Globs => "a file name or pattern such as `\"conf.d/*.toml\"`, or a list of them".into(),
             Self::Hosts => "a host name such as `\"www.example.com\"` or `\"*.example.com\"`, or a list of them".into(),
             Self::Paths => "a path such as `\"/assets/\"`, or a list of them".into(),

@@ -8,6 +8,7 @@ mod binds;
 mod health;
 mod routes;
 mod servers;
+mod sticky;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -34,6 +35,7 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
     unused(model, problems);
     access_log::check(model, problems);
     servers::keys_of_connections(model, problems);
+    sticky::check(model, problems);
     if model.listeners.len() != listeners.len() || model.pools.len() != plan_pools.len() {
         return None;
     }
@@ -272,6 +274,7 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
         passive: health::passive(typed, problems),
         slow_start: time(typed.slow_start, SECTION, "slow-start", HTTP),
         when_all_down: health::when_all_down(typed),
+        sticky: typed.sticky.as_ref().and_then(|typed| sticky::lower(typed, problems)),
         servers,
     })
 }

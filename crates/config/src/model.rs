@@ -7,6 +7,7 @@ mod balance;
 mod health;
 mod read;
 mod route;
+mod sticky;
 mod value;
 
 use std::num::NonZeroU32;
@@ -21,6 +22,7 @@ use ipnet::IpNet;
 
 use crate::plan::LogTarget;
 pub(crate) use health::{Health, Passive, WordOr, statuses};
+pub(crate) use sticky::Sticky;
 
 use crate::problems::{At, Problems, Span};
 use crate::text::Table;
@@ -111,6 +113,7 @@ pub(crate) struct Pool {
     pub(crate) passive: Setting<WordOr<Passive>>,
     pub(crate) slow_start: Setting<Duration>,
     pub(crate) when_all_down: Setting<&'static str>,
+    pub(crate) sticky: Option<Sticky>,
     pub(crate) servers: Vec<Server>,
     /// Whether `servers` is given, and whether anything is in it.
     pub(crate) typed_servers: TypedServers,

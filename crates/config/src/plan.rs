@@ -5,6 +5,7 @@
 //! listener or rule names exists, no two listeners share a bind, every pool has at least one server.
 
 mod health;
+mod sticky;
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
@@ -22,6 +23,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use health::{HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
+pub use sticky::Sticky;
 
 /// The most workers (threads that move traffic): one message to the proxy role carries the sockets of all of them.
 pub const MOST_WORKERS: u16 = 128;
@@ -227,6 +229,8 @@ pub struct Pool {
     pub slow_start: Duration,
     /// `when-all-down`.
     pub when_all_down: WhenAllDown,
+    /// `sticky`; without it clients belong to no server.
+    pub sticky: Option<Sticky>,
     /// `servers`, in file order.
     pub servers: Vec<Server>,
 }

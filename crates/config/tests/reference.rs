@@ -82,6 +82,10 @@ fn with(section: Section, line: &str) -> String {
         Section::Health if own("http") => format!("{listener}[pool.website.health]\n{line}\n{pool}"),
         Section::Health => format!("{listener}[pool.website.health]\nhttp = \"/\"\n{line}\n{pool}"),
         Section::Passive => format!("{listener}[pool.website.passive]\n{line}\n{pool}"),
+        Section::Sticky => {
+            let cookie = if own("cookie") { "" } else { "cookie = \"LB\"\n" };
+            format!("{listener}[pool.website.sticky]\n{cookie}{line}\n{pool}")
+        }
         Section::Server => {
             let address = if own("address") { "" } else { "address = \"192.168.1.2:80\"\n" };
             format!("{listener}[pool.website.servers.webserver01]\n{address}{line}\n")
@@ -130,6 +134,7 @@ fn a_minimal_file_has_the_documented_defaults() {
     let Mode::Tcp(tcp) = &plan.listeners[1].mode else { panic!("{:?}", plan.listeners) };
     assert_eq!(tcp.idle_timeout, Duration::from_secs(600));
     let pool = &plan.pools[0];
+    assert_eq!(pool.sticky, None);
     assert_eq!(pool.retries, 3);
     assert_eq!(pool.connect_timeout, Duration::from_secs(3));
     assert_eq!(pool.response_timeout, Duration::from_secs(60));
@@ -210,6 +215,9 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "server-wildcard",
     "size-too-large",
     "size-too-small",
+    "sticky-max-age-too-fine",
+    "sticky-none-not-secure",
+    "sticky-prefix",
     "target-larger-than-head",
     "trusted-proxies-host-bits",
     "trusted-proxies-mapped",

@@ -14,13 +14,15 @@ use evenkeel_traffic::name::Name;
 use evenkeel_traffic::pick::{self, Picker};
 use tokio::sync::Notify;
 
+use crate::sticky::{Keys, Sticky};
 use crate::table::{Listener, ListenerSlot, PerWorker, Pool, PoolState, Server, ServerState, Table};
 
-/// Builds the table of `plan`; `before` is the one in force. Marks listeners that are gone.
+/// Builds the table of `plan` with cookies signed by `keys`; `before` is the one in force. Marks listeners that are gone.
 pub(crate) fn next_table(
     before: Option<&Table>,
     revision: u64,
     plan: &Plan,
+    keys: Option<&Keys>,
     workers: usize,
     bell: &Arc<Notify>,
 ) -> Table {
@@ -32,7 +34,7 @@ pub(crate) fn next_table(
     let pools: Vec<Arc<Pool>> = plan
         .pools
         .iter()
-        .map(|pool| next_pool(old_pools.get(&pool.name).copied(), pool, workers, bell))
+        .map(|pool| next_pool(old_pools.get(&pool.name).copied(), pool, keys, workers, bell))
         .collect();
     let by_name: HashMap<&Name, &Arc<Pool>> = pools.iter().map(|pool| (&pool.plan.name, pool)).collect();
 
@@ -69,8 +71,15 @@ pub(crate) fn next_table(
     Table { revision, listeners, pools }
 }
 
-fn next_pool(before: Option<&Arc<Pool>>, plan: &plan::Pool, workers: usize, bell: &Arc<Notify>) -> Arc<Pool> {
-    if let Some(pool) = before.filter(|pool| pool.plan == *plan) {
+fn next_pool(
+    before: Option<&Arc<Pool>>,
+    plan: &plan::Pool,
+    keys: Option<&Keys>,
+    workers: usize,
+    bell: &Arc<Notify>,
+) -> Arc<Pool> {
+    let same_key = |pool: &Pool| pool.sticky.as_ref().is_none_or(|sticky| sticky.is_of(plan, keys));
+    if let Some(pool) = before.filter(|pool| pool.plan == *plan && same_key(pool)) {
         return pool.clone();
     }
     let old: HashMap<(&Name, &_), &Arc<Server>> = before
@@ -112,7 +121,8 @@ fn next_pool(before: Option<&Arc<Pool>>, plan: &plan::Pool, workers: usize, bell
         }
         None => Arc::new(PoolState::new(workers, plan.retry_budget)),
     };
-    Arc::new(Pool { plan: plan.clone(), servers, picker, load, state })
+    let sticky = Sticky::new(plan, keys);
+    Arc::new(Pool { plan: plan.clone(), servers, picker, sticky, load, state })
 }
 
 /// `Host` for a request that names none: the server's address, or `localhost` for a unix socket.

@@ -98,7 +98,7 @@ impl Gate {
     }
 
     /// Whoever picked the server sends to it now; `false` when it is on trial with another request.
-    fn enter(&self, slow_start: Duration, now: impl FnOnce() -> Instant) -> bool {
+    pub(crate) fn enter(&self, slow_start: Duration, now: impl FnOnce() -> Instant) -> bool {
         if self.access.load(Ordering::Relaxed) != PROBATION {
             return true;
         }

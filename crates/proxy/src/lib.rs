@@ -23,6 +23,7 @@ mod listener;
 mod pace;
 mod session;
 mod snapshot;
+mod sticky;
 mod stream;
 mod table;
 mod upstream;

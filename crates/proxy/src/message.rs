@@ -14,6 +14,8 @@ use evenkeel_traffic::address::Address;
 use evenkeel_traffic::name::Name;
 use serde::{Deserialize, Serialize};
 
+pub use crate::sticky::Keys;
+
 /// From the supervisor to the proxy role.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Change {
@@ -35,6 +37,11 @@ pub enum Change {
     LogFile {
         /// The path as the plan names it.
         path: PathBuf,
+    },
+    /// What signs the cookies of sticky sessions: all keys that the next plan needs, in place of those before.
+    Keys {
+        /// The keys.
+        keys: Keys,
     },
     /// From now on this plan holds. Sockets of binds it does not name are closed. Answered by [`Event::Applied`].
     Apply {
@@ -192,6 +199,8 @@ pub struct PoolSnapshot {
     pub retries_denied_total: u64,
     /// The checks of all servers fail; says what becomes of the traffic: `refuse` or `try-all`.
     pub all_down: Option<String>,
+    /// Requests by what became of them (`kept`, `new`, `moved`, `unknown`), when the pool is sticky.
+    pub sticky: Option<BTreeMap<String, u64>>,
     /// In the order of the plan.
     pub servers: Vec<ServerSnapshot>,
 }

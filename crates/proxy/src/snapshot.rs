@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use evenkeel_config::plan::{Mode, WhenAllDown};
 use evenkeel_http::answer::Reason;
+use evenkeel_traffic::sticky::Outcome;
 use evenkeel_traffic::usability::{FULL_SHARE, Usability};
 
 use crate::access_log::Logs;
@@ -86,8 +87,14 @@ fn pool(pool: &Pool) -> PoolSnapshot {
             WhenAllDown::Refuse => "refuse".into(),
             WhenAllDown::TryAll => "try-all".into(),
         }),
+        sticky: pool.sticky.as_ref().map(|_| outcomes(pool)),
         servers: pool.servers.iter().map(|s| server(s, pool.plan.slow_start)).collect(),
     }
+}
+
+fn outcomes(pool: &Pool) -> BTreeMap<String, u64> {
+    let count = |outcome| pool.state.counters.sum(|counters| counters.sticky.of(outcome));
+    Outcome::ALL.into_iter().map(|outcome| (outcome.name().into(), count(outcome))).collect()
 }
 
 fn server(server: &Server, slow_start: Duration) -> ServerSnapshot {

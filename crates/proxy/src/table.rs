@@ -23,6 +23,7 @@ use crate::access_log::Log;
 use crate::gate::{self, Gate, Wanted};
 use crate::histogram::Histogram;
 use crate::idle::IdleConnections;
+use crate::sticky::{Sticky, StickyCounters};
 use crate::worker::Worker;
 
 /// Everything, under one revision.
@@ -86,6 +87,8 @@ pub(crate) struct Pool {
     /// In the order of the plan.
     pub(crate) servers: Vec<Arc<Server>>,
     pub(crate) picker: Picker,
+    /// Sticky sessions, if it has them.
+    pub(crate) sticky: Option<Sticky>,
     /// What all its servers do, under all plans.
     pub(crate) load: Arc<PoolLoad>,
     pub(crate) state: Arc<PoolState>,
@@ -104,6 +107,7 @@ pub(crate) struct PoolCounters {
     pub(crate) requests_total: Counter,
     pub(crate) retries_total: Counter,
     pub(crate) retries_denied_total: Counter,
+    pub(crate) sticky: StickyCounters,
 }
 
 impl PoolState {

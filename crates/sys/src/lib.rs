@@ -6,5 +6,6 @@
 pub mod channel;
 pub mod output;
 pub mod process;
+pub mod secret;
 pub mod socket;
 pub mod splice;

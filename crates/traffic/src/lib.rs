@@ -12,4 +12,5 @@ pub mod outlier;
 pub mod pick;
 pub mod retry;
 pub mod route;
+pub mod sticky;
 pub mod usability;

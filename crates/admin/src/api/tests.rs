@@ -59,6 +59,7 @@ fn with_one_pool() -> Answer {
         retries_total: 0,
         retries_denied_total: 0,
         all_down: None,
+        sticky: None,
         servers: Vec::new(),
     };
     status(Some(Snapshot { pools: vec![pool], ..Snapshot::default() }))

@@ -47,6 +47,7 @@ fn status() -> Status {
         retries_total: 20,
         retries_denied_total: 21,
         all_down: Some("refuse".into()),
+        sticky: Some(BTreeMap::from([("kept".into(), 30), ("moved".into(), 31)])),
         servers: vec![server, second],
     };
     let log = LogSnapshot { to: "/var/log/\"a\\b\"\n.log".into(), lines_total: 22, dropped_total: 23 };
@@ -218,6 +219,7 @@ fn every_fact_is_on_the_page() {
         ("evenkeel_pool_retries_total", &[webserver[0]], 20.0),
         ("evenkeel_pool_retries_denied_total", &[webserver[0]], 21.0),
         ("evenkeel_pool_all_down", &[webserver[0]], 1.0),
+        ("evenkeel_pool_sticky_requests_total", &[webserver[0], ("outcome", "moved")], 31.0),
         ("evenkeel_server_weight", &webserver, 11.0),
         ("evenkeel_server_running", &webserver, 12.0),
         ("evenkeel_server_requests_total", &webserver, 13.0),

@@ -240,3 +240,14 @@ fn an_access_log_that_comes_moves_or_goes_is_told() {
         ["listener a: access-log changed from stdout (common) to syslog (json)"]
     );
 }
+
+#[test]
+fn stickiness_is_told_with_all_that_it_means() {
+    assert_eq!(
+        told("retries = 1", "retries = 1\nsticky = { cookie = \"LB\", key-file = \"/k\", max-age = \"1h\" }"),
+        [
+            "pool website: sticky changed from none to { cookie = \"LB\", key-file = \"/k\", same-site = \"lax\", \
+             secure = \"auto\", max-age = \"1h\" }"
+        ]
+    );
+}

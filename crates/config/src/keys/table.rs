@@ -22,6 +22,9 @@ const MOST_IDLE: u64 = 65_536;
 /// The fastest body rate that may be asked for, in bytes per second.
 const FASTEST_BODY: u64 = 1 << 30;
 
+/// The longest life of a cookie that browsers grant.
+const LONGEST_COOKIE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
 /// The shortest pause between two checks of one server.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
@@ -378,6 +381,8 @@ pub static KEYS: &[Key] = &[
          when checks can fail for reasons that traffic does not meet.",
         "when-all-down = \"try-all\"",
     ),
+    key(Section::Pool, "sticky", Kind::Table(Section::Sticky), Default::Nothing("clients belong to no server"))
+        .says("Whether clients come back to the server that answered them before.", "sticky = { cookie = \"EVENKEEL\" }"),
     key(Section::Health, "http", Kind::Target, Default::Nothing("no request is sent")).says(
         "Ask for this path; the check passes when the answer is as `status` and `body` want it.",
         "http = \"/healthz\"",
@@ -483,6 +488,48 @@ pub static KEYS: &[Key] = &[
          never ejected.",
         "max-share = 30",
     ),
+    key(Section::Sticky, "cookie", Kind::Cookie, Default::Required).says(
+        "The name of the cookie. Servers do not see it, and one of this name that a server sets does not reach the client. \
+         Pools behind one listener need names of their own.",
+        "cookie = \"EVENKEEL\"",
+    ),
+    key(
+        Section::Sticky,
+        "key-file",
+        Kind::File,
+        Default::Nothing("a random key, which ends with the program"),
+    )
+    .says(
+        "A file with the secret that signs the cookie, at least 32 bytes, such as `openssl rand -base64 32` writes. \
+         Balancers with the same file send a client to the same server, and cookies outlive a restart. Nobody but its \
+         owner may change it, and nobody but its owner and group read it. It is read at the start and at each reload, as \
+         the user who starts the program.",
+        "key-file = \"/etc/evenkeel/sticky.key\"",
+    ),
+    key(Section::Sticky, "same-site", Kind::Word(&["lax", "strict", "none"]), Default::Value("lax")).says(
+        "The attribute `SameSite`: whether a browser sends the cookie when another site makes it ask: only when the user \
+         follows a link, never, or always.",
+        "same-site = \"strict\"",
+    ),
+    key(Section::Sticky, "secure", Kind::FlagOr(&["auto"]), Default::Value("auto")).says(
+        "The attribute `Secure`: browsers send the cookie over TLS only. `\"auto\"` sets it for clients that come to the \
+         listener over TLS. Write `true` when TLS ends in front of the balancer.",
+        "secure = true",
+    ),
+    key(
+        Section::Sticky,
+        "max-age",
+        Kind::Time { least: Duration::from_secs(1), most: LONGEST_COOKIE },
+        Default::Nothing("until the browser ends"),
+    )
+    .says(
+        "The attribute `Max-Age`: how long browsers keep the cookie, from the moment they get it, in whole seconds.",
+        "max-age = \"8h\"",
+    ),
+    key(Section::Sticky, "domain", Kind::Domain, Default::Nothing("the host of the request alone")).says(
+        "The attribute `Domain`: browsers send the cookie to this domain and every host below it.",
+        "domain = \"example.com\"",
+    ),
     key(Section::Pool, "servers", Kind::Named(Section::Server), Default::Required).says(
         "The servers by name, in the order in which they take turns.",
         "servers = { webserver01 = \"192.168.1.2:80\" }",
@@ -499,7 +546,8 @@ pub static KEYS: &[Key] = &[
         Default::Value("1"),
     )
     .says(
-        "Its share of the traffic relative to the others of its pool. 0 gives it nothing.",
+        "Its share of the traffic relative to the others of its pool. 0 gives it nothing but the clients that `sticky` binds \
+         to it.",
         "weight = 2",
     ),
     key(

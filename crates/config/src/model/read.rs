@@ -141,6 +141,7 @@ fn pool(name: At<Name>, reader: &Reader<'_>, problems: &mut Problems) -> Pool {
         passive: passive(reader, problems),
         slow_start: reader.time("slow-start", problems),
         when_all_down: reader.word("when-all-down", problems),
+        sticky: reader.table("sticky", Section::Sticky, problems).map(|sticky| sticky.sticky(problems)),
     }
 }
 
@@ -302,6 +303,7 @@ impl<'a> Reader<'a> {
             Section::Pool => format!("pool `{name}`"),
             Section::Health => format!("the check of pool `{name}`"),
             Section::Passive => format!("`passive` of pool `{name}`"),
+            Section::Sticky => "this `sticky`".into(),
             Section::Server => format!("server `{name}`"),
         }
     }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use evenkeel_admin::message::{Phase, RoleState, RoleStatus, Status};
 use evenkeel_proxy::message::{ListenerSnapshot, PoolSnapshot, ServerSnapshot, Snapshot};
+use evenkeel_traffic::sticky::Outcome;
 
 /// Draws the whole screen.
 pub(super) fn draw(status: &Status) -> String {
@@ -126,7 +127,18 @@ fn draw_pool(pool: &PoolSnapshot, now: u64) -> String {
         Some(_) => ": all servers are down, traffic is refused",
     };
     let rows = pool.servers.iter().map(|shown| server(shown, now));
-    format!("\nPOOL {} ({}){}{all_down}\n{}", pool.name, pool.balance, retries(pool), table(&columns, rows))
+    let traffic = [sticky(pool), retries(pool)].concat();
+    format!("\nPOOL {} ({}){traffic}{all_down}\n{}", pool.name, pool.balance, table(&columns, rows))
+}
+
+/// What became of the cookies that clients sent.
+fn sticky(pool: &PoolSnapshot) -> String {
+    let Some(outcomes) = &pool.sticky else { return String::new() };
+    let counts = Outcome::ALL.map(|outcome| {
+        let count = outcomes.get(outcome.name()).copied().unwrap_or_default();
+        format!("{count} {}", outcome.name())
+    });
+    format!(", sticky ({})", counts.join(", "))
 }
 
 /// Nothing about retries is worth a word until there was one.
@@ -255,6 +267,9 @@ mod tests {
                     retries_total: 8,
                     retries_denied_total: 1,
                     all_down: Some("refuse".into()),
+                    sticky: Some(BTreeMap::from(
+                        ["kept", "new", "moved", "unknown"].map(|name| (name.into(), 5)),
+                    )),
                     servers: vec![ServerSnapshot {
                         name: "webserver01".parse().unwrap(),
                         address: "192.168.1.2:80".parse().unwrap(),
@@ -295,7 +310,7 @@ LISTENERS
   website  http  0.0.0.0:80  12           4203   9911      3
                  [::]:80
 
-POOL website (round-robin), 8 retries, 1 denied by the retry budget: all servers are down, traffic is refused
+POOL website (round-robin), sticky (5 kept, 5 new, 5 moved, 5 unknown), 8 retries, 1 denied by the retry budget: all servers are down, traffic is refused
   SERVER       ADDRESS         STATE  WEIGHT  RUNNING  TOTAL  FAILURES  NOT CONNECTED  IDLE  WHY
   webserver01  192.168.1.2:80  down   0       1        2      3         4              7     for 1m 3s: it answered 500 to GET /healthz; weight 0: takes nothing new; last failure: connection refused
 ";

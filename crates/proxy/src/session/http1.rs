@@ -33,6 +33,8 @@ use crate::table::Listener;
 use heads::Heads;
 use note::Note;
 
+/// What clients speak; a cookie that is `Secure` by itself asks for `https`.
+const SCHEME: &str = "http";
 /// How long a client that just got its response keeps its buffers, because its next request often follows at once.
 const LINGER: Duration = Duration::from_millis(100);
 /// How long an idle connection that is to end still takes a request that may be under way.

@@ -10,20 +10,22 @@ use evenkeel_config::plan::{HttpMode, Underscores};
 use evenkeel_http::answer::Reason;
 use evenkeel_http::forwarded;
 use evenkeel_http::head::{RequestHead, ResponseHead};
-use evenkeel_http::rewrite::{self, ToClient, ToServer};
+use evenkeel_http::rewrite::{self, OwnCookie, ToClient, ToServer};
 use evenkeel_traffic::retry::{self, Failure, Retry, Try};
 use evenkeel_traffic::route::Facts;
+use evenkeel_traffic::sticky::Claim;
 use tokio::time::Instant;
 
 use super::heads::Heads;
 use super::one_try::{Answered, Broken, Kept, OneTry};
 use super::tries::Tries;
 use super::upload::Upload;
-use super::{Client, Next, refuse};
+use super::{Client, Next, SCHEME, refuse};
 use crate::access_log::End;
 use crate::buffer::Buffer;
 use crate::clock;
 use crate::session::tunnel;
+use crate::sticky::Sticky;
 use crate::table::{Listener, Pool, Server};
 use crate::upstream::Upstream;
 use crate::worker::Worker;
@@ -67,7 +69,8 @@ async fn serve(
     let Some((place, pool)) = listener.route(&facts) else {
         return answer(client, Reason::NoRoute, upload, inbound, &heads.request).await;
     };
-    let mut tries = Tries::new(pool, pool.plan.balance.key(&facts));
+    let claim = pool.sticky.as_ref().map_or(Claim::Nothing, |sticky| sticky.claim(&heads.request));
+    let mut tries = Tries::new(pool, pool.plan.balance.key(&facts), claim.server());
     pool.state.counters.of(client.counted.worker.index).requests_total.add(1);
     client.note(|note| note.place = Some(place));
     loop {
@@ -81,19 +84,21 @@ async fn serve(
         server.state.counters.of(client.counted.worker.index).total.add(1);
         let sent = clock::now();
         client.note(|note| note.sent = Some(sent));
+        let worker = client.counted.worker.index;
+        let own_cookie = || pool.own_cookie(claim, tries.current()?, SCHEME == "https", worker);
         let mut outbound = Buffer::of_size(mode.limits.head_bytes as usize);
         let mut one_try = OneTry { client, mode, pool, upload, inbound, outbound: &mut outbound };
         match one_try.until_answered(&mut upstream, heads).await {
             Ok(Answered::Final(end)) => {
                 pool.succeeded(server, Some(heads.response.status));
                 latency(pool, server, &heads.response, sent, &one_try.client.counted.worker);
-                let kept = one_try.pass_on(&mut upstream, heads, end).await;
+                let kept = one_try.pass_on(&mut upstream, heads, end, own_cookie()).await;
                 return finish(client, pool, server, upstream, inbound, kept).await;
             }
             Ok(Answered::Tunnel) => {
                 pool.succeeded(server, None);
                 upload.release(inbound);
-                return join(client, mode, upstream, inbound, &mut outbound, heads).await;
+                return join(client, mode, upstream, (inbound, &mut outbound), heads, own_cookie()).await;
             }
             Err(Broken::Client) => {
                 client.note(|note| note.end = End::ClientGone);
@@ -205,12 +210,13 @@ fn write_request(
     let to = ToServer {
         peer: client.peer,
         peer_trusted,
-        proto: "http",
+        proto: SCHEME,
         x_forwarded: mode.forwarding.x_forwarded,
         forwarded: mode.forwarding.forwarded,
         drop_underscores: mode.underscores == Underscores::Drop,
         host_if_missing: &server.host,
         close: pool.plan.keep_alive.is_zero(),
+        own_cookie: pool.sticky.as_ref().map(Sticky::name),
     };
     heads.written.clear();
     rewrite::request(&heads.request, &to, &mut heads.written);
@@ -248,11 +254,11 @@ async fn join(
     client: &mut Client<'_>,
     mode: &HttpMode,
     upstream: Upstream,
-    inbound: &mut Buffer,
-    outbound: &mut Buffer,
+    buffers: (&mut Buffer, &mut Buffer),
     heads: &mut Heads,
+    own_cookie: Option<OwnCookie<'_>>,
 ) -> Next {
-    let to = ToClient { version: heads.request.version, persistent: true, unwrap_chunks: false };
+    let to = ToClient { version: heads.request.version, persistent: true, unwrap_chunks: false, own_cookie };
     heads.written.clear();
     rewrite::response(&heads.response, to, &mut heads.written);
     client.alarm.set(mode.idle_timeout);
@@ -266,7 +272,7 @@ async fn join(
     if refuse::write_all(client, &heads.written).await {
         let mut server = upstream.stream;
         let streams = (&mut client.stream, &mut server);
-        let ended = tunnel::run(streams, (inbound, outbound), &mut client.alarm, mode.tunnel_timeout).await;
+        let ended = tunnel::run(streams, buffers, &mut client.alarm, mode.tunnel_timeout).await;
         client.note(|note| {
             note.bytes_in += ended.up;
             note.bytes_out += ended.down;

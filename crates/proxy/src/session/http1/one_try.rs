@@ -11,7 +11,7 @@ use evenkeel_http::head::{HeadScan, parse_response};
 use evenkeel_http::limits::{Limits, MOST_HEADERS};
 use evenkeel_http::machine::exchange::{Final, Verdict, judge};
 use evenkeel_http::machine::transfer::Transfer;
-use evenkeel_http::rewrite::{self, ToClient};
+use evenkeel_http::rewrite::{self, OwnCookie, ToClient};
 use evenkeel_traffic::retry::Failure;
 
 use super::download::{Download, DownloadError};
@@ -122,7 +122,12 @@ impl OneTry<'_, '_> {
                     interim += 1;
                     // Its own memory: the request's head may still be on its way.
                     let mut head = Vec::new();
-                    let to = ToClient { version: request.version, persistent: true, unwrap_chunks: false };
+                    let to = ToClient {
+                        version: request.version,
+                        persistent: true,
+                        unwrap_chunks: false,
+                        own_cookie: None,
+                    };
                     rewrite::response(response, to, &mut head);
                     self.client.alarm.set(self.mode.idle_timeout);
                     self.client.note(|note| note.wrote_head(head.len()));
@@ -182,14 +187,21 @@ impl OneTry<'_, '_> {
     }
 
     /// Passes the final response on. Says which connections may be used again.
-    pub(super) async fn pass_on(&mut self, upstream: &mut Upstream, heads: &mut Heads, end: Final) -> Kept {
+    pub(super) async fn pass_on(
+        &mut self,
+        upstream: &mut Upstream,
+        heads: &mut Heads,
+        end: Final,
+        own_cookie: Option<OwnCookie<'_>>,
+    ) -> Kept {
         let Heads { request, response, written, .. } = heads;
         let mut request_done = self.upload.is_done(written.len());
         if request_done {
             self.upload.release(self.inbound);
         }
         let persistent = end.client_persists && request_done && !self.client.counted.is_ending();
-        let to = ToClient { version: request.version, persistent, unwrap_chunks: end.unwrap_chunks };
+        let unwrap_chunks = end.unwrap_chunks;
+        let to = ToClient { version: request.version, persistent, unwrap_chunks, own_cookie };
         let mut head = if request_done { std::mem::take(written) } else { Vec::new() };
         head.clear();
         rewrite::response(response, to, &mut head);

@@ -22,6 +22,8 @@ pub(super) struct Tries<'a> {
     pool: &'a Pool,
     /// What a consistent hash goes by.
     key: Option<u64>,
+    /// The server that the client belongs to, until it was asked for.
+    own: Option<usize>,
     /// Servers that failed, since all were last tried.
     tried: Vec<usize>,
     /// Further tries.
@@ -36,10 +38,11 @@ pub(super) struct Tries<'a> {
 }
 
 impl<'a> Tries<'a> {
-    pub(super) fn new(pool: &'a Pool, key: Option<u64>) -> Self {
+    pub(super) fn new(pool: &'a Pool, key: Option<u64>, own: Option<usize>) -> Self {
         Self {
             pool,
             key,
+            own,
             tried: Vec::new(),
             left: u32::from(pool.plan.retries),
             current: None,
@@ -47,6 +50,11 @@ impl<'a> Tries<'a> {
             begun: 0,
             connect: Duration::ZERO,
         }
+    }
+
+    /// Place in the pool of the server that is or was tried last.
+    pub(super) fn current(&self) -> Option<usize> {
+        self.current
     }
 
     /// Notes how far the search has come.
@@ -102,8 +110,11 @@ impl<'a> Tries<'a> {
         }
     }
 
-    /// The next server that was not tried; when all were, they begin again after a pause.
+    /// The client's own server first, then the next that was not tried; when all were, they begin again after a pause.
     async fn pick(&mut self, worker: &Worker) -> Option<Picked> {
+        if let Some(picked) = self.own.take().and_then(|own| self.pool.pick_own(own)) {
+            return Some(picked);
+        }
         if let Some(picked) = self.pool.pick(self.key, &self.tried, worker) {
             return Some(picked);
         }
