@@ -32,13 +32,15 @@ pub enum Section {
     Health,
     /// `[pool.NAME.passive]`.
     Passive,
+    /// `[pool.NAME.queue]`.
+    Queue,
     /// `[pool.NAME.servers]`: one table, or one line, a server.
     Server,
 }
 
 impl Section {
     /// All of them, in the order of the reference.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Top,
         Self::Global,
         Self::Admin,
@@ -48,6 +50,7 @@ impl Section {
         Self::Pool,
         Self::Health,
         Self::Passive,
+        Self::Queue,
         Self::Server,
     ];
 
@@ -64,6 +67,7 @@ impl Section {
             Self::Pool => "[pool.NAME]",
             Self::Health => "[pool.NAME.health]",
             Self::Passive => "[pool.NAME.passive]",
+            Self::Queue => "[pool.NAME.queue]",
             Self::Server => "[pool.NAME.servers]",
         }
     }
@@ -81,6 +85,7 @@ impl Section {
             Self::Pool => "pool",
             Self::Health => "pool.health",
             Self::Passive => "pool.passive",
+            Self::Queue => "pool.queue",
             Self::Server => "pool.servers",
         }
     }
@@ -111,6 +116,10 @@ impl Section {
             Self::Passive => {
                 "How live traffic judges the servers of a pool: one that fails several times in a row takes no traffic for \
                  a while, then one request decides. It is on unless `passive = \"off\"`."
+            }
+            Self::Queue => {
+                "Where requests (HTTP) and connections (TCP) wait while every server of a pool that may take traffic runs \
+                 its `max-connections`. In one line: `queue = { size = 100, timeout = \"2s\" }`."
             }
             Self::Server => {
                 "The servers of a pool, in the order in which they take turns: `NAME = \"ADDRESS\"`, or \

@@ -17,6 +17,7 @@ use evenkeel_traffic::address::Address;
 use evenkeel_traffic::name::Name;
 use evenkeel_traffic::outlier;
 use evenkeel_traffic::pick::{Balance, Priority, Weight};
+use evenkeel_traffic::queue;
 use evenkeel_traffic::route::Rule;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -227,6 +228,8 @@ pub struct Pool {
     pub slow_start: Duration,
     /// `when-all-down`.
     pub when_all_down: WhenAllDown,
+    /// `queue`: who waits while all servers are at their `max-connections`.
+    pub queue: queue::Settings,
     /// `servers`, in file order.
     pub servers: Vec<Server>,
 }

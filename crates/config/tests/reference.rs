@@ -82,6 +82,7 @@ fn with(section: Section, line: &str) -> String {
         Section::Health if own("http") => format!("{listener}[pool.website.health]\n{line}\n{pool}"),
         Section::Health => format!("{listener}[pool.website.health]\nhttp = \"/\"\n{line}\n{pool}"),
         Section::Passive => format!("{listener}[pool.website.passive]\n{line}\n{pool}"),
+        Section::Queue => format!("{listener}[pool.website.queue]\n{line}\n{pool}"),
         Section::Server => {
             let address = if own("address") { "" } else { "address = \"192.168.1.2:80\"\n" };
             format!("{listener}[pool.website.servers.webserver01]\n{address}{line}\n")
