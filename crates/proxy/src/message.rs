@@ -192,8 +192,29 @@ pub struct PoolSnapshot {
     pub retries_denied_total: u64,
     /// The checks of all servers fail; says what becomes of the traffic: `refuse` or `try-all`.
     pub all_down: Option<String>,
+    /// Who waits for its servers.
+    pub queue: QueueSnapshot,
     /// In the order of the plan.
     pub servers: Vec<ServerSnapshot>,
+}
+
+/// The queue of a pool, in a [`PoolSnapshot`]: requests (HTTP) or connections (TCP).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct QueueSnapshot {
+    /// How many wait now.
+    pub length: u64,
+    /// How many may.
+    pub limit: u64,
+    /// How many ever had to.
+    pub queued_total: u64,
+    /// Refused at once, because as many waited as may.
+    pub refused_total: u64,
+    /// Refused after they had waited as long as they may.
+    pub timed_out_total: u64,
+    /// Whose client went away while they waited.
+    pub left_total: u64,
+    /// How long those waited whose wait has ended, however it did.
+    pub waits: HistogramSnapshot,
 }
 
 /// One server in a [`PoolSnapshot`].

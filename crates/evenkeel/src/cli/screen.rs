@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use evenkeel_admin::message::{Phase, RoleState, RoleStatus, Status};
-use evenkeel_proxy::message::{ListenerSnapshot, PoolSnapshot, ServerSnapshot, Snapshot};
+use evenkeel_proxy::message::{
+    ListenerSnapshot, PoolSnapshot, QueueSnapshot, ServerSnapshot, Snapshot,
+};
 
 /// Draws the whole screen.
 pub(super) fn draw(status: &Status) -> String {
@@ -126,7 +128,25 @@ fn draw_pool(pool: &PoolSnapshot, now: u64) -> String {
         Some(_) => ": all servers are down, traffic is refused",
     };
     let rows = pool.servers.iter().map(|shown| server(shown, now));
-    format!("\nPOOL {} ({}){}{all_down}\n{}", pool.name, pool.balance, retries(pool), table(&columns, rows))
+    let (retries, queue) = (retries(pool), queue(&pool.queue));
+    format!("\nPOOL {} ({}){retries}{queue}{all_down}\n{}", pool.name, pool.balance, table(&columns, rows))
+}
+
+/// Nothing about the queue is worth a word until somebody had to wait, or found no room to.
+fn queue(queue: &QueueSnapshot) -> String {
+    if (queue.queued_total, queue.refused_total) == (0, 0) {
+        return String::new();
+    }
+    let mut text = format!(", queue {} of {}, {} had to wait", queue.length, queue.limit, queue.queued_total);
+    let ends = [
+        (queue.refused_total, "found it full"),
+        (queue.timed_out_total, "waited too long"),
+        (queue.left_total, "left"),
+    ];
+    for (count, what) in ends.into_iter().filter(|(count, _)| *count > 0) {
+        let _ = write!(text, ", {count} {what}");
+    }
+    text
 }
 
 /// Nothing about retries is worth a word until there was one.
@@ -255,6 +275,13 @@ mod tests {
                     retries_total: 8,
                     retries_denied_total: 1,
                     all_down: Some("refuse".into()),
+                    queue: QueueSnapshot {
+                        length: 2,
+                        limit: 1000,
+                        queued_total: 17,
+                        timed_out_total: 3,
+                        ..QueueSnapshot::default()
+                    },
                     servers: vec![ServerSnapshot {
                         name: "webserver01".parse().unwrap(),
                         address: "192.168.1.2:80".parse().unwrap(),
@@ -295,7 +322,7 @@ LISTENERS
   website  http  0.0.0.0:80  12           4203   9911      3
                  [::]:80
 
-POOL website (round-robin), 8 retries, 1 denied by the retry budget: all servers are down, traffic is refused
+POOL website (round-robin), 8 retries, 1 denied by the retry budget, queue 2 of 1000, 17 had to wait, 3 waited too long: all servers are down, traffic is refused
   SERVER       ADDRESS         STATE  WEIGHT  RUNNING  TOTAL  FAILURES  NOT CONNECTED  IDLE  WHY
   webserver01  192.168.1.2:80  down   0       1        2      3         4              7     for 1m 3s: it answered 500 to GET /healthz; weight 0: takes nothing new; last failure: connection refused
 ";

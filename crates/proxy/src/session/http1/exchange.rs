@@ -4,6 +4,7 @@
 //! [`retry`] allows; after the first byte there is no way back, and a failure cuts the connection.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_config::plan::{HttpMode, Underscores};
@@ -11,6 +12,7 @@ use evenkeel_http::answer::Reason;
 use evenkeel_http::forwarded;
 use evenkeel_http::head::{RequestHead, ResponseHead};
 use evenkeel_http::rewrite::{self, ToClient, ToServer};
+use evenkeel_traffic::load::Running;
 use evenkeel_traffic::retry::{self, Failure, Retry, Try};
 use evenkeel_traffic::route::Facts;
 use tokio::time::Instant;
@@ -19,9 +21,10 @@ use super::heads::Heads;
 use super::one_try::{Answered, Broken, Kept, OneTry};
 use super::tries::Tries;
 use super::upload::Upload;
-use super::{Client, Next, refuse};
+use super::{Client, Next, http_mode, refresh, refuse};
 use crate::access_log::End;
 use crate::buffer::Buffer;
+use crate::rooms::Nowhere;
 use crate::session::tunnel;
 use crate::table::{Listener, Pool, Server};
 use crate::upstream::Upstream;
@@ -30,18 +33,26 @@ use crate::worker::Worker;
 /// Answers the request whose head is in `heads` and was read `now`.
 pub(super) async fn run(
     client: &mut Client<'_>,
-    listener: &Listener,
-    mode: &HttpMode,
+    listener: &mut Arc<Listener>,
     inbound: &mut Buffer,
     heads: &mut Heads,
     now: Instant,
 ) -> Next {
     client.counted.slot.counters.of(client.counted.worker.index).requests_total.add(1);
-    let mut upload = match Upload::new(heads.request.framing, inbound, mode.min_body_rate, now) {
+    let rate = http_mode(listener).map_or(0, |mode| mode.min_body_rate);
+    let mut upload = match Upload::new(heads.request.framing, inbound, rate, now) {
         Ok(upload) => upload,
         Err(reason) => return refuse::and_close(client, reason, Some(&heads.request)).await,
     };
-    let next = serve(client, listener, mode, inbound, heads, &mut upload).await;
+    let next = loop {
+        let Some(mode) = http_mode(listener) else { break Next::Close };
+        match serve(client, listener, mode, inbound, heads, &mut upload).await {
+            // It waited while the plan changed: by the new one it may have to go elsewhere.
+            Next::Moved => refresh(listener, client),
+            next => break next,
+        }
+    };
+    client.note(|note| note.in_line = None);
     let received = heads.request.fields.bytes().len() as u64 + upload.received;
     client.note(|note| note.bytes_in += received);
     next
@@ -67,14 +78,26 @@ async fn serve(
         return answer(client, Reason::NoRoute, upload, inbound, &heads.request).await;
     };
     let mut tries = Tries::new(pool, pool.plan.balance.key(&facts));
-    pool.state.counters.of(client.counted.worker.index).requests_total.add(1);
+    if client.note.as_ref().is_none_or(|note| note.in_line.is_none()) {
+        pool.state.counters.of(client.counted.worker.index).requests_total.add(1);
+    }
     client.note(|note| note.place = Some(place));
     loop {
         let found = tries.next(client, &heads.request).await;
         client.note(|note| tries.tell(note));
-        let Some((server, mut upstream, _running)) = found else {
-            let reason = if pool.all_down() { Reason::NoHealthyServer } else { Reason::NoServer };
-            return answer(client, reason, upload, inbound, &heads.request).await;
+        let (server, mut upstream, running) = match found {
+            Ok(found) => found,
+            Err(Nowhere::Refused(reason)) => {
+                return answer(client, reason, upload, inbound, &heads.request).await;
+            }
+            Err(Nowhere::Gone) => {
+                client.note(|note| note.end = End::ClientGone);
+                return Next::Close;
+            }
+            Err(Nowhere::Moved(place)) => {
+                client.note(|note| note.in_line = Some(place));
+                return Next::Moved;
+            }
         };
         write_request(client, mode, pool, server, peer_trusted, heads);
         server.state.counters.of(client.counted.worker.index).total.add(1);
@@ -87,7 +110,7 @@ async fn serve(
                 pool.succeeded(server, Some(heads.response.status));
                 latency(pool, server, &heads.response, sent, &one_try.client.counted.worker);
                 let kept = one_try.pass_on(&mut upstream, heads, end).await;
-                return finish(client, pool, server, upstream, inbound, kept).await;
+                return finish(client, pool, server, (upstream, running), inbound, kept).await;
             }
             Ok(Answered::Tunnel) => {
                 pool.succeeded(server, None);
@@ -118,7 +141,8 @@ async fn serve(
                 // What never reached a server adds no load, so it costs nothing of the budget.
                 let costs = what == Retry::Elsewhere && failure != Failure::NothingSent;
                 let worker = client.counted.worker.index;
-                if !tries.failed(what) || (costs && !pool.state.may_retry(worker, Instant::now().into_std()))
+                if !tries.failed(what, running)
+                    || (costs && !pool.state.may_retry(worker, Instant::now().into_std()))
                 {
                     return answer(client, Reason::ServerClosed, upload, inbound, &heads.request).await;
                 }
@@ -220,7 +244,7 @@ async fn finish(
     client: &mut Client<'_>,
     pool: &Pool,
     server: &Server,
-    upstream: Upstream,
+    (upstream, running): (Upstream, Running),
     inbound: &Buffer,
     kept: Kept,
 ) -> Next {
@@ -230,6 +254,8 @@ async fn finish(
     if kept.server && !pool.plan.keep_alive.is_zero() {
         server.state.idle.put(worker, upstream.stream, now, pool.plan.max_idle);
     }
+    // Whoever gets the place finds the connection.
+    drop(running);
     if kept.server_failed {
         server.state.counters.of(worker).failures_total.add(1);
         pool.failed(server, "the connection ended within a response".into());
