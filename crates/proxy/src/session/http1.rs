@@ -12,6 +12,7 @@ mod note;
 mod one_try;
 mod receive;
 mod refuse;
+mod retry_after;
 mod tries;
 mod upload;
 

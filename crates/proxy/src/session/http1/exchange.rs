@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::SystemTime;
 
 use evenkeel_config::plan::{HttpMode, Underscores};
 use evenkeel_http::answer::Reason;
@@ -21,7 +21,7 @@ use super::heads::Heads;
 use super::one_try::{Answered, Broken, Kept, OneTry};
 use super::tries::Tries;
 use super::upload::Upload;
-use super::{Client, Next, http_mode, refresh, refuse};
+use super::{Client, Next, http_mode, refresh, refuse, retry_after};
 use crate::access_log::End;
 use crate::buffer::Buffer;
 use crate::rooms::Nowhere;
@@ -207,14 +207,12 @@ impl Facts for RequestFacts<'_> {
 }
 
 /// Notes how fast the server has answered. One that says that it cannot serve has failed, however fast it said so, and
-/// may say for how long (`Retry-After`, RFC 9110 §10.2.3; a date there is not understood).
+/// may say for how long.
 fn latency(pool: &Pool, server: &Server, response: &ResponseHead, sent: Instant, worker: &Worker) {
     if response.status < 500 && response.status != 429 {
         return pool.answered(server, sent, worker);
     }
-    let seconds =
-        response.fields.named("retry-after").find_map(|value| std::str::from_utf8(value).ok()?.parse().ok());
-    pool.slowed(server, seconds.map(Duration::from_secs), worker);
+    pool.slowed(server, retry_after::wish(response, SystemTime::now()), worker);
 }
 
 /// Writes the head that `server` gets.
