@@ -256,6 +256,14 @@ fn listeners(page: &mut Page, listeners: &[ListenerSnapshot]) {
     for listener in http() {
         latency.histogram(&[("listener", listener.name.as_str())], &listener.latency);
     }
+    let mut durations = page.family(
+        "evenkeel_listener_connection_seconds",
+        Kind::Histogram,
+        "From the accept of a TCP connection to its end.",
+    );
+    for listener in listeners.iter().filter(|listener| listener.mode == "tcp") {
+        durations.histogram(&[("listener", listener.name.as_str())], &listener.durations);
+    }
 }
 
 fn pools(page: &mut Page, pools: &[PoolSnapshot]) {

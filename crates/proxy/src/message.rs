@@ -142,6 +142,8 @@ pub struct ListenerSnapshot {
     pub bytes_out_total: u64,
     /// From the head of a request to the last byte of its answer (HTTP); without those that became tunnels.
     pub latency: HistogramSnapshot,
+    /// From the accept of a connection to its end (TCP).
+    pub durations: HistogramSnapshot,
 }
 
 /// The upper bounds of the buckets of a [`HistogramSnapshot`].

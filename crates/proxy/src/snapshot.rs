@@ -53,6 +53,7 @@ fn listener(slot: &ListenerSlot) -> ListenerSnapshot {
         bytes_in_total: slot.counters.sum(|counters| &counters.bytes_in_total),
         bytes_out_total: slot.counters.sum(|counters| &counters.bytes_out_total),
         latency: Histogram::sum(slot.counters.all().map(|counters| &counters.latency)),
+        durations: Histogram::sum(slot.counters.all().map(|counters| &counters.durations)),
     }
 }
 

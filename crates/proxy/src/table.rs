@@ -292,6 +292,7 @@ pub(crate) struct ListenerCounters {
     pub(crate) bytes_in_total: Counter,
     pub(crate) bytes_out_total: Counter,
     pub(crate) latency: Histogram,
+    pub(crate) durations: Histogram,
 }
 
 // The number of a reason is its place among all.

@@ -339,6 +339,7 @@ fn a_tcp_connection_waits_as_well() {
     let mut back = [0; 3];
     second.read_exact(&mut back).unwrap();
     assert_eq!(&back, b"two");
+    balancer.wait_until(|all| all.listeners[0].durations.buckets.iter().sum::<u64>() == 2);
 }
 
 #[test]

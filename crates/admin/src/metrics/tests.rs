@@ -20,6 +20,7 @@ fn status() -> Status {
         bytes_in_total: 9,
         bytes_out_total: 10,
         latency: latency.clone(),
+        durations: latency.clone(),
     };
     let raw = ListenerSnapshot { name: "raw".parse().unwrap(), mode: "tcp".into(), ..listener.clone() };
     let server = ServerSnapshot {
@@ -261,6 +262,7 @@ fn buckets_count_up_to_the_count() {
     let of_server = [("pool", "website"), ("server", "webserver02")];
     for (name, labels) in [
         ("evenkeel_listener_request_seconds", &[("listener", "website")][..]),
+        ("evenkeel_listener_connection_seconds", &[("listener", "raw")][..]),
         ("evenkeel_pool_queue_seconds", &of_server[..1]),
         ("evenkeel_server_first_byte_seconds", &of_server[..]),
     ] {
@@ -277,11 +279,14 @@ fn buckets_count_up_to_the_count() {
         assert_eq!(page.value(&format!("{name}_count"), labels).to_string(), "4");
         assert_eq!(page.value(&format!("{name}_sum"), labels).to_string(), "62.0005");
     }
-    // Connections are no requests: a TCP listener has no such histogram.
-    assert!(!page.series.keys().any(|(name, labels)| {
-        name.starts_with("evenkeel_listener_request_seconds")
-            && labels.get("listener").is_some_and(|name| name == "raw")
-    }));
+    // Connections are no requests, and requests no connections.
+    for (family, other) in
+        [("evenkeel_listener_request_seconds", "raw"), ("evenkeel_listener_connection_seconds", "website")]
+    {
+        assert!(!page.series.keys().any(|(name, labels)| {
+            name.starts_with(family) && labels.get("listener").is_some_and(|name| name == other)
+        }));
+    }
 }
 
 #[test]

@@ -267,6 +267,7 @@ mod tests {
                     bytes_in_total: 0,
                     bytes_out_total: 0,
                     latency: HistogramSnapshot::default(),
+                    durations: HistogramSnapshot::default(),
                 }],
                 pools: vec![PoolSnapshot {
                     name: "website".parse().unwrap(),

@@ -110,7 +110,10 @@ impl<'a> Line<'a> {
     fn write(&self) {
         let worker = self.counted.worker.index;
         let ended = self.ended.unwrap_or(Ended { how: End::Done, up: 0, down: 0 });
-        self.counted.slot.counters.of(worker).ended(ended.up, ended.down, self.reason);
+        let counters = self.counted.slot.counters.of(worker);
+        let total = self.started.elapsed();
+        counters.ended(ended.up, ended.down, self.reason);
+        counters.durations.record(total);
         let log = self.counted.slot.log.load();
         let Some(log) = log.as_deref() else { return };
         let pool =
@@ -129,7 +132,7 @@ impl<'a> Line<'a> {
             queue: self.queue,
             connect: self.connect,
             first_byte: None,
-            total: self.started.elapsed(),
+            total,
             reason: self.reason.map(Reason::code),
             end: ended.how,
         };
