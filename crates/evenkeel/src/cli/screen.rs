@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use evenkeel_admin::message::{Phase, RoleState, RoleStatus, Status};
 use evenkeel_proxy::message::{
-    ListenerSnapshot, PoolSnapshot, QueueSnapshot, ServerSnapshot, Snapshot,
+    ListenerSnapshot, LogSnapshot, PoolSnapshot, QueueSnapshot, ServerSnapshot, Snapshot,
 };
 
 /// Draws the whole screen.
@@ -89,6 +89,13 @@ fn draw_traffic(traffic: &Snapshot, now: u64) -> String {
     }
     for pool in &traffic.pools {
         text.push_str(&draw_pool(pool, now));
+    }
+    if !traffic.logs.is_empty() {
+        text.push_str("\nACCESS LOGS\n");
+        let row = |log: &LogSnapshot| {
+            vec![log.to.clone(), log.lines_total.to_string(), log.dropped_total.to_string()]
+        };
+        text.push_str(&table(&["TO", "LINES", "DROPPED"], traffic.logs.iter().map(row)));
     }
     text
 }
@@ -253,7 +260,11 @@ mod tests {
                 workers: 2,
                 connections: 12,
                 max_connections: 236,
-                logs: Vec::new(),
+                logs: vec![LogSnapshot {
+                    to: "/var/log/evenkeel/access.log".into(),
+                    lines_total: 9911,
+                    dropped_total: 4,
+                }],
                 listeners: vec![ListenerSnapshot {
                     name: "website".parse().unwrap(),
                     binds: vec!["0.0.0.0:80".parse().unwrap(), "[::]:80".parse().unwrap()],
@@ -326,6 +337,10 @@ LISTENERS
 POOL website (round-robin), 8 retries, 1 denied by the retry budget, queue 2 of 1000, 17 had to wait, 3 waited too long: all servers are down, traffic is refused
   SERVER       ADDRESS         STATE  WEIGHT  RUNNING  TOTAL  FAILURES  NOT CONNECTED  IDLE  WHY
   webserver01  192.168.1.2:80  down   0       1        2      3         4              7     for 1m 3s: it answered 500 to GET /healthz; weight 0: takes nothing new; last failure: connection refused
+
+ACCESS LOGS
+  TO                            LINES  DROPPED
+  /var/log/evenkeel/access.log  9911   4
 ";
         assert_eq!(draw(&status()), expected);
     }
