@@ -238,6 +238,65 @@ fn who_comes_with_an_old_plan_is_sent_back_once() {
     assert!(look(&mut again).unwrap().is_ok());
 }
 
+#[derive(Default)]
+struct Wakes(AtomicU32);
+
+impl std::task::Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_place_that_becomes_free_between_the_try_and_the_wait_is_seen() {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let toy = Toy::new(1, 10, LONG);
+    let mut running = toy.take();
+    let mut waiter = std::pin::pin!(wait(
+        &toy,
+        0,
+        None,
+        Duration::ZERO,
+        || {
+            let found = toy.take();
+            running = None;
+            found
+        },
+        pending()
+    ));
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(wakes.clone());
+    assert!(waiter.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+    assert!(waiter.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
+}
+
+/// Two threads and one place: whoever sleeps is woken by the other, or by nobody.
+#[test]
+fn two_that_alternate_never_sleep_both() {
+    const TURNS: usize = 20_000;
+    let toy = Toy::new(1, 1000, Duration::from_secs(20));
+    let run = |toy: Arc<Toy>| {
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            for _ in 0..TURNS {
+                let running = if toy.pool.is_waited() { None } else { toy.take() };
+                let running = match running {
+                    Some(running) => Ok(running),
+                    None => wait(&toy, 0, None, Duration::ZERO, || toy.take(), pending()).await.1,
+                };
+                drop(running.unwrap());
+            }
+        });
+    };
+    let other = toy.clone();
+    let thread = std::thread::spawn(move || run(other));
+    run(toy.clone());
+    thread.join().unwrap();
+    assert_eq!((toy.line.len(), toy.load.running()), (0, 0));
+}
+
 /// Many threads take, wait, leave, change and move. A wake-up that is lost ends in a timeout.
 #[test]
 fn no_wake_up_is_lost() {
