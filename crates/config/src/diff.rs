@@ -223,6 +223,8 @@ fn pool(old: &Pool, new: &Pool, differences: &mut Differences) {
     differences.compare("slow-start", &duration(old.slow_start), &duration(new.slow_start));
     differences.compare("when-all-down", health::when_all_down(old), health::when_all_down(new));
     differences.compare("sticky", &sticky::shown(old), &sticky::shown(new));
+    differences.compare("queue size", &old.queue.size, &new.queue.size);
+    differences.compare("queue timeout", &duration(old.queue.timeout), &duration(new.queue.timeout));
     let paired = pair(&old.servers, &new.servers, |server| &server.name);
     let mut same_names = true;
     for change in &paired {

@@ -34,13 +34,15 @@ pub enum Section {
     Passive,
     /// `[pool.NAME.sticky]`.
     Sticky,
+    /// `[pool.NAME.queue]`.
+    Queue,
     /// `[pool.NAME.servers]`: one table, or one line, a server.
     Server,
 }
 
 impl Section {
     /// All of them, in the order of the reference.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Top,
         Self::Global,
         Self::Admin,
@@ -51,6 +53,7 @@ impl Section {
         Self::Health,
         Self::Passive,
         Self::Sticky,
+        Self::Queue,
         Self::Server,
     ];
 
@@ -68,6 +71,7 @@ impl Section {
             Self::Health => "[pool.NAME.health]",
             Self::Passive => "[pool.NAME.passive]",
             Self::Sticky => "[pool.NAME.sticky]",
+            Self::Queue => "[pool.NAME.queue]",
             Self::Server => "[pool.NAME.servers]",
         }
     }
@@ -86,6 +90,7 @@ impl Section {
             Self::Health => "pool.health",
             Self::Passive => "pool.passive",
             Self::Sticky => "pool.sticky",
+            Self::Queue => "pool.queue",
             Self::Server => "pool.servers",
         }
     }
@@ -120,6 +125,10 @@ impl Section {
             Self::Sticky => {
                 "Sticky sessions: a client that was answered by a server of the pool comes back to it, by a cookie. In one \
                  line: `sticky = { cookie = \"EVENKEEL\" }`."
+            }
+            Self::Queue => {
+                "Where requests (HTTP) and connections (TCP) wait while every server of a pool that may take traffic runs \
+                 its `max-connections`. In one line: `queue = { size = 100, timeout = \"2s\" }`."
             }
             Self::Server => {
                 "The servers of a pool, in the order in which they take turns: `NAME = \"ADDRESS\"`, or \

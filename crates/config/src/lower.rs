@@ -17,9 +17,10 @@ use std::time::Duration;
 use evenkeel_http::limits::Limits;
 use evenkeel_traffic::name::Name;
 use evenkeel_traffic::pick::{Balance, Weight};
+use evenkeel_traffic::queue;
 
 use crate::keys::{Default as KeyDefault, Section};
-use crate::model::{Count, Listener, Model, Pool, Setting, TypedServers};
+use crate::model::{Count, Listener, Model, Pool, Queue, Setting, TypedServers};
 use crate::plan::{self, Forwarding, HttpMode, Mode, Plan, TcpMode, Underscores};
 use crate::problems::{At, Problems};
 use crate::suggest::{nearest, one_of, quoted};
@@ -275,7 +276,16 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
         slow_start: time(typed.slow_start, SECTION, "slow-start", HTTP),
         when_all_down: health::when_all_down(typed),
         sticky: typed.sticky.as_ref().and_then(|typed| sticky::lower(typed, problems)),
+        queue: queue(typed.queue.as_ref())?,
         servers,
+    })
+}
+
+fn queue(typed: Option<&Queue>) -> Option<queue::Settings> {
+    const SECTION: Section = Section::Queue;
+    Some(queue::Settings {
+        size: u32::try_from(count(typed.and_then(|typed| typed.size), SECTION, "size")).ok()?,
+        timeout: time(typed.and_then(|typed| typed.timeout), SECTION, "timeout", HTTP),
     })
 }
 

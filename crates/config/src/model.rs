@@ -114,9 +114,16 @@ pub(crate) struct Pool {
     pub(crate) slow_start: Setting<Duration>,
     pub(crate) when_all_down: Setting<&'static str>,
     pub(crate) sticky: Option<Sticky>,
+    pub(crate) queue: Option<Queue>,
     pub(crate) servers: Vec<Server>,
     /// Whether `servers` is given, and whether anything is in it.
     pub(crate) typed_servers: TypedServers,
+}
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    pub(crate) size: Setting<u64>,
+    pub(crate) timeout: Setting<Duration>,
 }
 
 /// What was typed for `servers`, right or wrong.

@@ -18,6 +18,7 @@ use evenkeel_traffic::address::Address;
 use evenkeel_traffic::name::Name;
 use evenkeel_traffic::outlier;
 use evenkeel_traffic::pick::{Balance, Priority, Weight};
+use evenkeel_traffic::queue;
 use evenkeel_traffic::route::Rule;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -231,6 +232,8 @@ pub struct Pool {
     pub when_all_down: WhenAllDown,
     /// `sticky`; without it clients belong to no server.
     pub sticky: Option<Sticky>,
+    /// `queue`: who waits while all servers are at their `max-connections`.
+    pub queue: queue::Settings,
     /// `servers`, in file order.
     pub servers: Vec<Server>,
 }

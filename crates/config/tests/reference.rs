@@ -86,6 +86,7 @@ fn with(section: Section, line: &str) -> String {
             let cookie = if own("cookie") { "" } else { "cookie = \"LB\"\n" };
             format!("{listener}[pool.website.sticky]\n{cookie}{line}\n{pool}")
         }
+        Section::Queue => format!("{listener}[pool.website.queue]\n{line}\n{pool}"),
         Section::Server => {
             let address = if own("address") { "" } else { "address = \"192.168.1.2:80\"\n" };
             format!("{listener}[pool.website.servers.webserver01]\n{address}{line}\n")
@@ -140,6 +141,7 @@ fn a_minimal_file_has_the_documented_defaults() {
     assert_eq!(pool.response_timeout, Duration::from_secs(60));
     assert_eq!(pool.keep_alive, Duration::from_secs(4));
     assert_eq!(pool.max_idle, 1024);
+    assert_eq!((pool.queue.size, pool.queue.timeout), (1000, Duration::from_secs(5)));
     assert_eq!(pool.servers[0].weight.value(), 1);
     assert_eq!(pool.health, None);
     let passive = pool.passive.as_ref().unwrap();

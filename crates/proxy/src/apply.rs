@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use evenkeel_config::plan::{self, Plan};
+use evenkeel_traffic::load::PoolLoad;
 use evenkeel_traffic::name::Name;
 use evenkeel_traffic::pick::{self, Picker};
 use tokio::sync::Notify;
@@ -34,7 +35,7 @@ pub(crate) fn next_table(
     let pools: Vec<Arc<Pool>> = plan
         .pools
         .iter()
-        .map(|pool| next_pool(old_pools.get(&pool.name).copied(), pool, keys, workers, bell))
+        .map(|pool| next_pool(old_pools.get(&pool.name).copied(), pool, keys, revision, workers, bell))
         .collect();
     let by_name: HashMap<&Name, &Arc<Pool>> = pools.iter().map(|pool| (&pool.plan.name, pool)).collect();
 
@@ -68,6 +69,12 @@ pub(crate) fn next_table(
             slot.removed.store(true, Ordering::Relaxed);
         }
     }
+    // After the listeners have their new pools: whoever waited looks for them there.
+    for pool in before.iter().flat_map(|table| &table.pools) {
+        if !pools.iter().any(|kept| Arc::ptr_eq(kept, pool)) {
+            pool.state.line.moved(revision);
+        }
+    }
     Table { revision, listeners, pools }
 }
 
@@ -75,6 +82,7 @@ fn next_pool(
     before: Option<&Arc<Pool>>,
     plan: &plan::Pool,
     keys: Option<&Keys>,
+    revision: u64,
     workers: usize,
     bell: &Arc<Notify>,
 ) -> Arc<Pool> {
@@ -87,7 +95,15 @@ fn next_pool(
         .flat_map(|pool| &pool.servers)
         .map(|server| ((&server.plan.name, &server.plan.address), server))
         .collect();
-    let load = before.map_or_else(Arc::default, |pool| pool.load.clone());
+    let state = match before {
+        Some(pool) => {
+            pool.state.set_budget(plan.retry_budget);
+            pool.state.clone()
+        }
+        None => Arc::new(PoolState::new(workers, plan.retry_budget, revision)),
+    };
+    let load =
+        before.map_or_else(|| Arc::new(PoolLoad::telling(state.line.clone())), |pool| pool.load.clone());
     let servers: Vec<Arc<Server>> = plan
         .servers
         .iter()
@@ -114,15 +130,8 @@ fn next_pool(
         .collect();
     let picker = Picker::new(&plan.balance, &to_pick);
     picker.attach(&plan.balance, before.map(|pool| &pool.picker));
-    let state = match before {
-        Some(pool) => {
-            pool.state.set_budget(plan.retry_budget);
-            pool.state.clone()
-        }
-        None => Arc::new(PoolState::new(workers, plan.retry_budget)),
-    };
     let sticky = Sticky::new(plan, keys);
-    Arc::new(Pool { plan: plan.clone(), servers, picker, sticky, load, state })
+    Arc::new(Pool { plan: plan.clone(), servers, picker, sticky, load, state, version: revision })
 }
 
 /// `Host` for a request that names none: the server's address, or `localhost` for a unix socket.

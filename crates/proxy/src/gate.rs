@@ -86,6 +86,16 @@ impl Gate {
         }
     }
 
+    /// Says whether the server is of this kind, or better, whatever its share.
+    pub(crate) fn is_of(&self, wanted: Wanted) -> bool {
+        let access = self.access.load(Ordering::Relaxed);
+        match wanted {
+            Wanted::Open | Wanted::Usable => access > EJECTED,
+            Wanted::NotDown => access != DOWN,
+            Wanted::Any => true,
+        }
+    }
+
     /// In slow start every so many picks pass, as many as the share says.
     fn has_turn(&self, access: u32) -> bool {
         if access <= SHARES {
@@ -201,10 +211,12 @@ impl Gate {
     }
 }
 
-/// The server for the next request or connection; `pick` chooses among those that fit what is wanted.
+/// The server for the next request or connection; `pick` chooses among those that fit what is wanted and were not
+/// `tried`. While a server is usable, one that is not gets nothing, however full the usable ones are.
 pub(crate) fn choose(
     plan: &plan::Pool,
     servers: &[Arc<Server>],
+    tried: &[usize],
     mut pick: impl FnMut(Wanted) -> Option<usize>,
 ) -> Option<usize> {
     if let Some(index) = pick(Wanted::Open)
@@ -212,7 +224,16 @@ pub(crate) fn choose(
     {
         return Some(index);
     }
-    pick(Wanted::Usable).or_else(|| pick(Wanted::NotDown)).or_else(|| {
+    if let Some(index) = pick(Wanted::Usable) {
+        return Some(index);
+    }
+    let left = |(index, server): (usize, &Arc<Server>)| {
+        server.plan.weight.value() > 0 && server.state.gate.is_of(Wanted::Usable) && !tried.contains(&index)
+    };
+    if servers.iter().enumerate().any(left) {
+        return None;
+    }
+    pick(Wanted::NotDown).or_else(|| {
         let try_all = plan.when_all_down == plan::WhenAllDown::TryAll && all_down(servers);
         if try_all { pick(Wanted::Any) } else { None }
     })

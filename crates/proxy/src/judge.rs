@@ -46,7 +46,7 @@ impl Pool {
     pub(crate) fn probed(&self, server: &Server, result: Result<(), String>, started: Instant) {
         let transition = server.state.gate.probed(result, started, self.plan.slow_start, Instant::now());
         let Some(transition) = transition else { return };
-        self.picker.forget();
+        self.changed();
         let (pool, name, why) = (&self.plan.name, &server.plan.name, &transition.why);
         match transition.to {
             Verdict::Up => tracing::info!("pool {pool}: server {name} is up: {why}"),
@@ -65,9 +65,15 @@ impl Pool {
         next
     }
 
+    /// Other servers may take traffic than before.
+    fn changed(&self) {
+        self.picker.forget();
+        self.state.line.changed(&self.load);
+    }
+
     fn tell(&self, server: &Server, event: Option<Event>) {
         if event.is_some() {
-            self.picker.forget();
+            self.changed();
         }
         let (pool, name) = (&self.plan.name, &server.plan.name);
         match event {

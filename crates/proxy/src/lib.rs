@@ -21,6 +21,8 @@ mod idle;
 mod judge;
 mod listener;
 mod pace;
+mod queue;
+mod rooms;
 mod session;
 mod snapshot;
 mod sticky;

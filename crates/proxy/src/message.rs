@@ -149,6 +149,8 @@ pub struct ListenerSnapshot {
     pub bytes_out_total: u64,
     /// From the head of a request to the last byte of its answer (HTTP); without those that became tunnels.
     pub latency: HistogramSnapshot,
+    /// From the accept of a connection to its end (TCP).
+    pub durations: HistogramSnapshot,
 }
 
 /// The upper bounds of the buckets of a [`HistogramSnapshot`].
@@ -201,8 +203,29 @@ pub struct PoolSnapshot {
     pub all_down: Option<String>,
     /// Requests by what became of them (`kept`, `new`, `moved`, `unknown`), when the pool is sticky.
     pub sticky: Option<BTreeMap<String, u64>>,
+    /// Who waits for its servers.
+    pub queue: QueueSnapshot,
     /// In the order of the plan.
     pub servers: Vec<ServerSnapshot>,
+}
+
+/// The queue of a pool, in a [`PoolSnapshot`]: requests (HTTP) or connections (TCP).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct QueueSnapshot {
+    /// How many wait now.
+    pub length: u64,
+    /// How many may.
+    pub limit: u64,
+    /// How many ever had to.
+    pub queued_total: u64,
+    /// Refused at once, because as many waited as may.
+    pub refused_total: u64,
+    /// Refused after they had waited as long as they may.
+    pub timed_out_total: u64,
+    /// Whose client went away while they waited.
+    pub left_total: u64,
+    /// How long those waited whose wait has ended, however it did.
+    pub waits: HistogramSnapshot,
 }
 
 /// One server in a [`PoolSnapshot`].

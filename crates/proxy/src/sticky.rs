@@ -102,8 +102,12 @@ impl StickyCounters {
 
 impl Pool {
     /// The server at this place for a request that belongs to it, if it can take it. A weight of 0 and slow start keep
-    /// nobody away from his own server; what is down, ejected, full or outranked does.
+    /// nobody away from his own server; what is down, ejected, full or outranked does, and so do others that wait for a
+    /// place: nobody takes one before them.
     pub(crate) fn pick_own(&self, index: usize) -> Option<Picked> {
+        if self.load.is_waited() {
+            return None;
+        }
         let server = self.servers.get(index)?;
         let outranked = || {
             let above = |other: &&Arc<Server>| other.plan.priority > server.plan.priority;
@@ -113,7 +117,7 @@ impl Pool {
             return None;
         }
         // First the room: whoever is let in on probation must also go in.
-        let picked = self.once_more(index)?;
+        let picked = self.begin(index)?;
         self.keeps(server).then_some(picked)
     }
 

@@ -1,5 +1,6 @@
 //! A connection, whatever it runs over.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -94,6 +95,18 @@ impl Stream {
                 Waiting::Nothing => {}
                 found => return Poll::Ready(found),
             }
+        }
+    }
+
+    /// Waits until the other side has gone: it has ended its direction, or broken the connection. When something that
+    /// it sent waits to be read, only the latter can be seen.
+    pub(crate) async fn gone(&self) {
+        if poll_fn(|cx| self.poll_peek(cx)).await == Waiting::Bytes {
+            // An error is told by the next write as well.
+            let _broken = match self {
+                Self::Tcp(stream) => stream.ready(Interest::ERROR).await,
+                Self::Unix(stream) => stream.ready(Interest::ERROR).await,
+            };
         }
     }
 

@@ -23,6 +23,7 @@ use crate::access_log::Log;
 use crate::gate::{self, Gate, Wanted};
 use crate::histogram::Histogram;
 use crate::idle::IdleConnections;
+use crate::queue::{Line, Rooms};
 use crate::sticky::{Sticky, StickyCounters};
 use crate::worker::Worker;
 
@@ -92,6 +93,8 @@ pub(crate) struct Pool {
     /// What all its servers do, under all plans.
     pub(crate) load: Arc<PoolLoad>,
     pub(crate) state: Arc<PoolState>,
+    /// Revision of the plan that made it what it is.
+    pub(crate) version: u64,
 }
 
 /// The living part of a [`Pool`]: what outlives a change of its plan.
@@ -99,6 +102,8 @@ pub(crate) struct Pool {
 pub(crate) struct PoolState {
     budget: Mutex<Budget>,
     pub(crate) counters: PerWorker<PoolCounters>,
+    /// Who waits while its servers are full.
+    pub(crate) line: Arc<Line>,
 }
 
 /// Counters of a pool.
@@ -111,8 +116,12 @@ pub(crate) struct PoolCounters {
 }
 
 impl PoolState {
-    pub(crate) fn new(workers: usize, budget: u8) -> Self {
-        Self { budget: Mutex::new(Budget::new(budget)), counters: PerWorker::new(workers) }
+    pub(crate) fn new(workers: usize, budget: u8, version: u64) -> Self {
+        Self {
+            budget: Mutex::new(Budget::new(budget)),
+            counters: PerWorker::new(workers),
+            line: Arc::new(Line::new(workers, version)),
+        }
     }
 
     /// Takes a retry out of the budget, if one is left, and counts what came of it.
@@ -154,14 +163,24 @@ const MOST_RACES: usize = 8;
 impl Pool {
     /// The server for the next request or connection, other than those that were `tried`. It counts as running there
     /// from now on, so that others see it while a connection is being opened. `key` is what [`Balance::key`] found.
+    /// `None` as well while others wait: nobody takes a place before them.
     pub(crate) fn pick(&self, key: Option<u64>, tried: &[usize], worker: &Worker) -> Option<Picked> {
+        if self.load.is_waited() { None } else { self.take(key, tried, worker) }
+    }
+
+    /// The same for one whose turn it is.
+    pub(crate) fn take(&self, key: Option<u64>, tried: &[usize], worker: &Worker) -> Option<Picked> {
         let request = Request { key, tried, now: self.time(worker) };
-        (0..MOST_RACES).find_map(|_| self.once_more(self.choose(request, worker)?))
+        let seek = || (0..MOST_RACES).find_map(|_| self.begin(self.choose(request, worker)?));
+        seek().or_else(|| {
+            // A look may have missed what became free a moment ago.
+            self.has_room().then(|| self.picker.forget()).and_then(|()| seek())
+        })
     }
 
     /// The server that the algorithm prefers among those whose gate is open, or else among the next best.
     fn choose(&self, request: Request<'_>, worker: &Worker) -> Option<usize> {
-        gate::choose(&self.plan, &self.servers, |wanted| {
+        gate::choose(&self.plan, &self.servers, request.tried, |wanted| {
             if wanted != Wanted::Open {
                 // More servers are wanted than the look before has seen as usable.
                 self.picker.forget();
@@ -172,8 +191,8 @@ impl Pool {
         })
     }
 
-    /// The same server again, if it still has room.
-    pub(crate) fn once_more(&self, index: usize) -> Option<Picked> {
+    /// A place at this server, if it has room; asks nothing else.
+    pub(crate) fn begin(&self, index: usize) -> Option<Picked> {
         let server = self.servers.get(index)?;
         let most = server.plan.max_connections.map_or(u32::MAX, u32::from);
         server.state.load.begin(most).map(|running| Picked { index, running })
@@ -278,6 +297,7 @@ pub(crate) struct ListenerCounters {
     pub(crate) bytes_in_total: Counter,
     pub(crate) bytes_out_total: Counter,
     pub(crate) latency: Histogram,
+    pub(crate) durations: Histogram,
 }
 
 // The number of a reason is its place among all.

@@ -10,6 +10,7 @@ pub mod load;
 pub mod name;
 pub mod outlier;
 pub mod pick;
+pub mod queue;
 pub mod retry;
 pub mod route;
 pub mod sticky;

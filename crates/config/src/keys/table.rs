@@ -5,6 +5,7 @@ use std::time::Duration;
 use evenkeel_http::limits::MOST_HEADERS;
 use evenkeel_traffic::health::LONGEST_ROW;
 use evenkeel_traffic::pick::Weight;
+use evenkeel_traffic::queue::LONGEST_QUEUE;
 
 use super::{Default, Key, Kind, Section};
 use crate::plan::MOST_WORKERS;
@@ -530,6 +531,25 @@ pub static KEYS: &[Key] = &[
         "The attribute `Domain`: browsers send the cookie to this domain and every host below it.",
         "domain = \"example.com\"",
     ),
+    key(Section::Pool, "queue", Kind::Table(Section::Queue), Default::Nothing("a queue with its defaults")).says(
+        "How many may wait, and for how long, while every server that may take traffic runs its `max-connections`.",
+        "queue = { size = 100, timeout = \"2s\" }",
+    ),
+    key(
+        Section::Queue,
+        "size",
+        Kind::Count { least: 0, most: LONGEST_QUEUE as u64, auto: false },
+        Default::Value("1000"),
+    )
+    .says(
+        "How many may wait at once, all workers together. Who comes when as many wait is answered 503 at once, with the \
+         reason `queue-full`, or its connection is closed. `0` lets nobody wait.",
+        "size = 100",
+    ),
+    key(Section::Queue, "timeout", TIMEOUT, Default::Value("5s")).says(
+        "How long a request or connection may wait. Then it is answered 503 with the reason `queue-timeout`, or closed.",
+        "timeout = \"2s\"",
+    ),
     key(Section::Pool, "servers", Kind::Named(Section::Server), Default::Required).says(
         "The servers by name, in the order in which they take turns.",
         "servers = { webserver01 = \"192.168.1.2:80\" }",
@@ -558,7 +578,7 @@ pub static KEYS: &[Key] = &[
     )
     .says(
         "How many requests (HTTP) or connections (TCP) run on it at once, all workers together. What is more goes to \
-         other servers.",
+         other servers, and waits in the `queue` of the pool when they are full as well.",
         "max-connections = 200",
     ),
     key(Section::Server, "backup", Kind::Flag, Default::Value("false")).says(

@@ -8,7 +8,8 @@ use evenkeel_traffic::pick::Weight;
 use super::health::{health, passive};
 use super::route::route;
 use super::{
-    AccessLog, Admin, Count, Global, Listener, Model, Pool, Route, Server, ServerSettings, TypedServers,
+    AccessLog, Admin, Count, Global, Listener, Model, Pool, Queue, Route, Server, ServerSettings,
+    TypedServers,
 };
 use crate::keys::{Default, Section};
 use crate::plan::{MOST_BINDS, MOST_SERVERS};
@@ -142,6 +143,10 @@ fn pool(name: At<Name>, reader: &Reader<'_>, problems: &mut Problems) -> Pool {
         slow_start: reader.time("slow-start", problems),
         when_all_down: reader.word("when-all-down", problems),
         sticky: reader.table("sticky", Section::Sticky, problems).map(|sticky| sticky.sticky(problems)),
+        queue: reader.table("queue", Section::Queue, problems).map(|queue| Queue {
+            size: queue.count("size", problems),
+            timeout: queue.time("timeout", problems),
+        }),
     }
 }
 
@@ -304,6 +309,7 @@ impl<'a> Reader<'a> {
             Section::Health => format!("the check of pool `{name}`"),
             Section::Passive => format!("`passive` of pool `{name}`"),
             Section::Sticky => "this `sticky`".into(),
+            Section::Queue => "this queue".into(),
             Section::Server => format!("server `{name}`"),
         }
     }

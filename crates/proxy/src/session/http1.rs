@@ -12,6 +12,7 @@ mod note;
 mod one_try;
 mod receive;
 mod refuse;
+mod retry_after;
 mod tries;
 mod upload;
 
@@ -72,6 +73,8 @@ enum Next {
     Idle,
     /// It is over.
     Close,
+    /// The plan changed while a request waited for a server: the same request is to be routed again.
+    Moved,
 }
 
 /// The settings of an HTTP listener; `None` when its mode has changed under a living connection, which then ends.
@@ -152,11 +155,12 @@ async fn serve_requests(client: &mut Client<'_>, heads: &mut Heads) -> Next {
         }
         let now = clock::now();
         begin_note(client, now);
-        let next = exchange::run(client, &listener, mode, &mut inbound, heads, now).await;
+        let next = exchange::run(client, &mut listener, &mut inbound, heads, now).await;
         let ended = note::close(client, &listener, Some(&heads.request));
-        match next {
-            Next::Another => client.quiet_until = ended + mode.idle_timeout,
-            end => return end,
+        match (next, http_mode(&listener)) {
+            (Next::Another, Some(mode)) => client.quiet_until = ended + mode.idle_timeout,
+            (Next::Another, None) => return Next::Close,
+            (end, _) => return end,
         }
     }
 }

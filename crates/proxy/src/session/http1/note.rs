@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use super::Client;
 use crate::access_log::{Asked, End, Facts, Http};
 use crate::clock;
-use crate::table::{Listener, Place};
+use crate::queue;
+use crate::table::{Listener, Place, Pool};
 
 /// See the module.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) struct Note {
     pub(super) retries: u32,
     /// Waiting for a place in a queue.
     pub(super) queue: Duration,
+    /// Its place there while it is routed again.
+    pub(super) in_line: Option<queue::Place<Pool>>,
     /// Waiting for connections to open.
     pub(super) connect: Duration,
     /// When the last try was begun on an open connection.
@@ -56,6 +59,7 @@ impl Note {
             server: None,
             retries: 0,
             queue: Duration::ZERO,
+            in_line: None,
             connect: Duration::ZERO,
             sent: None,
             first_byte: None,
