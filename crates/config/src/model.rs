@@ -20,7 +20,7 @@ use evenkeel_traffic::route::Conditions;
 use ipnet::IpNet;
 
 use crate::plan::LogTarget;
-pub(crate) use health::{Health, Passive, WordOr, statuses};
+pub(crate) use health::{Agent, Health, Passive, WordOr, statuses};
 
 use crate::problems::{At, Problems, Span};
 use crate::text::Table;
@@ -108,6 +108,7 @@ pub(crate) struct Pool {
     pub(crate) keep_alive: Setting<Duration>,
     pub(crate) max_idle_connections: Setting<u64>,
     pub(crate) health: Setting<WordOr<Health>>,
+    pub(crate) agent: Option<Agent>,
     pub(crate) passive: Setting<WordOr<Passive>>,
     pub(crate) slow_start: Setting<Duration>,
     pub(crate) when_all_down: Setting<&'static str>,
@@ -133,6 +134,7 @@ pub(crate) struct Server {
 #[derive(Debug, Default)]
 pub(crate) struct ServerSettings {
     pub(crate) address: Setting<Address>,
+    pub(crate) check_address: Setting<Address>,
     pub(crate) weight: Setting<Weight>,
     pub(crate) max_connections: Setting<u64>,
     pub(crate) backup: Setting<bool>,

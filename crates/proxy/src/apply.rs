@@ -11,10 +11,9 @@ use std::time::Instant;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use evenkeel_config::plan::{self, Plan};
 use evenkeel_traffic::name::Name;
-use evenkeel_traffic::pick::{self, Picker};
 use tokio::sync::Notify;
 
-use crate::table::{Listener, ListenerSlot, PerWorker, Pool, PoolState, Server, ServerState, Table};
+use crate::table::{Choice, Listener, ListenerSlot, PerWorker, Pool, PoolState, Server, ServerState, Table};
 
 /// Builds the table of `plan`; `before` is the one in force. Marks listeners that are gone.
 pub(crate) fn next_table(
@@ -93,18 +92,8 @@ fn next_pool(before: Option<&Arc<Pool>>, plan: &plan::Pool, workers: usize, bell
             Arc::new(Server { plan: server.clone(), host: host_of(server), state })
         })
         .collect();
-    let to_pick: Vec<pick::Server> = servers
-        .iter()
-        .map(|server| pick::Server {
-            name: server.plan.name.clone(),
-            weight: server.plan.weight,
-            priority: server.plan.priority,
-            max_connections: server.plan.max_connections,
-            load: server.state.load.clone(),
-        })
-        .collect();
-    let picker = Picker::new(&plan.balance, &to_pick);
-    picker.attach(&plan.balance, before.map(|pool| &pool.picker));
+    let old = before.map(|pool| pool.choice.load());
+    let choice = ArcSwap::from_pointee(Choice::new(plan, &servers, old.as_deref().map(Arc::as_ref)));
     let state = match before {
         Some(pool) => {
             pool.state.set_budget(plan.retry_budget);
@@ -112,7 +101,7 @@ fn next_pool(before: Option<&Arc<Pool>>, plan: &plan::Pool, workers: usize, bell
         }
         None => Arc::new(PoolState::new(workers, plan.retry_budget)),
     };
-    Arc::new(Pool { plan: plan.clone(), servers, picker, load, state })
+    Arc::new(Pool { plan: plan.clone(), servers, choice, load, state })
 }
 
 /// `Host` for a request that names none: the server's address, or `localhost` for a unix socket.

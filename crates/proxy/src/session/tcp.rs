@@ -9,6 +9,7 @@ use evenkeel_traffic::load::Running;
 use evenkeel_traffic::{retry, route};
 use tokio::time::Instant;
 
+use super::peek;
 use super::tunnel::{self, Ended};
 use crate::access_log::{End, Facts};
 use crate::alarm::Alarm;
@@ -25,11 +26,17 @@ pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Cou
     let Mode::Tcp(mode) = &listener.plan.mode else { return };
     let worker = counted.worker.index;
     let started = Instant::now();
-    let pool = listener.route(&ConnectionFacts(peer)).map(|(_, pool)| pool);
+    let mut facts = ConnectionFacts { source: peer, sni: String::new() };
+    let pool = listener.route(&facts).map(|(_, pool)| pool);
     let mut line = Line { peer, pool: pool.map(|pool| &**pool), ..Line::new(&counted, started) };
+    // What was read of the client before it had a server.
+    let mut first = Buffer::of_size(0);
     let connected = match pool {
         Some(pool) => {
-            let key = pool.plan.balance.key(&ConnectionFacts(peer));
+            if pool.plan.balance.needs_hello() {
+                facts.sni = peek::server_name(&mut client, &mut first).await;
+            }
+            let key = pool.plan.balance.key(&facts);
             connect(pool, key, &counted.worker, &mut line).await
         }
         None => None,
@@ -47,9 +54,9 @@ pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Cou
     };
     let timer = std::pin::pin!(tokio::time::sleep(mode.idle_timeout));
     let mut alarm = Alarm::new(timer);
-    let mut none = (Buffer::of_size(0), Buffer::of_size(0));
+    let mut nothing = Buffer::of_size(0);
     let streams = (&mut client, &mut server);
-    line.ended = Some(tunnel::run(streams, (&mut none.0, &mut none.1), &mut alarm, mode.idle_timeout).await);
+    line.ended = Some(tunnel::run(streams, (&mut first, &mut nothing), &mut alarm, mode.idle_timeout).await);
     line.write();
 }
 
@@ -146,8 +153,12 @@ async fn connect(
     None
 }
 
-/// What routes may look at: only the source.
-struct ConnectionFacts(Option<IpAddr>);
+/// What is known of a connection.
+struct ConnectionFacts {
+    source: Option<IpAddr>,
+    /// Read only when the choice of a server needs it, so routes never see it.
+    sni: String,
+}
 
 impl route::Facts for ConnectionFacts {
     fn host(&self) -> &[u8] {
@@ -171,6 +182,10 @@ impl route::Facts for ConnectionFacts {
     }
 
     fn source(&self) -> Option<IpAddr> {
-        self.0
+        self.source
+    }
+
+    fn sni(&self) -> &[u8] {
+        self.sni.as_bytes()
     }
 }
