@@ -28,7 +28,7 @@ const DELAY: Duration = Duration::from_millis(200);
 /// Requests that must go well after the trouble was found.
 const ENOUGH: usize = 200;
 /// How long is measured before a trouble, and after the promise.
-const WINDOW: Duration = Duration::from_secs(3);
+const WINDOW: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug)]
 struct Seen {
