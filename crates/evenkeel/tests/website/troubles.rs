@@ -273,7 +273,7 @@ fn write_page(path: &Path, table: &[Measured]) {
          machine\nwith {processors} processors. One server after the other gets into trouble and is mended. The pool has\n\n\
          ```toml\nhealth = {HEALTH}\nresponse-timeout = \"1s\"\n```\n\n\
          for which [the bound](health.md#active-checks) is {PROMISE:?}. Requests that began after it are in the last columns; \
-         before it a request may\nfail where HTTP does not allow to ask another server.\n\n\
+         before it those fail\nthat had reached the server in trouble: they are answered 500, or 504 after `response-timeout`.\n\n\
          | trouble | left out after | failed before the bound | after the bound: failed | p99 before the trouble | p99 after \
          the bound | back after |\n|---|---|---|---|---|---|---|\n"
     );
