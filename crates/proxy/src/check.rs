@@ -2,7 +2,8 @@
 //! judgements.
 //!
 //! It decides nothing: [`evenkeel_traffic::health`] does. Invariants: one check of a server at a time, and at most
-//! [`MOST_PROBES`] of all servers over the network and [`MOST_SCRIPTS`] by programs; workers never wait for any of it; the checks of servers that a new table leaves as they were go on undisturbed.
+//! [`MOST_PROBES`] of all servers over the network, [`MOST_QUESTIONS`] to agents and [`MOST_SCRIPTS`] by programs, so that
+//! none holds up another kind; workers never wait for any of it; the checks of servers that a new table leaves as they were go on undisturbed.
 
 mod agent;
 mod exec;
@@ -26,7 +27,9 @@ use crate::table::{Pool, Server, Table};
 
 /// Checks under way at once; further ones wait for one of them to end. The supervisor keeps files free for them.
 const MOST_PROBES: usize = 32;
-/// Programs that run at once; further ones wait. Apart from the others, so that slow programs hold nothing else up.
+/// Questions to agents under way at once; further ones wait. The supervisor keeps files free for them.
+const MOST_QUESTIONS: usize = 32;
+/// Programs that run at once; further ones wait. The supervisor keeps files free for them.
 const MOST_SCRIPTS: usize = 8;
 /// When nothing is due.
 const FAR: Duration = Duration::from_secs(3600);
@@ -90,7 +93,8 @@ enum What {
 /// How much may be under way at once.
 #[derive(Clone)]
 struct Permits {
-    network: Arc<Semaphore>,
+    probes: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
     scripts: Arc<Semaphore>,
 }
 
@@ -102,7 +106,8 @@ impl Drop for Watched {
 
 async fn follow(mut tables: mpsc::UnboundedReceiver<Arc<Table>>, bell: Arc<Notify>) {
     let permits = Permits {
-        network: Arc::new(Semaphore::new(MOST_PROBES)),
+        probes: Arc::new(Semaphore::new(MOST_PROBES)),
+        questions: Arc::new(Semaphore::new(MOST_QUESTIONS)),
         scripts: Arc::new(Semaphore::new(MOST_SCRIPTS)),
     };
     let mut table: Option<Arc<Table>> = None;
@@ -189,7 +194,7 @@ async fn watch(
     while let Some(next) = server.state.gate.next_probe() {
         tokio::time::sleep_until(next.into()).await;
         let runs_a_program = matches!(probe.kind, ProbeKind::Exec(_));
-        let kind = if runs_a_program { &permits.scripts } else { &permits.network };
+        let kind = if runs_a_program { &permits.scripts } else { &permits.probes };
         let Ok(permit) = kind.clone().acquire_owned().await else { return };
         let started = Instant::now();
         let result = match &probe.kind {
@@ -213,7 +218,7 @@ async fn listen(
 ) {
     while let Some(next) = server.state.gate.next_question() {
         tokio::time::sleep_until(next.into()).await;
-        let Ok(_permit) = permits.network.acquire().await else { return };
+        let Ok(_permit) = permits.questions.acquire().await else { return };
         let started = Instant::now();
         let answer = agent::ask(&plan, &address).await;
         pool.load().agent_answered(&server, answer, started);

@@ -29,7 +29,8 @@ fn a_killed_nginx_is_left_out_with_its_reason_and_comes_back_by_itself() {
     let status = text(&site.command(&["status"]));
     let line = status.lines().find(|line| line.contains("webserver01")).unwrap();
     // The check that was under way when it was killed may have been the first, which decides alone.
-    let reasons = [": cannot connect to 127.0.0.1:", ": the connection broke ", ": the server ended the connection "];
+    let reasons =
+        [": cannot connect to 127.0.0.1:", ": the connection broke ", ": the server ended the connection "];
     assert!(line.contains(" down ") && reasons.iter().any(|why| line.contains(why)), "{status}");
     assert_eq!(answers(6), ["webserver02"; 6]);
     // A reload of something else leaves the checks and what they found alone.
