@@ -3,11 +3,13 @@
 
 mod agent;
 mod config;
+mod failover;
 mod http;
 mod tls;
 
 pub use agent::agent;
 pub use config::config;
+pub use failover::{arp, election, ndp, vrrp};
 pub use http::{body, cookie, request_head, response_head, uri};
 pub use tls::tls_hello;
 
@@ -17,11 +19,15 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target.
 pub const TARGETS: &[Target] = &[
     ("agent", agent),
+    ("arp", arp),
     ("body", body),
     ("config", config),
+    ("election", election),
+    ("ndp", ndp),
     ("request_head", request_head),
     ("response_head", response_head),
     ("uri", uri),
     ("cookie", cookie),
     ("tls_hello", tls_hello),
+    ("vrrp", vrrp),
 ];
