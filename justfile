@@ -13,6 +13,10 @@ test:
 fuzz seconds="60":
     cargo xtask fuzz --seconds {{seconds}}
 
+# Many simulated elections
+sim runs="10000":
+    cargo xtask sim --runs {{runs}}
+
 # Bodies of 1 GiB in every mode and direction
 big-body:
     cargo xtask big-body

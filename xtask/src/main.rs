@@ -1,9 +1,10 @@
-//! The project's own tools: `cargo xtask tidy`, `fuzz`, `big-body`, `health-lab` and `bench`.
+//! The project's own tools: `cargo xtask tidy`, `fuzz`, `big-body`, `health-lab`, `sim` and `bench`.
 
 mod bench;
 mod big_body;
 mod fuzz;
 mod health_lab;
+mod sim;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ usage: cargo xtask tidy                           what the compiler cannot see: 
        cargo xtask big-body [BYTES]               sends bodies of 1 GiB (or BYTES) through the release build
        cargo xtask health-lab                     gets real servers into trouble and writes what came of it to the guide
        cargo xtask bench [--quick] [--turns N] [--seconds N] [--only PART]
-                                                  what a request costs HAProxy, nginx and Evenkeel";
+                                                  what a request costs HAProxy, nginx and Evenkeel
+       cargo xtask sim --seed N [--runs N]        replays a simulated election, or runs many from this seed on";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         ["big-body", rest @ ..] => big_body::run(&root(), rest),
         ["health-lab"] => health_lab::run(&root()),
         ["bench", rest @ ..] => bench::run(&root(), rest),
+        ["sim", rest @ ..] => sim::run(rest),
         _ => Err(USAGE.to_owned()),
     };
     match result {

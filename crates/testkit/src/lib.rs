@@ -1,4 +1,4 @@
-//! Test support that is never shipped: toy servers, programs, clients and load.
+//! Test support that is never shipped: toy servers, programs, clients, load, and networks of namespaces.
 //!
 //! Everything here waits for events (a line, a connection, an exit) up to a bound, never for time to pass, and
 //! panics with what it saw when the bound is reached: in a test that is the clearest answer. Programs and servers end
@@ -7,9 +7,12 @@
 #![expect(clippy::panic, reason = "test support: a failure here is a failed test")]
 
 mod http;
+mod keepalived;
+pub mod lab;
 mod nginx;
 mod port;
 mod program;
+pub mod sim;
 mod skip;
 mod toy_server;
 mod websocket;
@@ -21,6 +24,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use http::{HttpClient, Response, raw};
+pub use keepalived::{Keepalived, State, Variant, VrrpInstance};
 pub use nginx::Nginx;
 pub use port::{free_address, free_port};
 pub use program::Program;

@@ -89,12 +89,12 @@ impl Nginx {
 
     /// Stops master and worker where they are: the kernel goes on accepting for them.
     pub fn freeze(&self) {
-        self.program.signal_all(Signal::STOP);
+        self.program.signal_group(Signal::STOP);
     }
 
     /// Lets them go on.
     pub fn thaw(&self) {
-        self.program.signal_all(Signal::CONT);
+        self.program.signal_group(Signal::CONT);
     }
 
     /// Starts it again on the same port, and waits until it accepts connections.

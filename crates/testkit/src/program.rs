@@ -141,8 +141,9 @@ impl Program {
         kill_process(self.pid(), signal).expect("a signal to a child that is not reaped");
     }
 
-    /// Sends a signal to the program and its whole process group.
-    pub fn signal_all(&self, signal: Signal) {
+    /// Sends a signal to the program and to every process of its group: stopping all of them is what a frozen machine
+    /// looks like.
+    pub fn signal_group(&self, signal: Signal) {
         kill_process_group(self.pid(), signal).expect("a signal to a child that is not reaped");
     }
 

@@ -282,6 +282,8 @@ impl Machine {
 }
 
 #[cfg(test)]
+mod found_by_simulation;
+#[cfg(test)]
 mod proptests;
 #[cfg(test)]
 mod tests;

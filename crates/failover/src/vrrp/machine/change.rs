@@ -96,14 +96,25 @@ impl Machine {
 
     pub(super) fn stay_active(&mut self, now: Instant) {
         let interval = self.params.settings().interval.duration();
+        let announcing = self.params.settings().announcing;
         let Office::Active(active) = &mut self.office else { return };
-        active.announcer.handle_timeout(now, &self.params.settings().announcing, &mut self.output);
+        active.announcer.handle_timeout(now, &announcing, &mut self.output);
         let ended = active.dual.take_if(|dual| dual.quiet_at <= now);
+        let rivalled = active.dual.is_some();
         if active.advertise_at <= now {
             let next = active.advertise_at + interval;
             active.advertise_at = if next > now { next } else { now + interval };
             active.sent_at = now;
             self.advertise(now, Some(self.priority()));
+        }
+        // A rival that has not heard us until now lets go at this advertisement, and its last word may find our answers
+        // used up.
+        if let Office::Active(active) = &mut self.office {
+            if ended.is_some() {
+                active.announcer.once(now, &announcing, &mut self.output);
+            } else if rivalled && active.sent_at == now {
+                active.announcer.against_rival(now, &announcing, &mut self.output);
+            }
         }
         if let Some(dual) = ended {
             self.dual_ended(now, &dual);

@@ -155,6 +155,10 @@ impl Machine {
         let down_at = Some(now + self.down_interval());
         let backup = Backup { preempt_from, ..Backup::new(down_at, Some(source)) };
         self.own(false);
+        // The active router may know nothing of us and the neighbours may: it shall tell them again. Less than its
+        // priority, so that it does not yield to what we would be with ours; less than 1 is a release.
+        let less = Priority::new(priority.number() - 1).map(|less| less.min(self.priority()));
+        self.advertise(now, less);
         self.enter(now, Office::Backup(backup), Why::Heard { source, priority });
     }
 

@@ -11,6 +11,8 @@ use super::output::Output;
 const MOST_ANSWERS: u8 = 4;
 /// After that many, one in this time: a stranger must not make us flood the link.
 pub(super) const ANSWER_PAUSE: Duration = Duration::from_secs(1);
+/// Beside another active router, our own advertisements come with an announcement, not more often than this.
+const RIVAL_PAUSE: Duration = Duration::from_millis(100);
 
 /// The state with its deadlines.
 #[derive(Clone, Debug)]
@@ -149,18 +151,19 @@ pub(super) struct Announcer {
     /// Rounds that are to come.
     rounds: u8,
     refresh_at: Option<Instant>,
+    last: Option<Instant>,
 }
 
 impl Announcer {
     pub(super) fn begin(now: Instant, announcing: &Announcing, output: &mut Output) -> Self {
-        let mut announcer = Self { round_at: None, rounds: 0, refresh_at: None };
+        let mut announcer = Self { round_at: None, rounds: 0, refresh_at: None, last: None };
         announcer.again(now, announcing, output);
         announcer
     }
 
     /// Both rounds, the first not before `at`.
     pub(super) fn later(at: Instant) -> Self {
-        Self { round_at: Some(at), rounds: 2, refresh_at: None }
+        Self { round_at: Some(at), rounds: 2, refresh_at: None, last: None }
     }
 
     /// Both rounds from their beginning.
@@ -180,9 +183,21 @@ impl Announcer {
             self.round(now, announcing, output);
         }
         if self.refresh_at.is_some_and(|at| at <= now) {
-            output.announce(1);
-            self.refresh_at = announcing.refresh.map(|every| now + every);
+            self.once(now, announcing, output);
         }
+    }
+
+    /// One announcement beside another active router, unless the last one is not long ago.
+    pub(super) fn against_rival(&mut self, now: Instant, announcing: &Announcing, output: &mut Output) {
+        if self.last.is_none_or(|last| now.saturating_duration_since(last) >= RIVAL_PAUSE) {
+            self.once(now, announcing, output);
+        }
+    }
+
+    pub(super) fn once(&mut self, now: Instant, announcing: &Announcing, output: &mut Output) {
+        output.announce(1);
+        self.last = Some(now);
+        self.refresh_at = announcing.refresh.map(|every| now + every);
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -191,6 +206,7 @@ impl Announcer {
 
     fn round(&mut self, now: Instant, announcing: &Announcing, output: &mut Output) {
         output.announce(announcing.count);
+        self.last = Some(now);
         self.rounds = self.rounds.saturating_sub(1);
         let another = self.rounds > 0 && !announcing.again_after.is_zero();
         self.round_at = another.then(|| now + announcing.again_after);

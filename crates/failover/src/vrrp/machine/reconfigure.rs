@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use super::super::hmac::Guard;
 use super::super::note::Why;
-use super::super::params::{Params, Priority};
+use super::super::params::{Params, Priority, Version};
 use super::Machine;
-use super::office::Office;
+use super::office::{Backup, Office};
 use crate::track::Effective;
 
 impl Machine {
@@ -64,8 +64,14 @@ impl Machine {
         }
     }
 
-    /// Waits as the new interval says; a learned one comes back with the next advertisement.
+    /// Waits as the new interval says. Who follows an active router goes on waiting by that one's: while the nodes are
+    /// reloaded one after the other, a backup must not lose patience with a slower one. Version 2 cannot follow.
     fn wait_anew(&mut self, now: Instant) {
+        if let Office::Backup(Backup { owner: Some(_), displaced: None, .. }) = self.office
+            && self.params.settings().version == Version::V3
+        {
+            return;
+        }
         self.active_interval = self.params.settings().interval;
         let (down_at, until) = (now + self.down_interval(), now + self.listening_time());
         match &mut self.office {

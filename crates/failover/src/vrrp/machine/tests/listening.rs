@@ -26,15 +26,16 @@ fn adopted_addresses_stay_and_are_advertised_after_an_interval_of_silence() {
 
 #[test]
 fn who_has_taken_over_meanwhile_keeps_it() {
-    for (settings, priority) in [
-        (v3(100), 150),
-        (v3(100), 100),
-        (Settings { preempt: Preempt::No, ..v3(100) }, 50),
-        (Settings { preempt: Preempt::After(Duration::from_secs(9)), ..v3(100) }, 50),
+    for (settings, priority, last_word) in [
+        (v3(100), 150, "send 100"),
+        (v3(100), 100, "send 99"),
+        (Settings { preempt: Preempt::No, ..v3(100) }, 50, "send 49"),
+        (Settings { preempt: Preempt::After(Duration::from_secs(9)), ..v3(100) }, 50, "send 49"),
     ] {
         let mut scene = adopting(settings);
         let did = scene.at_millis(70).hear(1, priority);
-        assert!(did.ends_with(&["let go".to_owned(), "listening > backup: Heard".to_owned()]), "{did:?}");
+        let expected = ["let go", last_word, "listening > backup: Heard"].map(str::to_owned);
+        assert!(did.ends_with(&expected), "{did:?}");
         assert_eq!(scene.deadline(), Some(70_000_000 + 360_937_500));
     }
 }
@@ -112,7 +113,14 @@ fn a_message_is_judged_after_the_stall_was_noticed() {
     let did = scene.at_millis(5000).hear(3, 50);
     assert_eq!(
         did,
-        ["! Stalled", "active > listening: Stalled", "! PeerChecksum", "let go", "listening > backup: Heard"]
+        [
+            "! Stalled",
+            "active > listening: Stalled",
+            "! PeerChecksum",
+            "let go",
+            "send 49",
+            "listening > backup: Heard"
+        ]
     );
 }
 
