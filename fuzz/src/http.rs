@@ -9,7 +9,7 @@ use evenkeel_http::head::{
 };
 use evenkeel_http::limits::{Limits, MOST_HEADERS};
 use evenkeel_http::machine::transfer::{Step, Transfer};
-use evenkeel_http::rewrite::{self, ToClient, ToServer};
+use evenkeel_http::rewrite::{self, OwnCookie, ToClient, ToServer};
 use evenkeel_http::uri::{parse_host, parse_target, query_value};
 
 /// Room for what rewriting adds.
@@ -40,6 +40,7 @@ pub fn request_head(data: &[u8]) {
         drop_underscores: piece % 3 == 0,
         host_if_missing: "server.example",
         close: piece % 5 == 0,
+        own_cookie: (piece % 7 == 0).then_some("a"),
     };
     let mut written = Vec::new();
     rewrite::request(&head, &to, &mut written);
@@ -72,7 +73,13 @@ pub fn response_head(data: &[u8]) {
     assert_eq!(in_pieces, Ok(Some(length)));
     assert_eq!(head, again, "pieces change the meaning");
 
-    let to = ToClient { version: Version::Http11, persistent: piece % 2 == 0, unwrap_chunks: false };
+    let own = OwnCookie { name: "a", set: (piece % 5 == 0).then_some(("b", "; Path=/")) };
+    let to = ToClient {
+        version: Version::Http11,
+        persistent: piece % 2 == 0,
+        unwrap_chunks: false,
+        own_cookie: (piece % 7 == 0 && head.status >= 200).then_some(own),
+    };
     let mut written = Vec::new();
     rewrite::response(&head, to, &mut written);
     let mut back = ResponseHead::default();
@@ -197,12 +204,41 @@ fn decode(bytes: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     }
 }
 
-/// What is found of a cookie is a part of the field, in which no other cookie begins. The name comes first, up to a NUL.
+/// What is found of a cookie is a part of the field, in which no other cookie begins; what is left when it is taken out
+/// has it no more, has all others, and stays as it is. The name comes first, up to a NUL.
 pub fn cookie(data: &[u8]) {
     let mut parts = data.splitn(2, |&byte| byte == 0);
     let (name, field) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    if let Some(value) = cookie::find(field, name) {
+    let found = cookie::find(field, name);
+    if let Some(value) = found {
         assert!(!value.contains(&b';'));
         assert_eq!(value, value.trim_ascii());
     }
+    assert_eq!(cookie::values(field, name).next(), found);
+    if let Some(set) = cookie::name_set(field) {
+        assert_eq!(cookie::values(field, set).next(), found_first(field));
+    }
+
+    let mut left = Vec::new();
+    let any = cookie::write_without(field, name, &mut left);
+    assert!(any || left.is_empty());
+    if found.is_none() {
+        assert_eq!(left, field);
+    }
+    assert_eq!(cookie::find(&left, name), None);
+    let others = |field: &[u8]| -> Vec<Vec<u8>> {
+        let pairs = field.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
+        pairs.filter(|pair| cookie::find(pair, name).is_none() && !pair.is_empty()).map(<[u8]>::to_vec).collect()
+    };
+    assert_eq!(others(&left), others(field));
+    let mut again = Vec::new();
+    cookie::write_without(&left, name, &mut again);
+    assert_eq!(again, left);
+}
+
+/// The value of what stands before the first semicolon.
+fn found_first(field: &[u8]) -> Option<&[u8]> {
+    let pair = field.split(|&byte| byte == b';').next()?;
+    let equals = pair.iter().position(|&byte| byte == b'=')?;
+    Some(pair[equals + 1..].trim_ascii())
 }

@@ -1,21 +1,26 @@
 //! What must hold of every input: the bodies of the fuzz targets, also run over the committed inputs by
 //! `tests/replay.rs`. A body panics when something does not hold.
 
+mod agent;
 mod config;
 mod failover;
 mod http;
 mod sys;
+mod tls;
 
+pub use agent::agent;
 pub use config::config;
 pub use failover::{arp, election, ndp, vrrp};
 pub use http::{body, cookie, request_head, response_head, uri};
 pub use sys::netlink;
+pub use tls::tls_hello;
 
 /// The name of a target and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    ("agent", agent),
     ("arp", arp),
     ("body", body),
     ("config", config),
@@ -26,5 +31,6 @@ pub const TARGETS: &[Target] = &[
     ("response_head", response_head),
     ("uri", uri),
     ("cookie", cookie),
+    ("tls_hello", tls_hello),
     ("vrrp", vrrp),
 ];

@@ -29,6 +29,7 @@ pub fn render(status: &Status) -> String {
         proxy(&mut page, traffic);
         listeners(&mut page, &traffic.listeners);
         pools(&mut page, &traffic.pools);
+        sticky(&mut page, &traffic.pools);
         servers(&mut page, &traffic.pools);
     }
     if let Some(state) = status.virtual_routers.as_ref().and_then(|known| known.state.as_ref()) {
@@ -260,10 +261,18 @@ fn listeners(page: &mut Page, listeners: &[ListenerSnapshot]) {
     for listener in http() {
         latency.histogram(&[("listener", listener.name.as_str())], &listener.latency);
     }
+    let mut durations = page.family(
+        "evenkeel_listener_connection_seconds",
+        Kind::Histogram,
+        "From the accept of a TCP connection to its end.",
+    );
+    for listener in listeners.iter().filter(|listener| listener.mode == "tcp") {
+        durations.histogram(&[("listener", listener.name.as_str())], &listener.durations);
+    }
 }
 
 fn pools(page: &mut Page, pools: &[PoolSnapshot]) {
-    let simple: [Simple<PoolSnapshot>; 4] = [
+    let simple: [Simple<PoolSnapshot>; 10] = [
         ("evenkeel_pool_requests_total", Kind::Counter, "Requests routed to the pool.", |pool| {
             pool.requests_total
         }),
@@ -285,11 +294,58 @@ fn pools(page: &mut Page, pools: &[PoolSnapshot]) {
             "1 while the health checks of all servers of the pool fail.",
             |pool| pool.all_down.is_some().into(),
         ),
+        ("evenkeel_pool_queue_length", Kind::Gauge, "Requests, or TCP connections, waiting now.", |pool| {
+            pool.queue.length
+        }),
+        ("evenkeel_pool_queue_limit", Kind::Gauge, "How many may wait at once.", |pool| pool.queue.limit),
+        ("evenkeel_pool_queued_total", Kind::Counter, "How many had to wait.", |pool| {
+            pool.queue.queued_total
+        }),
+        (
+            "evenkeel_pool_queue_refused_total",
+            Kind::Counter,
+            "Refused at once because as many waited as may.",
+            |pool| pool.queue.refused_total,
+        ),
+        (
+            "evenkeel_pool_queue_timeouts_total",
+            Kind::Counter,
+            "Refused after they had waited as long as they may.",
+            |pool| pool.queue.timed_out_total,
+        ),
+        (
+            "evenkeel_pool_queue_left_total",
+            Kind::Counter,
+            "Whose client went away while they waited.",
+            |pool| pool.queue.left_total,
+        ),
     ];
     for (name, kind, help, value) in simple {
         let mut family = page.family(name, kind, help);
         for pool in pools {
             family.sample(&[("pool", pool.name.as_str())], value(pool));
+        }
+    }
+    let mut waits = page.family(
+        "evenkeel_pool_queue_seconds",
+        Kind::Histogram,
+        "How long those waited that had to, however their wait ended.",
+    );
+    for pool in pools {
+        waits.histogram(&[("pool", pool.name.as_str())], &pool.queue.waits);
+    }
+}
+
+/// Only sticky pools have the family's samples.
+fn sticky(page: &mut Page, pools: &[PoolSnapshot]) {
+    let mut family = page.family(
+        "evenkeel_pool_sticky_requests_total",
+        Kind::Counter,
+        "Requests to a sticky pool that a server answered, by what became of their cookie.",
+    );
+    for pool in pools {
+        for (outcome, count) in pool.sticky.iter().flatten() {
+            family.sample(&[("pool", pool.name.as_str()), ("outcome", outcome)], count);
         }
     }
 }

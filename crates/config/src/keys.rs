@@ -30,8 +30,14 @@ pub enum Section {
     Pool,
     /// `[pool.NAME.health]`.
     Health,
+    /// `[pool.NAME.agent]`.
+    Agent,
     /// `[pool.NAME.passive]`.
     Passive,
+    /// `[pool.NAME.sticky]`.
+    Sticky,
+    /// `[pool.NAME.queue]`.
+    Queue,
     /// `[pool.NAME.servers]`: one table, or one line, a server.
     Server,
     /// `[virtual-router.NAME]`.
@@ -48,7 +54,7 @@ pub enum Section {
 
 impl Section {
     /// All of them, in the order of the reference.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Top,
         Self::Global,
         Self::Admin,
@@ -57,7 +63,10 @@ impl Section {
         Self::Route,
         Self::Pool,
         Self::Health,
+        Self::Agent,
         Self::Passive,
+        Self::Sticky,
+        Self::Queue,
         Self::Server,
         Self::VirtualRouter,
         Self::Authentication,
@@ -78,7 +87,10 @@ impl Section {
             Self::Route => "[[listener.NAME.route]]",
             Self::Pool => "[pool.NAME]",
             Self::Health => "[pool.NAME.health]",
+            Self::Agent => "[pool.NAME.agent]",
             Self::Passive => "[pool.NAME.passive]",
+            Self::Sticky => "[pool.NAME.sticky]",
+            Self::Queue => "[pool.NAME.queue]",
             Self::Server => "[pool.NAME.servers]",
             Self::VirtualRouter => "[virtual-router.NAME]",
             Self::Authentication => "[virtual-router.NAME.authentication]",
@@ -100,7 +112,10 @@ impl Section {
             Self::Route => "listener.route",
             Self::Pool => "pool",
             Self::Health => "pool.health",
+            Self::Agent => "pool.agent",
             Self::Passive => "pool.passive",
+            Self::Sticky => "pool.sticky",
+            Self::Queue => "pool.queue",
             Self::Server => "pool.servers",
             Self::VirtualRouter => "virtual-router",
             Self::Authentication => "virtual-router.authentication",
@@ -131,11 +146,25 @@ impl Section {
             Self::Pool => "Servers among which traffic is spread, and how they are spoken to.",
             Self::Health => {
                 "How the servers of a pool are checked: `health = { http = \"/healthz\" }`, or `health = \"tcp\"`. Without \
-                 `http` a check only opens a connection, and holds a dialogue when `send` or `expect` is given."
+                 `http` a check only opens a connection, and holds a dialogue when `send` or `expect` is given; with `exec` a \
+                 program decides."
+            }
+            Self::Agent => {
+                "A program on each server that is asked how much traffic the server wants, beside `health` and whatever that \
+                 finds. It answers one line of words, as the agents of HAProxy do: see the page on health. Without this \
+                 table no agent is asked."
             }
             Self::Passive => {
                 "How live traffic judges the servers of a pool: one that fails several times in a row takes no traffic for \
                  a while, then one request decides. It is on unless `passive = \"off\"`."
+            }
+            Self::Sticky => {
+                "Sticky sessions: a client that was answered by a server of the pool comes back to it, by a cookie. In one \
+                 line: `sticky = { cookie = \"EVENKEEL\" }`."
+            }
+            Self::Queue => {
+                "Where requests (HTTP) and connections (TCP) wait while every server of a pool that may take traffic runs \
+                 its `max-connections`. In one line: `queue = { size = 100, timeout = \"2s\" }`."
             }
             Self::Server => {
                 "The servers of a pool, in the order in which they take turns: `NAME = \"ADDRESS\"`, or \
@@ -201,7 +230,7 @@ pub const BALANCE_WORDS: &[&str] =
 /// What may stand in the table of `balance`.
 pub const HASH_KEYS: &[&str] = &["hash", "bounded-load", "ipv6-prefix"];
 /// The keys of a hash that are a single word.
-pub const HASH_WORDS: &[&str] = &["source", "path", "uri"];
+pub const HASH_WORDS: &[&str] = &["source", "path", "uri", "sni"];
 /// The keys of a hash that need a name.
 pub const HASH_NAMED: &[&str] = &["header", "cookie", "query"];
 
@@ -225,6 +254,8 @@ pub enum Kind {
     },
     /// `true` or `false`.
     Flag,
+    /// `true`, `false` or one of these words.
+    FlagOr(&'static [&'static str]),
     /// An algorithm: a word, or a table with a key and settings.
     Balance,
     /// A duration.
@@ -243,6 +274,8 @@ pub enum Kind {
     },
     /// One of these words, or one table.
     WordOrTable(&'static [&'static str], Section),
+    /// A program with its arguments.
+    Command,
     /// Any text that is not empty.
     Text,
     /// A path with an optional query.
@@ -274,6 +307,12 @@ pub enum Kind {
     Path,
     /// Where an access log goes.
     LogTarget,
+    /// The absolute path of a file.
+    File,
+    /// The name of a cookie.
+    Cookie,
+    /// A domain without a dot in front.
+    Domain,
     /// Patterns of file names, one or a list.
     Globs,
     /// Host names or `*.` patterns, one or a list.
@@ -372,6 +411,10 @@ impl Kind {
                 format!("a whole number from {least} to {most}{auto}")
             }
             Self::Flag => "`true` or `false`".into(),
+            Self::FlagOr(words) => {
+                let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+                format!("`true`, `false` or {}", crate::suggest::one_of(words.iter().map(String::as_str)))
+            }
             Self::Balance => {
                 let words: Vec<String> = BALANCE_WORDS.iter().map(|word| format!("\"{word}\"")).collect();
                 format!(
@@ -392,6 +435,9 @@ impl Kind {
                     crate::suggest::one_of(words.iter().map(String::as_str)),
                     section.header()
                 )
+            }
+            Self::Command => {
+                "the absolute path of a program, or a list of it and its arguments such as `[\"/usr/local/bin/check\", \"-q\"]`".into()
             }
             Self::Text => "a text".into(),
             Self::Target => "a path such as `\"/healthz\"`".into(),
@@ -417,6 +463,9 @@ impl Kind {
             Self::User => "the name of a user".into(),
             Self::Path => "an absolute path".into(),
             Self::LogTarget => "`\"stdout\"`, `\"syslog\"` or the absolute path of a file".into(),
+            Self::File => "the absolute path of a file".into(),
+            Self::Cookie => "the name of a cookie such as `\"EVENKEEL\"`".into(),
+            Self::Domain => "a domain such as `\"example.com\"`".into(),
             Self::Globs => "a file name or pattern such as `\"conf.d/*.toml\"`, or a list of them".into(),
             Self::Hosts => "a host name such as `\"www.example.com\"` or `\"*.example.com\"`, or a list of them".into(),
             Self::Paths => "a path such as `\"/assets/\"`, or a list of them".into(),

@@ -6,9 +6,11 @@
 mod access_log;
 mod binds;
 mod health;
+mod programs;
 mod routes;
 mod servers;
 mod virtual_router;
+mod sticky;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -17,13 +19,16 @@ use std::time::Duration;
 use evenkeel_http::limits::Limits;
 use evenkeel_traffic::name::Name;
 use evenkeel_traffic::pick::{Balance, Weight};
+use evenkeel_traffic::queue;
 
 use crate::keys::{Default as KeyDefault, Section};
-use crate::model::{Count, Listener, Model, Pool, Setting, TypedServers};
+use crate::model::{Count, Listener, Model, Pool, Queue, Setting, TypedServers};
 use crate::plan::{self, Forwarding, HttpMode, Mode, Plan, TcpMode, Underscores};
 use crate::problems::{At, Problems};
 use crate::suggest::{nearest, one_of, quoted};
 use crate::units;
+
+pub(crate) use programs::check as programs;
 
 /// Makes the plan; `None` only when something in it is missing, which was then reported.
 pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
@@ -36,6 +41,7 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
     unused(model, problems);
     access_log::check(model, problems);
     servers::keys_of_connections(model, problems);
+    sticky::check(model, problems);
     if model.listeners.len() != listeners.len() || model.pools.len() != plan_pools.len() {
         return None;
     }
@@ -237,6 +243,7 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
             Some(plan::Server {
                 name: server.name.value.clone(),
                 address: server.settings.address.as_ref()?.value.clone(),
+                check_address: server.settings.check_address.as_ref().map(|address| address.value.clone()),
                 weight: server.settings.weight.map_or(Weight::ONE, |weight| weight.value),
                 priority: servers::priority(server, problems),
                 max_connections: server
@@ -272,10 +279,21 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
         keep_alive: time(typed.keep_alive, SECTION, "keep-alive", HTTP),
         max_idle: u32::try_from(count(typed.max_idle_connections, SECTION, "max-idle-connections")).ok()?,
         health: health::probe(typed, problems),
+        agent: health::agent(typed, problems),
         passive: health::passive(typed, problems),
         slow_start: time(typed.slow_start, SECTION, "slow-start", HTTP),
         when_all_down: health::when_all_down(typed),
+        sticky: typed.sticky.as_ref().and_then(|typed| sticky::lower(typed, problems)),
+        queue: queue(typed.queue.as_ref())?,
         servers,
+    })
+}
+
+fn queue(typed: Option<&Queue>) -> Option<queue::Settings> {
+    const SECTION: Section = Section::Queue;
+    Some(queue::Settings {
+        size: u32::try_from(count(typed.and_then(|typed| typed.size), SECTION, "size")).ok()?,
+        timeout: time(typed.and_then(|typed| typed.timeout), SECTION, "timeout", HTTP),
     })
 }
 

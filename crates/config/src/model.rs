@@ -7,6 +7,7 @@ mod balance;
 mod health;
 mod read;
 mod route;
+mod sticky;
 mod value;
 mod virtual_router;
 
@@ -23,7 +24,8 @@ use ipnet::IpNet;
 use crate::plan::LogTarget;
 pub(crate) use virtual_router::{FlagOr, FollowingRoute, FollowingRule, Host, VirtualRouter};
 
-pub(crate) use health::{Health, Passive, WordOr, statuses};
+pub(crate) use health::{Agent, Health, Passive, WordOr, statuses};
+pub(crate) use sticky::Sticky;
 
 use crate::problems::{At, Problems, Span};
 use crate::text::Table;
@@ -112,12 +114,21 @@ pub(crate) struct Pool {
     pub(crate) keep_alive: Setting<Duration>,
     pub(crate) max_idle_connections: Setting<u64>,
     pub(crate) health: Setting<WordOr<Health>>,
+    pub(crate) agent: Option<Agent>,
     pub(crate) passive: Setting<WordOr<Passive>>,
     pub(crate) slow_start: Setting<Duration>,
     pub(crate) when_all_down: Setting<&'static str>,
+    pub(crate) sticky: Option<Sticky>,
+    pub(crate) queue: Option<Queue>,
     pub(crate) servers: Vec<Server>,
     /// Whether `servers` is given, and whether anything is in it.
     pub(crate) typed_servers: TypedServers,
+}
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    pub(crate) size: Setting<u64>,
+    pub(crate) timeout: Setting<Duration>,
 }
 
 /// What was typed for `servers`, right or wrong.
@@ -137,6 +148,7 @@ pub(crate) struct Server {
 #[derive(Debug, Default)]
 pub(crate) struct ServerSettings {
     pub(crate) address: Setting<Address>,
+    pub(crate) check_address: Setting<Address>,
     pub(crate) weight: Setting<Weight>,
     pub(crate) max_connections: Setting<u64>,
     pub(crate) backup: Setting<bool>,

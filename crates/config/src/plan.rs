@@ -6,6 +6,7 @@
 
 mod health;
 mod virtual_router;
+mod sticky;
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
@@ -18,14 +19,16 @@ use evenkeel_traffic::address::Address;
 use evenkeel_traffic::name::Name;
 use evenkeel_traffic::outlier;
 use evenkeel_traffic::pick::{Balance, Priority, Weight};
+use evenkeel_traffic::queue;
 use evenkeel_traffic::route::Rule;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-pub use health::{HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
 pub use virtual_router::{
     FollowingRoute, FollowingRule, MOST_FOLLOWERS, MOST_VIRTUAL_ROUTERS, VirtualRouter,
 };
+pub use health::{Agent, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
+pub use sticky::Sticky;
 
 /// The most workers (threads that move traffic): one message to the proxy role carries the sockets of all of them.
 pub const MOST_WORKERS: u16 = 128;
@@ -228,12 +231,18 @@ pub struct Pool {
     pub max_idle: u32,
     /// `health`: how servers are checked, if they are.
     pub health: Option<Probe>,
+    /// `agent`: what each server is asked for its wishes, if it is.
+    pub agent: Option<Agent>,
     /// `passive`: how live traffic judges servers, if it does.
     pub passive: Option<outlier::Settings>,
     /// `slow-start`: how long a server that comes back takes to get its whole share; 0 gives it at once.
     pub slow_start: Duration,
     /// `when-all-down`.
     pub when_all_down: WhenAllDown,
+    /// `sticky`; without it clients belong to no server.
+    pub sticky: Option<Sticky>,
+    /// `queue`: who waits while all servers are at their `max-connections`.
+    pub queue: queue::Settings,
     /// `servers`, in file order.
     pub servers: Vec<Server>,
 }
@@ -245,6 +254,8 @@ pub struct Server {
     pub name: Name,
     /// `address`.
     pub address: Address,
+    /// `check-address`: where `health` asks instead.
+    pub check_address: Option<Address>,
     /// `weight`.
     pub weight: Weight,
     /// `priority`; `backup = true` is the lowest.

@@ -111,10 +111,12 @@ fn kind(kind: &Kind) -> Value {
             json!({ "anyOf": forms })
         }
         Kind::Flag => json!({ "anyOf": [{ "type": "boolean" }, variable()] }),
+        Kind::FlagOr(words) => json!({ "anyOf": [{ "type": "boolean" }, word(words)] }),
         Kind::Balance => balance(),
         Kind::Time { .. } => matching(DURATION),
         Kind::Size { .. } => matching(SIZE),
         Kind::WordOrTable(words, section) => json!({ "anyOf": [word(words), reference(*section)] }),
+        Kind::Command => one_or_list(&json!({ "type": "string" }), 1),
         Kind::Text | Kind::Host => json!({ "type": "string", "minLength": 1 }),
         Kind::Target => matching("^/"),
         Kind::Fields => json!({
@@ -133,6 +135,9 @@ fn kind(kind: &Kind) -> Value {
         Kind::User => json!({ "type": "string", "minLength": 1 }),
         Kind::Path => matching("^(unix:)?/"),
         Kind::LogTarget => matching("^(stdout|syslog|/.*[^/])$"),
+        Kind::File => matching("^/.*[^/]$"),
+        Kind::Cookie => matching(TOKEN),
+        Kind::Domain => matching("^[A-Za-z0-9][A-Za-z0-9.-]*$"),
         Kind::Globs => one_or_list(&json!({ "type": "string", "minLength": 1 }), 0),
         Kind::Hosts => one_or_list(&json!({ "type": "string", "minLength": 1 }), 1),
         Kind::Paths => one_or_list(&matching("^[/*]"), 1),

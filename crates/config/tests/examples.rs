@@ -48,7 +48,7 @@ fn every_example_loads_without_a_warning() {
         let loaded = example(&name, &[]);
         assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
     }
-    assert!(all().len() >= 7);
+    assert!(all().len() >= 8);
 }
 
 #[test]
@@ -69,6 +69,13 @@ fn routes_keep_their_order() {
     let pools: Vec<_> = plan.listeners[0].rules.iter().map(|rule| rule.pool.as_str()).collect();
     assert_eq!(pools, ["static", "static", "api", "preview"]);
     assert_eq!(plan.pools[0].servers[1].weight.value(), 2);
+}
+
+#[test]
+fn full_servers_have_a_queue() {
+    let pool = plan("full-servers.toml").pools.remove(0);
+    assert_eq!((pool.queue.size, pool.queue.timeout), (500, Duration::from_secs(3)));
+    assert!(pool.servers.iter().all(|server| server.max_connections.is_some()));
 }
 
 #[test]

@@ -79,9 +79,20 @@ fn with(section: Section, line: &str) -> String {
         Section::Health if own("send") || own("expect") => {
             format!("{listener}[pool.website.health]\n{line}\n{pool}")
         }
-        Section::Health if own("http") => format!("{listener}[pool.website.health]\n{line}\n{pool}"),
+        Section::Health if own("http") || own("exec") => {
+            format!("{listener}[pool.website.health]\n{line}\n{pool}")
+        }
         Section::Health => format!("{listener}[pool.website.health]\nhttp = \"/\"\n{line}\n{pool}"),
+        Section::Agent => {
+            let port = if own("port") { "" } else { "port = 9000\n" };
+            format!("{listener}[pool.website.agent]\n{port}{line}\n{pool}")
+        }
         Section::Passive => format!("{listener}[pool.website.passive]\n{line}\n{pool}"),
+        Section::Sticky => {
+            let cookie = if own("cookie") { "" } else { "cookie = \"LB\"\n" };
+            format!("{listener}[pool.website.sticky]\n{cookie}{line}\n{pool}")
+        }
+        Section::Queue => format!("{listener}[pool.website.queue]\n{line}\n{pool}"),
         Section::Server => {
             let address = if own("address") { "" } else { "address = \"192.168.1.2:80\"\n" };
             format!("{listener}[pool.website.servers.webserver01]\n{address}{line}\n")
@@ -183,11 +194,13 @@ fn a_minimal_file_has_the_documented_defaults() {
     let Mode::Tcp(tcp) = &plan.listeners[1].mode else { panic!("{:?}", plan.listeners) };
     assert_eq!(tcp.idle_timeout, Duration::from_secs(600));
     let pool = &plan.pools[0];
+    assert_eq!(pool.sticky, None);
     assert_eq!(pool.retries, 3);
     assert_eq!(pool.connect_timeout, Duration::from_secs(3));
     assert_eq!(pool.response_timeout, Duration::from_secs(60));
     assert_eq!(pool.keep_alive, Duration::from_secs(4));
     assert_eq!(pool.max_idle, 1024);
+    assert_eq!((pool.queue.size, pool.queue.timeout), (1000, Duration::from_secs(5)));
     assert_eq!(pool.servers[0].weight.value(), 1);
     assert_eq!(pool.health, None);
     let passive = pool.passive.as_ref().unwrap();
@@ -234,6 +247,7 @@ fn the_schema_is_one_by_its_own_rules() {
 /// What only the whole configuration shows, or what a form cannot say.
 const BEYOND_A_SCHEMA: &[&str] = &[
     "admin-not-loopback",
+    "agent-of-unix",
     "balance-bounded-load-too-fine",
     "balance-prefix-without-source",
     "bind-like-admin",
@@ -245,6 +259,9 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "duration-too-long",
     "duration-too-short",
     "duration-wrong-order",
+    "exec-changeable",
+    "exec-relative",
+    "exec-with-http",
     "health-body-of-head",
     "health-fast-is-slow",
     "health-host-impossible",
@@ -263,6 +280,9 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "server-wildcard",
     "size-too-large",
     "size-too-small",
+    "sticky-max-age-too-fine",
+    "sticky-none-not-secure",
+    "sticky-prefix",
     "target-larger-than-head",
     "trusted-proxies-host-bits",
     "trusted-proxies-mapped",

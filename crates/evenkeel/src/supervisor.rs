@@ -15,6 +15,7 @@ mod availability;
 mod backoff;
 mod capacity;
 mod keeper;
+mod keys;
 mod logs;
 mod process;
 mod reload;
@@ -30,7 +31,7 @@ use std::time::SystemTime;
 use evenkeel_admin::message::{Answer, Blame, Command, LastReload, Order, Refusal, Word};
 use evenkeel_config::plan::Plan;
 use evenkeel_ha::message as ha;
-use evenkeel_proxy::message::{Change, Event};
+use evenkeel_proxy::message::{Change, Event, Keys};
 use evenkeel_sys::process::notify::{Notifier, State as Notice};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -73,6 +74,8 @@ struct Supervisor {
     last_revision: u64,
     sockets: Sockets,
     log_files: LogFiles,
+    /// What signs the cookies of the plan in force.
+    keys: Keys,
     doors: Option<Doors>,
     proxy: Keeper<Change, Event>,
     admin: Keeper<Order, Word>,
@@ -190,6 +193,7 @@ impl Supervisor {
             self.proxy.tell(Change::Sockets { bind: bind.clone() }, self.sockets.of(bind));
         }
         self.send_log_files();
+        self.send_keys(&self.keys);
         let (revision, plan) = (self.revision, for_proxy(&self.plan));
         self.proxy.tell(Change::Apply { revision, plan }, Vec::new());
     }

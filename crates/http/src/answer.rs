@@ -42,6 +42,10 @@ pub enum Reason {
     NoServer,
     /// The health checks of all servers of the pool fail.
     NoHealthyServer,
+    /// All servers of the pool are at their `max-connections`, and as many wait as may.
+    QueueFull,
+    /// All servers of the pool were at their `max-connections` for longer than the request may wait.
+    QueueTimeout,
     /// The server closed or reset the connection before it had answered.
     ServerClosed,
     /// The server's response breaks the grammar or the limits.
@@ -52,7 +56,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and documentation.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::BadRequest,
         Self::BadLineEnd,
         Self::BadFraming,
@@ -70,6 +74,8 @@ impl Reason {
         Self::NoRoute,
         Self::NoServer,
         Self::NoHealthyServer,
+        Self::QueueFull,
+        Self::QueueTimeout,
         Self::ServerClosed,
         Self::BadResponse,
         Self::ResponseTimeout,
@@ -91,7 +97,9 @@ impl Reason {
             Self::HeadTooLarge | Self::TooManyHeaders => (431, "Request Header Fields Too Large"),
             Self::UnknownTransferCoding | Self::ConnectRefused => (501, "Not Implemented"),
             Self::ServerClosed | Self::BadResponse => (502, "Bad Gateway"),
-            Self::NoServer | Self::NoHealthyServer => (503, "Service Unavailable"),
+            Self::NoServer | Self::NoHealthyServer | Self::QueueFull | Self::QueueTimeout => {
+                (503, "Service Unavailable")
+            }
             Self::ResponseTimeout => (504, "Gateway Timeout"),
             Self::UnknownVersion => (505, "HTTP Version Not Supported"),
         }
@@ -118,6 +126,8 @@ impl Reason {
             Self::NoRoute => "no-route",
             Self::NoServer => "no-server",
             Self::NoHealthyServer => "no-healthy-server",
+            Self::QueueFull => "queue-full",
+            Self::QueueTimeout => "queue-timeout",
             Self::ServerClosed => "server-closed",
             Self::BadResponse => "bad-response",
             Self::ResponseTimeout => "response-timeout",
@@ -145,9 +155,22 @@ impl Reason {
             Self::NoRoute => "No route takes this request.",
             Self::NoServer => "No server can take this request now.",
             Self::NoHealthyServer => "All servers for this request are down.",
+            Self::QueueFull => "All servers are busy and too many requests wait for them.",
+            Self::QueueTimeout => "All servers were busy for too long.",
             Self::ServerClosed => "The server closed the connection before it answered.",
             Self::BadResponse => "The server's response could not be understood.",
             Self::ResponseTimeout => "The server did not answer in time.",
+        }
+    }
+
+    /// After how many seconds it is worth asking again (RFC 9110 §10.2.3): for every answer that says that there is no
+    /// server now. A queue moves all the time; a server that is down needs a check or two to be up again.
+    #[must_use]
+    pub fn retry_after(self) -> Option<u32> {
+        match self {
+            Self::QueueFull | Self::QueueTimeout => Some(1),
+            Self::NoServer | Self::NoHealthyServer => Some(5),
+            _ => None,
         }
     }
 
@@ -160,6 +183,8 @@ impl Reason {
             Self::NoRoute
                 | Self::NoServer
                 | Self::NoHealthyServer
+                | Self::QueueFull
+                | Self::QueueTimeout
                 | Self::ServerClosed
                 | Self::BadResponse
                 | Self::ResponseTimeout
@@ -191,9 +216,10 @@ pub fn write(reason: Reason, form: Form<'_>, out: &mut Vec<u8>) {
     };
     let Form { date, .. } = form;
     let length = sentence.len() + 1;
+    let retry = reason.retry_after().map_or_else(String::new, |after| format!("Retry-After: {after}\r\n"));
     let head = format!(
         "HTTP/1.1 {status} {phrase}\r\nDate: {date}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\
-         Cache-Control: no-store\r\nEvenkeel-Reason: {code}\r\n{connection}\r\n"
+         Cache-Control: no-store\r\nEvenkeel-Reason: {code}\r\n{retry}{connection}\r\n"
     );
     out.extend_from_slice(head.as_bytes());
     if !form.head_only {
@@ -229,6 +255,20 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains("Content-Length: 29\r\n"));
         assert!(text.ends_with("Connection: close\r\n\r\n"));
+    }
+
+    #[test]
+    fn whoever_finds_no_server_is_told_when_to_ask_again() {
+        let form = Form { date: DATE, version: Version::Http11, persistent: true, head_only: true };
+        for reason in Reason::ALL {
+            let mut out = Vec::new();
+            write(reason, form, &mut out);
+            let text = String::from_utf8(out).unwrap();
+            assert_eq!(text.contains("\r\nRetry-After: "), reason.status().0 == 503, "{text}");
+        }
+        let mut out = Vec::new();
+        write(Reason::QueueFull, form, &mut out);
+        assert!(String::from_utf8(out).unwrap().contains("\r\nRetry-After: 1\r\n"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use crate::cookie;
 use crate::forwarded;
 use crate::head::{Fields, Known, RequestHead, ResponseHead, Version, elements};
 
@@ -27,6 +28,8 @@ pub struct ToServer<'a> {
     pub host_if_missing: &'a str,
     /// Ask the server to close after its response.
     pub close: bool,
+    /// A cookie that is ours: the server does not see it.
+    pub own_cookie: Option<&'a str>,
 }
 
 /// Appends the request head for the server to `out`.
@@ -52,8 +55,10 @@ pub fn request(head: &RequestHead, to: &ToServer<'_>, out: &mut Vec<u8>) {
             known => !(known.may_be_hop_by_hop() && named.names(name)),
         };
         host_seen |= field.known == Known::Host;
-        if keep {
-            write_field(name, value, out);
+        match to.own_cookie {
+            Some(cookie) if name.eq_ignore_ascii_case(b"Cookie") => write_cookies(name, value, cookie, out),
+            _ if keep => write_field(name, value, out),
+            _ => {}
         }
     }
     if !host_seen {
@@ -74,6 +79,18 @@ pub fn request(head: &RequestHead, to: &ToServer<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"Connection: close\r\n");
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// Writes a `Cookie` field without the cookie that is ours, or nothing when there was no other.
+fn write_cookies(name: &[u8], value: &[u8], own: &str, out: &mut Vec<u8>) {
+    let begin = out.len();
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    if cookie::write_without(value, own.as_bytes(), out) {
+        out.extend_from_slice(b"\r\n");
+    } else {
+        out.truncate(begin);
+    }
 }
 
 fn write_x_forwarded(head: &RequestHead, to: &ToServer<'_>, out: &mut Vec<u8>) {
@@ -110,7 +127,30 @@ fn write_earlier(fields: &Fields, known: Known, believed: bool, out: &mut Vec<u8
 
 fn write_address(address: IpAddr, out: &mut Vec<u8>) {
     use std::io::Write as _;
-    let _infallible = write!(out, "{}", address.to_canonical());
+    match address.to_canonical() {
+        // Every request with an IPv4 client comes here; formatting costs ten times as much.
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets();
+            write_number(a, out);
+            for octet in [b, c, d] {
+                out.push(b'.');
+                write_number(octet, out);
+            }
+        }
+        IpAddr::V6(address) => {
+            let _infallible = write!(out, "{address}");
+        }
+    }
+}
+
+fn write_number(number: u8, out: &mut Vec<u8>) {
+    if number >= 100 {
+        out.push(b'0' + number / 100);
+    }
+    if number >= 10 {
+        out.push(b'0' + number / 10 % 10);
+    }
+    out.push(b'0' + number % 10);
 }
 
 /// Host and port as the client wrote them.
@@ -127,17 +167,28 @@ fn write_field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
 
 /// How a response goes to the client.
 #[derive(Clone, Copy, Debug)]
-pub struct ToClient {
+pub struct ToClient<'a> {
     /// The client's version: one of HTTP/1.0 must be told that its connection stays open.
     pub version: Version,
     /// Whether the client's connection stays open after this response.
     pub persistent: bool,
     /// The body's chunks are unwrapped.
     pub unwrap_chunks: bool,
+    /// A cookie that is ours; never for an interim response.
+    pub own_cookie: Option<OwnCookie<'a>>,
+}
+
+/// A cookie of the balancer: the client gets it from nobody else.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnCookie<'a> {
+    /// Its name. Where the server sets a cookie of this name, that is left out.
+    pub name: &'a str,
+    /// Its value and its attributes, these with a leading `;`; `None` when the client has it already.
+    pub set: Option<(&'a str, &'a str)>,
 }
 
 /// Appends the response head for the client to `out`; also for 1xx.
-pub fn response(head: &ResponseHead, to: ToClient, out: &mut Vec<u8>) {
+pub fn response(head: &ResponseHead, to: ToClient<'_>, out: &mut Vec<u8>) {
     let fields = &head.fields;
     out.extend_from_slice(b"HTTP/1.1 ");
     let digits = [head.status / 100, head.status / 10 % 10, head.status % 10];
@@ -156,10 +207,24 @@ pub fn response(head: &ResponseHead, to: ToClient, out: &mut Vec<u8>) {
             Known::Upgrade => upgrade,
             Known::TransferEncoding => !to.unwrap_chunks && !unframed,
             Known::ContentLength => !unframed,
+            Known::Protected
+                if to.own_cookie.is_some_and(|own| sets(name, fields.text(field.value), own)) =>
+            {
+                false
+            }
             known => !(known.may_be_hop_by_hop() && named.names(name)),
         };
         if keep {
             write_field(name, fields.text(field.value), out);
+        }
+    }
+    if let Some(OwnCookie { name, set: Some((value, attributes)) }) = to.own_cookie {
+        for part in ["Set-Cookie: ", name, "=", value, attributes, "\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        // RFC 9111 §7.3: a cookie does not keep a shared cache from giving this answer, cookie and all, to others.
+        if head.status != 101 && !is_private(fields) {
+            out.extend_from_slice(b"Cache-Control: private\r\n");
         }
     }
     if upgrade {
@@ -172,6 +237,23 @@ pub fn response(head: &ResponseHead, to: ToClient, out: &mut Vec<u8>) {
         out.extend_from_slice(b"Connection: keep-alive\r\n");
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// Says whether a field sets a cookie that is ours to set.
+fn sets(name: &[u8], value: &[u8], own: OwnCookie<'_>) -> bool {
+    name.eq_ignore_ascii_case(b"Set-Cookie") && cookie::name_set(value) == Some(own.name.as_bytes())
+}
+
+/// Says whether `Cache-Control` keeps shared caches from storing the response already (RFC 9111 §5.2.2). `private="…"`
+/// speaks of single fields and keeps nobody from storing the rest.
+fn is_private(fields: &Fields) -> bool {
+    let words = [&b"private"[..], b"no-store"];
+    fields
+        .named("cache-control")
+        // A comma in quotes separates nothing; saying it twice does no harm.
+        .filter(|value| !value.contains(&b'"'))
+        .flat_map(elements)
+        .any(|directive| words.iter().any(|word| directive.eq_ignore_ascii_case(word)))
 }
 
 /// The field names that `Connection` lists.

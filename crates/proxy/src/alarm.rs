@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
+use crate::clock;
+
 /// See the module.
 pub(crate) struct Alarm<'a> {
     timer: Pin<&'a mut Sleep>,
@@ -25,7 +27,7 @@ impl<'a> Alarm<'a> {
 
     /// Moves the deadline to so long from now.
     pub(crate) fn set(&mut self, patience: Duration) {
-        self.set_at(Instant::now() + patience);
+        self.set_at(clock::now() + patience);
     }
 
     /// Moves the deadline.

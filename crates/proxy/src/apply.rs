@@ -10,17 +10,19 @@ use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use evenkeel_config::plan::{self, Plan};
+use evenkeel_traffic::load::PoolLoad;
 use evenkeel_traffic::name::Name;
-use evenkeel_traffic::pick::{self, Picker};
 use tokio::sync::Notify;
 
-use crate::table::{Listener, ListenerSlot, PerWorker, Pool, PoolState, Server, ServerState, Table};
+use crate::sticky::{Keys, Sticky};
+use crate::table::{Choice, Listener, ListenerSlot, PerWorker, Pool, PoolState, Server, ServerState, Table};
 
-/// Builds the table of `plan`; `before` is the one in force. Marks listeners that are gone.
+/// Builds the table of `plan` with cookies signed by `keys`; `before` is the one in force. Marks listeners that are gone.
 pub(crate) fn next_table(
     before: Option<&Table>,
     revision: u64,
     plan: &Plan,
+    keys: Option<&Keys>,
     workers: usize,
     bell: &Arc<Notify>,
 ) -> Table {
@@ -32,7 +34,7 @@ pub(crate) fn next_table(
     let pools: Vec<Arc<Pool>> = plan
         .pools
         .iter()
-        .map(|pool| next_pool(old_pools.get(&pool.name).copied(), pool, workers, bell))
+        .map(|pool| next_pool(old_pools.get(&pool.name).copied(), pool, keys, revision, workers, bell))
         .collect();
     let by_name: HashMap<&Name, &Arc<Pool>> = pools.iter().map(|pool| (&pool.plan.name, pool)).collect();
 
@@ -66,11 +68,25 @@ pub(crate) fn next_table(
             slot.removed.store(true, Ordering::Relaxed);
         }
     }
+    // After the listeners have their new pools: whoever waited looks for them there.
+    for pool in before.iter().flat_map(|table| &table.pools) {
+        if !pools.iter().any(|kept| Arc::ptr_eq(kept, pool)) {
+            pool.state.line.moved(revision);
+        }
+    }
     Table { revision, listeners, pools }
 }
 
-fn next_pool(before: Option<&Arc<Pool>>, plan: &plan::Pool, workers: usize, bell: &Arc<Notify>) -> Arc<Pool> {
-    if let Some(pool) = before.filter(|pool| pool.plan == *plan) {
+fn next_pool(
+    before: Option<&Arc<Pool>>,
+    plan: &plan::Pool,
+    keys: Option<&Keys>,
+    revision: u64,
+    workers: usize,
+    bell: &Arc<Notify>,
+) -> Arc<Pool> {
+    let same_key = |pool: &Pool| pool.sticky.as_ref().is_none_or(|sticky| sticky.is_of(plan, keys));
+    if let Some(pool) = before.filter(|pool| pool.plan == *plan && same_key(pool)) {
         return pool.clone();
     }
     let old: HashMap<(&Name, &_), &Arc<Server>> = before
@@ -78,7 +94,15 @@ fn next_pool(before: Option<&Arc<Pool>>, plan: &plan::Pool, workers: usize, bell
         .flat_map(|pool| &pool.servers)
         .map(|server| ((&server.plan.name, &server.plan.address), server))
         .collect();
-    let load = before.map_or_else(Arc::default, |pool| pool.load.clone());
+    let state = match before {
+        Some(pool) => {
+            pool.state.set_budget(plan.retry_budget);
+            pool.state.clone()
+        }
+        None => Arc::new(PoolState::new(workers, plan.retry_budget, revision)),
+    };
+    let load =
+        before.map_or_else(|| Arc::new(PoolLoad::telling(state.line.clone())), |pool| pool.load.clone());
     let servers: Vec<Arc<Server>> = plan
         .servers
         .iter()
@@ -93,26 +117,10 @@ fn next_pool(before: Option<&Arc<Pool>>, plan: &plan::Pool, workers: usize, bell
             Arc::new(Server { plan: server.clone(), host: host_of(server), state })
         })
         .collect();
-    let to_pick: Vec<pick::Server> = servers
-        .iter()
-        .map(|server| pick::Server {
-            name: server.plan.name.clone(),
-            weight: server.plan.weight,
-            priority: server.plan.priority,
-            max_connections: server.plan.max_connections,
-            load: server.state.load.clone(),
-        })
-        .collect();
-    let picker = Picker::new(&plan.balance, &to_pick);
-    picker.attach(&plan.balance, before.map(|pool| &pool.picker));
-    let state = match before {
-        Some(pool) => {
-            pool.state.set_budget(plan.retry_budget);
-            pool.state.clone()
-        }
-        None => Arc::new(PoolState::new(workers, plan.retry_budget)),
-    };
-    Arc::new(Pool { plan: plan.clone(), servers, picker, load, state })
+    let old = before.map(|pool| pool.choice.load());
+    let choice = ArcSwap::from_pointee(Choice::new(plan, &servers, old.as_deref().map(Arc::as_ref)));
+    let sticky = Sticky::new(plan, keys);
+    Arc::new(Pool { plan: plan.clone(), servers, choice, sticky, load, state, version: revision })
 }
 
 /// `Host` for a request that names none: the server's address, or `localhost` for a unix socket.

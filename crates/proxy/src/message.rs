@@ -14,6 +14,8 @@ use evenkeel_traffic::address::Address;
 use evenkeel_traffic::name::Name;
 use serde::{Deserialize, Serialize};
 
+pub use crate::sticky::Keys;
+
 /// From the supervisor to the proxy role.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Change {
@@ -35,6 +37,11 @@ pub enum Change {
     LogFile {
         /// The path as the plan names it.
         path: PathBuf,
+    },
+    /// What signs the cookies of sticky sessions: all keys that the next plan needs, in place of those before.
+    Keys {
+        /// The keys.
+        keys: Keys,
     },
     /// From now on this plan holds. Sockets of binds it does not name are closed. Answered by [`Event::Applied`].
     Apply {
@@ -142,6 +149,8 @@ pub struct ListenerSnapshot {
     pub bytes_out_total: u64,
     /// From the head of a request to the last byte of its answer (HTTP); without those that became tunnels.
     pub latency: HistogramSnapshot,
+    /// From the accept of a connection to its end (TCP).
+    pub durations: HistogramSnapshot,
 }
 
 /// The upper bounds of the buckets of a [`HistogramSnapshot`].
@@ -175,7 +184,8 @@ pub struct HistogramSnapshot {
 }
 
 /// What [`ServerSnapshot::state`] may say.
-pub const SERVER_STATES: [&str; 6] = ["up", "slow-start", "checking", "down", "ejected", "probation"];
+pub const SERVER_STATES: [&str; 8] =
+    ["up", "slow-start", "checking", "down", "ejected", "probation", "drain", "maintenance"];
 
 /// One pool in a [`Snapshot`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -192,8 +202,31 @@ pub struct PoolSnapshot {
     pub retries_denied_total: u64,
     /// The checks of all servers fail; says what becomes of the traffic: `refuse` or `try-all`.
     pub all_down: Option<String>,
+    /// Requests by what became of them (`kept`, `new`, `moved`, `unknown`), when the pool is sticky.
+    pub sticky: Option<BTreeMap<String, u64>>,
+    /// Who waits for its servers.
+    pub queue: QueueSnapshot,
     /// In the order of the plan.
     pub servers: Vec<ServerSnapshot>,
+}
+
+/// The queue of a pool, in a [`PoolSnapshot`]: requests (HTTP) or connections (TCP).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct QueueSnapshot {
+    /// How many wait now.
+    pub length: u64,
+    /// How many may.
+    pub limit: u64,
+    /// How many ever had to.
+    pub queued_total: u64,
+    /// Refused at once, because as many waited as may.
+    pub refused_total: u64,
+    /// Refused after they had waited as long as they may.
+    pub timed_out_total: u64,
+    /// Whose client went away while they waited.
+    pub left_total: u64,
+    /// How long those waited whose wait has ended, however it did.
+    pub waits: HistogramSnapshot,
 }
 
 /// One server in a [`PoolSnapshot`].

@@ -15,10 +15,10 @@ use tokio::sync::mpsc;
 
 use crate::access_log::Logs;
 use crate::connections::Connections;
-use crate::message::{Change, Event};
+use crate::message::{Change, Event, Keys};
 use crate::table::{ListenerSlot, Table};
 use crate::worker::{Command, Handle};
-use crate::{apply, check, snapshot};
+use crate::{apply, check, snapshot, sticky};
 
 /// How long connections may take to end when the supervisor is gone and nobody said how long.
 const ORPHAN_DRAIN: Duration = Duration::from_secs(30);
@@ -49,6 +49,7 @@ async fn follow(channel: Channel) -> io::Result<()> {
                     role.logs.take_file(path, file);
                 }
             }
+            (Change::Keys { keys }, Some(role)) => role.keys = Some(keys),
             (Change::Apply { revision, plan }, Some(role)) => {
                 let event = match role.apply(revision, &plan).await {
                     Ok(()) => Event::Applied { revision },
@@ -82,6 +83,8 @@ struct Role {
     health: check::Handle,
     table: Option<Arc<Table>>,
     logs: Logs,
+    /// What signs the cookies of the next plan.
+    keys: Option<Keys>,
     /// Sockets that no plan in force uses yet.
     sockets: BTreeMap<Address, Vec<OwnedFd>>,
     /// The listener behind each bind that is accepted from.
@@ -101,6 +104,7 @@ impl Role {
             health: check::Handle::start()?,
             table: None,
             logs: Logs::default(),
+            keys: None,
             sockets: BTreeMap::new(),
             listening: BTreeMap::new(),
         })
@@ -114,7 +118,8 @@ impl Role {
         self.logs.follow(plan, self.workers.len())?;
         let bell = self.health.bell();
         let before = self.table.as_deref();
-        let table = Arc::new(apply::next_table(before, revision, plan, self.workers.len(), bell));
+        let table =
+            Arc::new(apply::next_table(before, revision, plan, self.keys.as_ref(), self.workers.len(), bell));
         for (slot, listener) in table.listeners.iter().zip(&plan.listeners) {
             slot.log.store(self.logs.of(listener.access_log.as_ref()));
         }
@@ -156,6 +161,9 @@ impl Role {
 
     /// What must hold before anything is changed.
     fn check(&self, plan: &Plan) -> Result<(), String> {
+        if let Some(pool) = sticky::keyless(plan, self.keys.as_ref()) {
+            return Err(format!("no key was given for the cookie of pool {pool}"));
+        }
         for listener in &plan.listeners {
             for bind in &listener.binds {
                 if !self.listening.contains_key(bind) && !self.sockets.contains_key(bind) {

@@ -5,13 +5,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use evenkeel_config::plan::{Mode, WhenAllDown};
 use evenkeel_http::answer::Reason;
+use evenkeel_traffic::sticky::Outcome;
 use evenkeel_traffic::usability::{FULL_SHARE, Usability};
 
 use crate::access_log::Logs;
 use crate::connections::Connections;
 use crate::histogram::Histogram;
-use crate::message::{ListenerSnapshot, PoolSnapshot, ServerSnapshot, Snapshot};
-use crate::table::{ListenerSlot, Pool, STATUS_CLASSES, Server, Table};
+use crate::message::{ListenerSnapshot, PoolSnapshot, QueueSnapshot, ServerSnapshot, Snapshot};
+use crate::queue::LineCounters;
+use crate::table::{Counter, ListenerSlot, Pool, STATUS_CLASSES, Server, Table};
 
 /// Takes the state now. Counters of different workers are read one after the other, not at one instant.
 pub(crate) fn take(
@@ -52,6 +54,7 @@ fn listener(slot: &ListenerSlot) -> ListenerSnapshot {
         bytes_in_total: slot.counters.sum(|counters| &counters.bytes_in_total),
         bytes_out_total: slot.counters.sum(|counters| &counters.bytes_out_total),
         latency: Histogram::sum(slot.counters.all().map(|counters| &counters.latency)),
+        durations: Histogram::sum(slot.counters.all().map(|counters| &counters.durations)),
     }
 }
 
@@ -64,7 +67,14 @@ fn responses(slot: &ListenerSlot) -> BTreeMap<String, u64> {
 fn answers(slot: &ListenerSlot, mode: &Mode) -> BTreeMap<String, u64> {
     let possible = |reason: Reason| match mode {
         Mode::Http(_) => true,
-        Mode::Tcp(_) => matches!(reason, Reason::NoRoute | Reason::NoServer),
+        Mode::Tcp(_) => matches!(
+            reason,
+            Reason::NoRoute
+                | Reason::NoServer
+                | Reason::NoHealthyServer
+                | Reason::QueueFull
+                | Reason::QueueTimeout
+        ),
     };
     let count = |reason: Reason| slot.counters.sum(|counters| &counters.answers_total[reason as usize]);
     Reason::ALL
@@ -86,16 +96,37 @@ fn pool(pool: &Pool) -> PoolSnapshot {
             WhenAllDown::Refuse => "refuse".into(),
             WhenAllDown::TryAll => "try-all".into(),
         }),
+        sticky: pool.sticky.as_ref().map(|_| outcomes(pool)),
+        queue: queue(pool),
         servers: pool.servers.iter().map(|s| server(s, pool.plan.slow_start)).collect(),
+    }
+}
+
+fn outcomes(pool: &Pool) -> BTreeMap<String, u64> {
+    let count = |outcome| pool.state.counters.sum(|counters| counters.sticky.of(outcome));
+    Outcome::ALL.into_iter().map(|outcome| (outcome.name().into(), count(outcome))).collect()
+}
+
+fn queue(pool: &Pool) -> QueueSnapshot {
+    let line = &pool.state.line;
+    let sum = |counter: fn(&LineCounters) -> &Counter| line.counters.sum(counter);
+    QueueSnapshot {
+        length: line.len() as u64,
+        limit: pool.plan.queue.size.into(),
+        queued_total: sum(|counters| &counters.joined_total),
+        refused_total: sum(|counters| &counters.refused_total),
+        timed_out_total: sum(|counters| &counters.timed_out_total),
+        left_total: sum(|counters| &counters.left_total),
+        waits: Histogram::sum(line.counters.all().map(|counters| &counters.waits)),
     }
 }
 
 fn server(server: &Server, slow_start: Duration) -> ServerSnapshot {
     let now = Instant::now();
-    let judged = Judged::of(server.state.gate.usability(slow_start, now), now);
+    let mut judged = Judged::of(server.state.gate.usability(slow_start, now), now);
+    judged.mention(server.state.gate.agent_why());
     let state = &server.state;
-    let sum =
-        |counter: fn(&crate::table::ServerCounters) -> &crate::table::Counter| state.counters.sum(counter);
+    let sum = |counter: fn(&crate::table::ServerCounters) -> &Counter| state.counters.sum(counter);
     ServerSnapshot {
         name: server.plan.name.clone(),
         address: server.plan.address.clone(),
@@ -142,8 +173,20 @@ impl Judged {
                 let how = if on_trial { "a request is on trial" } else { "the next request decides" };
                 ("probation", Some(format!("{why}; {how}")), Some(since))
             }
+            Usability::Drain { since, why } => ("drain", Some(why), Some(since)),
+            Usability::Maintenance { since, why } => ("maintenance", Some(why), Some(since)),
         };
         Self { state, why, since }
+    }
+
+    /// Adds what the agent says, unless that is the reason already.
+    fn mention(&mut self, agent: Option<String>) {
+        let Some(agent) = agent else { return };
+        self.why = match self.why.take() {
+            Some(why) if why.contains(&agent) => Some(why),
+            Some(why) => Some(format!("{why}; {agent}")),
+            None => Some(agent),
+        };
     }
 }
 
@@ -168,7 +211,9 @@ mod tests {
             Usability::Checking { since },
             Usability::Down { since, why: why.clone() },
             Usability::Ejected { since, until, why: why.clone() },
-            Usability::Probation { since, on_trial: false, why },
+            Usability::Probation { since, on_trial: false, why: why.clone() },
+            Usability::Drain { since, why: why.clone() },
+            Usability::Maintenance { since, why },
         ];
         assert_eq!(states.map(|state| Judged::of(state, since).state), SERVER_STATES);
     }

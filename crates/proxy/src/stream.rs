@@ -1,5 +1,6 @@
 //! A connection, whatever it runs over.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -54,10 +55,9 @@ impl Stream {
         }
     }
 
-    /// Prepares an accepted connection and tells who is at its other end.
-    pub(crate) fn accepted(stream: TcpStream, peer: SocketAddr) -> io::Result<(Self, Option<IpAddr>)> {
-        stream.set_nodelay(true)?;
-        Ok((Self::Tcp(stream), Some(peer.ip().to_canonical())))
+    /// An accepted connection and who is at its other end.
+    pub(crate) fn accepted(stream: TcpStream, peer: SocketAddr) -> (Self, Option<IpAddr>) {
+        (Self::Tcp(stream), Some(peer.ip().to_canonical()))
     }
 
     /// Moves the connection to the runtime of the current thread.
@@ -97,6 +97,18 @@ impl Stream {
         }
     }
 
+    /// Waits until the other side has gone: it has ended its direction, or broken the connection. When something that
+    /// it sent waits to be read, only the latter can be seen.
+    pub(crate) async fn gone(&self) {
+        if poll_fn(|cx| self.poll_peek(cx)).await == Waiting::Bytes {
+            // An error is told by the next write as well.
+            let _broken = match self {
+                Self::Tcp(stream) => stream.ready(Interest::ERROR).await,
+                Self::Unix(stream) => stream.ready(Interest::ERROR).await,
+            };
+        }
+    }
+
     /// Ready when something may be waiting to be read.
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
@@ -125,6 +137,12 @@ impl Stream {
         }
     }
 
+    /// The last call took all there was, so the next one would find nothing: wait for an event first. What arrived since
+    /// then comes as an event of the next turn.
+    fn exhausted(&self, interest: Interest) {
+        let _cleared = self.try_io(interest, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+    }
+
     /// The next close resets the connection, so that the other side sees that something is missing.
     pub(crate) fn reset_on_close(&self) {
         if let Self::Tcp(stream) = self {
@@ -144,18 +162,44 @@ impl AsFd for Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        let stream = self.get_mut();
+        loop {
+            ready!(stream.poll_readable(cx));
+            let room = buf.initialize_unfilled();
+            let most = room.len();
+            let read =
+                stream.try_io(Interest::READABLE, || evenkeel_sys::socket::receive(stream.as_fd(), room));
+            match read {
+                Ok(count) => {
+                    if count > 0 && count < most {
+                        stream.exhausted(Interest::READABLE);
+                    }
+                    buf.advance(count);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
         }
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+        let stream = self.get_mut();
+        loop {
+            ready!(stream.poll_writable(cx));
+            let sent = stream.try_io(Interest::WRITABLE, || evenkeel_sys::socket::send(stream.as_fd(), buf));
+            match sent {
+                Ok(count) => {
+                    if count < buf.len() {
+                        stream.exhausted(Interest::WRITABLE);
+                    }
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use evenkeel_traffic::chance::Chance;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::connections::Connections;
 use crate::listener;
 use crate::table::{ListenerSlot, Table};
@@ -66,7 +67,8 @@ impl Handle {
         // Seeds of hash tables come from the operating system.
         let seed = RandomState::new().hash_one(index);
         tracing::info!(worker = index, seed, "random choices follow from this seed");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = clock::each_turn(builder.enable_io().enable_time()).build()?;
         let (commands, receiver) = mpsc::unbounded_channel();
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
             let worker = Arc::new(Worker {

@@ -77,6 +77,41 @@ fn a_request_is_told_with_its_server_bytes_and_timings() {
 }
 
 #[test]
+fn the_line_of_a_request_that_waited_says_how_long() {
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let server = ToyServer::start(move |mut connection: Connection| {
+        while connection.read_head().is_ok_and(|head| !head.is_empty()) {
+            held.lock().unwrap().recv_timeout(BOUND).unwrap();
+            connection.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+        }
+    });
+    let directory = temp_dir();
+    let file = evenkeel_sys::output::open_log(&directory.path().join("log")).unwrap();
+    let config = format!(
+        "[listener.web]\nbind = \"${{BIND}}\"\npool = \"web\"\n{}\n[pool.web]\nqueue.size = 1\n\
+         [pool.web.servers]\ns0 = {{ address = \"${{S0}}\", max-connections = 1 }}\n",
+        with("json")
+    );
+    let mut balancer = start(&config, &server, file);
+    let (mut first, mut second) = (balancer.client(), balancer.client());
+    first.send("GET /first HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    balancer.wait_until(|snapshot| snapshot.pools[0].servers[0].running == 1);
+    second.send("GET /second HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    balancer.wait_until(|snapshot| snapshot.pools[0].queue.length == 1);
+    assert_eq!(balancer.client().get("/third").unwrap().status, 503);
+    hold.send(()).unwrap();
+    hold.send(()).unwrap();
+    assert_eq!((first.response().unwrap().status, second.response().unwrap().status), (200, 200));
+    let lines = json(&directory, 3);
+    let of = |target: &str| lines.iter().find(|line| line["target"] == target).unwrap();
+    let queued = |target: &str| of(target)["queue_ms"].as_f64().unwrap();
+    assert_eq!((queued("/first"), queued("/third")), (0.0, 0.0));
+    assert!(queued("/second") > 0.0 && queued("/second") <= of("/second")["first_byte_ms"].as_f64().unwrap());
+    assert_eq!(of("/third")["reason"], "queue-full");
+}
+
+#[test]
 fn what_a_client_sends_cannot_forge_a_line() {
     let server = ToyServer::named("a");
     for format in ["json", "combined"] {

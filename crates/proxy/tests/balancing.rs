@@ -134,7 +134,7 @@ fn a_full_server_passes_what_is_more_to_the_next() {
     let list: Vec<ToyServer> =
         (0..2).map(|_| ToyServer::start(|mut connection| drop(connection.read_to_end()))).collect();
     let addresses: Vec<_> = list.iter().map(ToyServer::address).collect();
-    let config = "[listener.web]\nbind = \"${BIND}\"\npool = \"web\"\n[pool.web]\nbalance = \"first\"\n\
+    let config = "[listener.web]\nbind = \"${BIND}\"\npool = \"web\"\n[pool.web]\nbalance = \"first\"\nqueue.size = 0\n\
                   [pool.web.servers]\ns0 = { address = \"${S0}\", max-connections = 2 }\n\
                   s1 = { address = \"${S1}\", max-connections = 1 }\n";
     let mut balancer = Balancer::start(config, &addresses);
@@ -149,5 +149,5 @@ fn a_full_server_passes_what_is_more_to_the_next() {
     }
     let answer = balancer.raw("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
-    assert!(answer.to_lowercase().contains("evenkeel-reason: no-server"), "{answer}");
+    assert!(answer.to_lowercase().contains("evenkeel-reason: queue-full"), "{answer}");
 }

@@ -73,8 +73,9 @@ fn a_tcp_connection_counts_its_bytes_at_its_end() {
     balancer.wait_until(|snapshot| snapshot.listeners[0].bytes_in_total > 0);
     let listener = balancer.snapshot().listeners.remove(0);
     assert_eq!((listener.bytes_in_total, listener.bytes_out_total), (7, 4));
-    let reasons: Vec<_> = listener.answers_total.into_iter().collect();
-    assert_eq!(reasons, [("no-route".to_owned(), 0), ("no-server".to_owned(), 0)]);
+    let reasons: Vec<&str> = listener.answers_total.keys().map(String::as_str).collect();
+    assert_eq!(reasons, ["no-healthy-server", "no-route", "no-server", "queue-full", "queue-timeout"]);
+    assert_eq!(listener.answers_total.values().sum::<u64>(), 0);
 }
 
 #[test]

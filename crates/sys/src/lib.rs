@@ -10,5 +10,6 @@ pub mod output;
 pub mod process;
 pub mod raw;
 pub mod settings;
+pub mod secret;
 pub mod socket;
 pub mod splice;

@@ -16,6 +16,33 @@ pub use unix::{UnixName, listen_unix};
 /// whose default is the same.
 pub const BACKLOG: i32 = 4096;
 
+/// Reads what waits, without the C library between: its calls are points of cancellation, which costs as much as a small
+/// part of the call. `Ok(0)` is the end of the other side's direction.
+///
+/// # Errors
+/// `WouldBlock` when nothing waits; anything else when the connection is broken.
+pub fn receive(socket: std::os::fd::BorrowedFd<'_>, into: &mut [u8]) -> std::io::Result<usize> {
+    let (_, count) = rustix::net::recv(socket, into, rustix::net::RecvFlags::DONTWAIT)?;
+    Ok(count)
+}
+
+/// Sends as much of `bytes` as there is room for, as [`receive`] reads.
+///
+/// # Errors
+/// `WouldBlock` when there is no room; anything else when the connection is broken.
+pub fn send(socket: std::os::fd::BorrowedFd<'_>, bytes: &[u8]) -> std::io::Result<usize> {
+    use rustix::net::SendFlags;
+    Ok(rustix::net::send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
+}
+
+/// Sends what is written at once, however little it is, instead of waiting for acknowledgements (TCP_NODELAY).
+///
+/// # Errors
+/// When it is no TCP socket.
+pub fn send_at_once(socket: std::os::fd::BorrowedFd<'_>) -> std::io::Result<()> {
+    Ok(rustix::net::sockopt::set_tcp_nodelay(socket, true)?)
+}
+
 /// Looks at one waiting byte without taking it: `Ok(1)` when there is one, `Ok(0)` when the other side has ended its
 /// direction.
 ///

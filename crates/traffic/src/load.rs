@@ -21,15 +21,46 @@ pub const LATENCY_OF_FAILURE: Duration = Duration::from_secs(5);
 /// The most that a server's own wish to be left alone (`Retry-After`) counts as.
 pub const LONGEST_LATENCY: Duration = Duration::from_secs(300);
 
+/// Who is told that a place has become free at a server.
+pub trait Freed: std::fmt::Debug + Send + Sync {
+    /// One that waits may try. Called only while [`PoolLoad::is_waited`].
+    fn freed(&self);
+}
+
 /// What all servers of a pool do together.
 #[derive(Debug, Default)]
 pub struct PoolLoad {
     running: AtomicU64,
     /// Somebody wants to know; else the shared counter is left alone.
     wanted: AtomicBool,
+    waited: Waited,
+    freed: Option<Arc<dyn Freed>>,
 }
 
+/// Read at the end of each request, written only when a queue begins or ends: on cache lines of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Waited(AtomicBool);
+
 impl PoolLoad {
+    /// The load of a new pool, whose free places are told to `freed` while somebody waits for one.
+    #[must_use]
+    pub fn telling(freed: Arc<dyn Freed>) -> Self {
+        Self { freed: Some(freed), ..Self::default() }
+    }
+
+    /// Somebody waits for a place.
+    #[must_use]
+    pub fn is_waited(&self) -> bool {
+        self.waited.0.load(Ordering::Acquire)
+    }
+
+    /// From now on somebody waits, or nobody does. Who then finds no place after a `SeqCst` fence is told of the next:
+    /// this store, and count and look at the end of a [`Running`], are in one order that all threads agree on.
+    pub fn set_waited(&self, waited: bool) {
+        self.waited.0.store(waited, Ordering::SeqCst);
+    }
+
     /// Requests or connections counted since somebody wanted to know.
     #[must_use]
     pub fn running(&self) -> u64 {
@@ -141,12 +172,19 @@ pub struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let left = self.load.running.fetch_sub(1, Ordering::AcqRel) - 1;
+        let pool = &self.load.pool;
+        // Both sequentially consistent, this and the look below: see `set_waited`.
+        let left = self.load.running.fetch_sub(1, Ordering::SeqCst) - 1;
         if self.in_pool {
-            self.load.pool.running.fetch_sub(1, Ordering::Relaxed);
+            pool.running.fetch_sub(1, Ordering::Relaxed);
         }
         if let Some(place) = &*self.load.place.load() {
             place.fell(left);
+        }
+        if pool.waited.0.load(Ordering::SeqCst)
+            && let Some(freed) = &pool.freed
+        {
+            freed.freed();
         }
     }
 }
@@ -221,6 +259,25 @@ mod tests {
         load.pool.want(false);
         drop(after);
         assert_eq!(load.pool.running(), 0);
+    }
+
+    #[test]
+    fn a_free_place_is_told_only_while_somebody_waits() {
+        #[derive(Debug, Default)]
+        struct Bell(AtomicU32);
+        impl Freed for Bell {
+            fn freed(&self) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let bell = Arc::new(Bell::default());
+        let load = Arc::new(Load::new(Arc::new(PoolLoad::telling(bell.clone()))));
+        drop(load.begin(1).unwrap());
+        load.pool.set_waited(true);
+        drop(load.begin(1).unwrap());
+        load.pool.set_waited(false);
+        drop(load.begin(1).unwrap());
+        assert_eq!(bell.0.load(Ordering::Relaxed), 1);
     }
 
     #[test]

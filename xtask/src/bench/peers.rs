@@ -59,6 +59,7 @@ impl Proxy {
 pub(super) struct Site {
     directory: PathBuf,
     program: PathBuf,
+    haproxy: PathBuf,
     backends: [u16; 2],
     nginx_has_stream: bool,
     proxies: Vec<(Peer, Proxy)>,
@@ -66,8 +67,12 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) fn start(program: &Path) -> Result<Self, String> {
-        for (name, argument) in [("haproxy", "-v"), ("nginx", "-v"), ("wrk", "-v"), ("taskset", "-V")] {
+    /// Starts everything: Evenkeel from `program`, HAProxy from `haproxy`, the rest from `PATH`.
+    pub(super) fn start(program: &Path, haproxy: &Path) -> Result<Self, String> {
+        let haproxy_name = haproxy.display().to_string();
+        for (name, argument) in
+            [(haproxy_name.as_str(), "-v"), ("nginx", "-v"), ("wrk", "-v"), ("taskset", "-V")]
+        {
             version(name, argument).ok_or_else(|| format!("the bench needs {name}: install its package"))?;
         }
         let directory = std::env::temp_dir().join(format!("evenkeel-bench-{}", std::process::id()));
@@ -90,6 +95,7 @@ impl Site {
             nginx_has_stream: Path::new("/usr/lib/nginx/modules/ngx_stream_module.so").exists(),
             directory,
             program: program.to_owned(),
+            haproxy: haproxy.to_owned(),
             backends,
             proxies: Vec::new(),
             _backend: backend,
@@ -117,7 +123,7 @@ impl Site {
         write(&config, &text)?;
         let config = config.display().to_string();
         let (program, arguments): (&Path, &[&str]) = match peer {
-            Peer::HaProxy => (Path::new("haproxy"), &["-db", "-f", &config]),
+            Peer::HaProxy => (&self.haproxy, &["-db", "-f", &config]),
             Peer::Nginx => (Path::new("nginx"), &["-c", &config, "-e", "stderr"]),
             Peer::Evenkeel => (&self.program, &["run", "-c", &config]),
         };
@@ -152,7 +158,11 @@ impl Site {
 
     /// Which versions are compared.
     pub(super) fn versions(&self) -> Vec<String> {
-        let known = [version("haproxy", "-v"), version("nginx", "-v"), version("wrk", "-v")];
+        let known = [
+            version(&self.haproxy.display().to_string(), "-v"),
+            version("nginx", "-v"),
+            version("wrk", "-v"),
+        ];
         let ours = Command::new(&self.program).arg("--version").output().ok();
         let ours = ours.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
         known.into_iter().chain([ours]).flatten().collect()

@@ -238,7 +238,7 @@ mod tests {
         let mut row = Row::new("load", 0.5);
         row.add(Peer::HaProxy, cost(10));
         row.add(Peer::Evenkeel, cost(6));
-        let plan = Plan { turns: 1, seconds: 1, only: None, quick: true };
+        let plan = Plan { turns: 1, seconds: 1, only: None, quick: true, haproxy: "haproxy".into() };
         let text = text(&[row], &[], &[], "a machine", &plan);
         assert!(
             text.contains("| load | 10.00 (10.00–10.00) | – | 6.00 (6.00–6.00) | – | **0.60 (0.60–0.60)** | ≤ 0.50 | no |"),

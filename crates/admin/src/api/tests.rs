@@ -1,6 +1,6 @@
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode};
-use evenkeel_proxy::message::{PoolSnapshot, Snapshot};
+use evenkeel_proxy::message::{PoolSnapshot, QueueSnapshot, Snapshot};
 use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
@@ -60,6 +60,8 @@ fn with_one_pool() -> Answer {
         retries_total: 0,
         retries_denied_total: 0,
         all_down: None,
+        sticky: None,
+        queue: QueueSnapshot::default(),
         servers: Vec::new(),
     };
     status(Some(Snapshot { pools: vec![pool], ..Snapshot::default() }))

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::message::{LastReload, Phase, RoleStatus};
+use evenkeel_proxy::message::QueueSnapshot;
 
 fn status() -> Status {
     let mut latency = HistogramSnapshot { nanos: 62_000_500_000, ..HistogramSnapshot::default() };
@@ -19,6 +20,7 @@ fn status() -> Status {
         bytes_in_total: 9,
         bytes_out_total: 10,
         latency: latency.clone(),
+        durations: latency.clone(),
     };
     let raw = ListenerSnapshot { name: "raw".parse().unwrap(), mode: "tcp".into(), ..listener.clone() };
     let server = ServerSnapshot {
@@ -35,7 +37,7 @@ fn status() -> Status {
         opened_total: 16,
         reused_total: 17,
         idle: 18,
-        first_byte: latency,
+        first_byte: latency.clone(),
         last_failure: None,
     };
     let second =
@@ -47,6 +49,16 @@ fn status() -> Status {
         retries_total: 20,
         retries_denied_total: 21,
         all_down: Some("refuse".into()),
+        sticky: Some(BTreeMap::from([("kept".into(), 30), ("moved".into(), 31)])),
+        queue: QueueSnapshot {
+            length: 31,
+            limit: 32,
+            queued_total: 33,
+            refused_total: 34,
+            timed_out_total: 35,
+            left_total: 36,
+            waits: latency,
+        },
         servers: vec![server, second],
     };
     let log = LogSnapshot { to: "/var/log/\"a\\b\"\n.log".into(), lines_total: 22, dropped_total: 23 };
@@ -219,6 +231,13 @@ fn every_fact_is_on_the_page() {
         ("evenkeel_pool_retries_total", &[webserver[0]], 20.0),
         ("evenkeel_pool_retries_denied_total", &[webserver[0]], 21.0),
         ("evenkeel_pool_all_down", &[webserver[0]], 1.0),
+        ("evenkeel_pool_sticky_requests_total", &[webserver[0], ("outcome", "moved")], 31.0),
+        ("evenkeel_pool_queue_length", &[webserver[0]], 31.0),
+        ("evenkeel_pool_queue_limit", &[webserver[0]], 32.0),
+        ("evenkeel_pool_queued_total", &[webserver[0]], 33.0),
+        ("evenkeel_pool_queue_refused_total", &[webserver[0]], 34.0),
+        ("evenkeel_pool_queue_timeouts_total", &[webserver[0]], 35.0),
+        ("evenkeel_pool_queue_left_total", &[webserver[0]], 36.0),
         ("evenkeel_server_weight", &webserver, 11.0),
         ("evenkeel_server_running", &webserver, 12.0),
         ("evenkeel_server_requests_total", &webserver, 13.0),
@@ -246,6 +265,8 @@ fn buckets_count_up_to_the_count() {
     let of_server = [("pool", "website"), ("server", "webserver02")];
     for (name, labels) in [
         ("evenkeel_listener_request_seconds", &[("listener", "website")][..]),
+        ("evenkeel_listener_connection_seconds", &[("listener", "raw")][..]),
+        ("evenkeel_pool_queue_seconds", &of_server[..1]),
         ("evenkeel_server_first_byte_seconds", &of_server[..]),
     ] {
         let bucket = |bound: &str| {
@@ -261,11 +282,14 @@ fn buckets_count_up_to_the_count() {
         assert_eq!(page.value(&format!("{name}_count"), labels).to_string(), "4");
         assert_eq!(page.value(&format!("{name}_sum"), labels).to_string(), "62.0005");
     }
-    // Connections are no requests: a TCP listener has no such histogram.
-    assert!(!page.series.keys().any(|(name, labels)| {
-        name.starts_with("evenkeel_listener_request_seconds")
-            && labels.get("listener").is_some_and(|name| name == "raw")
-    }));
+    // Connections are no requests, and requests no connections.
+    for (family, other) in
+        [("evenkeel_listener_request_seconds", "raw"), ("evenkeel_listener_connection_seconds", "website")]
+    {
+        assert!(!page.series.keys().any(|(name, labels)| {
+            name.starts_with(family) && labels.get("listener").is_some_and(|name| name == other)
+        }));
+    }
 }
 
 #[test]

@@ -152,6 +152,18 @@ fn pools_that_come_go_and_change_are_told() {
 }
 
 #[test]
+fn a_queue_that_changes_is_told() {
+    assert_eq!(
+        told("retries = 1", "retries = 1\nqueue = { size = 0 }"),
+        ["pool website: queue size changed from 1000 to 0"]
+    );
+    assert_eq!(
+        told("retries = 1", "retries = 1\nqueue = { timeout = \"250ms\" }"),
+        ["pool website: queue timeout changed from 5s to 250ms"]
+    );
+}
+
+#[test]
 fn listeners_that_come_go_and_change_are_told() {
     assert_eq!(
         told("[\"0.0.0.0:80\", \"0.0.0.0:8080\"]", "[\"0.0.0.0:8080\", \"[::]:80\"]"),
@@ -238,5 +250,16 @@ fn an_access_log_that_comes_moves_or_goes_is_told() {
     assert_eq!(
         changes("access-log = { to = \"stdout\", format = \"common\" }", "access-log.to = \"syslog\""),
         ["listener a: access-log changed from stdout (common) to syslog (json)"]
+    );
+}
+
+#[test]
+fn stickiness_is_told_with_all_that_it_means() {
+    assert_eq!(
+        told("retries = 1", "retries = 1\nsticky = { cookie = \"LB\", key-file = \"/k\", max-age = \"1h\" }"),
+        [
+            "pool website: sticky changed from none to { cookie = \"LB\", key-file = \"/k\", same-site = \"lax\", \
+             secure = \"auto\", max-age = \"1h\" }"
+        ]
     );
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use evenkeel_http::limits::MOST_HEADERS;
 use evenkeel_traffic::health::LONGEST_ROW;
 use evenkeel_traffic::pick::Weight;
+use evenkeel_traffic::queue::LONGEST_QUEUE;
 
 use super::{Default, Key, Kind, Section};
 use crate::plan::MOST_WORKERS;
@@ -23,6 +24,9 @@ const MOST_CONNECTIONS: u64 = 10_000_000;
 const MOST_IDLE: u64 = 65_536;
 /// The fastest body rate that may be asked for, in bytes per second.
 const FASTEST_BODY: u64 = 1 << 30;
+
+/// The longest life of a cookie that browsers grant.
+const LONGEST_COOKIE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 /// The shortest pause between two checks of one server.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
@@ -326,8 +330,8 @@ const BALANCING: &[Key] = &[
     key(Section::Pool, "balance", Kind::Balance, Default::Value("round-robin")).says(
         "How servers are chosen. `\"round-robin\"`: in turn, smoothly interleaved by weight. `\"least-connections\"`: the \
          fewest running requests or connections relative to weight. `{ hash = KEY }`: a key always reaches the same \
-         server; KEY is `\"source\"`, `\"path\"`, `\"uri\"`, `{ header = \"NAME\" }`, `{ cookie = \"NAME\" }` or \
-         `{ query = \"NAME\" }`. Beside it, `bounded-load = 1.25` caps a server at that many times its share of what \
+         server; KEY is `\"source\"`, `\"path\"`, `\"uri\"`, `{ header = \"NAME\" }`, `{ cookie = \"NAME\" }`, \
+         `{ query = \"NAME\" }`, or with `mode = \"tcp\"` `\"sni\"`, the name that a TLS client asks for. Beside it, `bounded-load = 1.25` caps a server at that many times its share of what \
          runs (1.01 to 10), and with `\"source\"` `ipv6-prefix = 64` takes clients of one IPv6 network for one. \
          `\"source\"`: short for `{ hash = \"source\" }`. `\"random-two\"`: two at random by weight, the one with fewer \
          running relative to weight. `\"peak-ewma\"`: two at random by weight, the one that is expected to answer sooner. \
@@ -385,6 +389,10 @@ const BALANCING: &[Key] = &[
         "How servers are checked. `\"tcp\"` is a check that only opens a connection, with all its defaults.",
         "health = { http = \"/healthz\", interval = \"2s\", rise = 2, fall = 3 }",
     ),
+    key(Section::Pool, "agent", Kind::Table(Section::Agent), Default::Nothing("no agent is asked")).says(
+        "An agent on each server that says how much traffic it wants.",
+        "agent = { port = 9000, interval = \"2s\" }",
+    ),
     key(
         Section::Pool,
         "passive",
@@ -406,6 +414,8 @@ const BALANCING: &[Key] = &[
          when checks can fail for reasons that traffic does not meet.",
         "when-all-down = \"try-all\"",
     ),
+    key(Section::Pool, "sticky", Kind::Table(Section::Sticky), Default::Nothing("clients belong to no server"))
+        .says("Whether clients come back to the server that answered them before.", "sticky = { cookie = \"EVENKEEL\" }"),
     key(Section::Health, "http", Kind::Target, Default::Nothing("no request is sent")).says(
         "Ask for this path; the check passes when the answer is as `status` and `body` want it.",
         "http = \"/healthz\"",
@@ -430,6 +440,13 @@ const BALANCING: &[Key] = &[
         "A text that must be in the first 64 KiB of the answer's body, compared byte by byte. Only with `http`.",
         "body = \"ready\"",
     ),
+    key(Section::Health, "exec", Kind::Command, Default::Nothing("no program is run")).says(
+        "Run this program; the check passes when its exit code is 0. It runs as the user of the proxy role, with an empty \
+         environment but for `PATH`, `EVENKEEL_POOL`, `EVENKEEL_SERVER`, `EVENKEEL_ADDRESS` and `EVENKEEL_PORT`, and is \
+         killed with all that it started when `timeout` is over. Nobody but root and the user that starts Evenkeel may be \
+         able to change it or any element of its path. Not with `http`, `send` or `expect`.",
+        "exec = [\"/usr/bin/test\", \"-e\", \"/run/ready\"]",
+    ),
     key(Section::Health, "send", Kind::Text, Default::Nothing("nothing is said")).says(
         "What is sent over the connection once it is open. Not with `http`.",
         "send = \"PING\\r\\n\"",
@@ -444,7 +461,10 @@ const BALANCING: &[Key] = &[
         Kind::Count { least: 1, most: 65_535, auto: false },
         Default::Nothing("the server's own port"),
     )
-    .says("The port to which the check connects, on the server's address.", "port = 8081"),
+    .says(
+        "The port to which the check connects, on the server's address. A server's `check-address` outweighs it.",
+        "port = 8081",
+    ),
     key(Section::Health, "interval", PAUSE, Default::Value("2s")).says(
         "From the start of a check to the start of the next. The checks of different servers are spread over it.",
         "interval = \"5s\"",
@@ -482,6 +502,25 @@ const BALANCING: &[Key] = &[
          `rise` checks have passed.",
         "initial-state = \"checking\"",
     ),
+    key(
+        Section::Agent,
+        "port",
+        Kind::Count { least: 1, most: 65_535, auto: false },
+        Default::Required,
+    )
+    .says("The port of the agent, on the server's own address.", "port = 9000"),
+    key(Section::Agent, "send", Kind::Text, Default::Nothing("nothing is said")).says(
+        "What is sent to the agent once the connection is open.",
+        "send = \"state\\n\"",
+    ),
+    key(Section::Agent, "interval", PAUSE, Default::Value("2s")).says(
+        "From the start of a question to the start of the next.",
+        "interval = \"5s\"",
+    ),
+    key(Section::Agent, "timeout", TIMEOUT, Default::Value("2s")).says(
+        "How long one question may take. An agent that gives no answer in time changes nothing.",
+        "timeout = \"500ms\"",
+    ),
     key(Section::Passive, "failures", ROW, Default::Value("5")).says(
         "Failures in a row that eject a server: connections that cannot be opened, requests without an answer or with one \
          that cannot be understood.",
@@ -511,6 +550,67 @@ const BALANCING: &[Key] = &[
          never ejected.",
         "max-share = 30",
     ),
+    key(Section::Sticky, "cookie", Kind::Cookie, Default::Required).says(
+        "The name of the cookie. Servers do not see it, and one of this name that a server sets does not reach the client. \
+         Pools behind one listener need names of their own.",
+        "cookie = \"EVENKEEL\"",
+    ),
+    key(
+        Section::Sticky,
+        "key-file",
+        Kind::File,
+        Default::Nothing("a random key, which ends with the program"),
+    )
+    .says(
+        "A file with the secret that signs the cookie, at least 32 bytes, such as `openssl rand -base64 32` writes. \
+         Balancers with the same file send a client to the same server, and cookies outlive a restart. Nobody but its \
+         owner may change it, and nobody but its owner and group read it. It is read at the start and at each reload, as \
+         the user who starts the program.",
+        "key-file = \"/etc/evenkeel/sticky.key\"",
+    ),
+    key(Section::Sticky, "same-site", Kind::Word(&["lax", "strict", "none"]), Default::Value("lax")).says(
+        "The attribute `SameSite`: whether a browser sends the cookie when another site makes it ask: only when the user \
+         follows a link, never, or always.",
+        "same-site = \"strict\"",
+    ),
+    key(Section::Sticky, "secure", Kind::FlagOr(&["auto"]), Default::Value("auto")).says(
+        "The attribute `Secure`: browsers send the cookie over TLS only. `\"auto\"` sets it for clients that come to the \
+         listener over TLS. Write `true` when TLS ends in front of the balancer.",
+        "secure = true",
+    ),
+    key(
+        Section::Sticky,
+        "max-age",
+        Kind::Time { least: Duration::from_secs(1), most: LONGEST_COOKIE },
+        Default::Nothing("until the browser ends"),
+    )
+    .says(
+        "The attribute `Max-Age`: how long browsers keep the cookie, from the moment they get it, in whole seconds.",
+        "max-age = \"8h\"",
+    ),
+    key(Section::Sticky, "domain", Kind::Domain, Default::Nothing("the host of the request alone")).says(
+        "The attribute `Domain`: browsers send the cookie to this domain and every host below it.",
+        "domain = \"example.com\"",
+    ),
+    key(Section::Pool, "queue", Kind::Table(Section::Queue), Default::Nothing("a queue with its defaults")).says(
+        "How many may wait, and for how long, while every server that may take traffic runs its `max-connections`.",
+        "queue = { size = 100, timeout = \"2s\" }",
+    ),
+    key(
+        Section::Queue,
+        "size",
+        Kind::Count { least: 0, most: LONGEST_QUEUE as u64, auto: false },
+        Default::Value("1000"),
+    )
+    .says(
+        "How many may wait at once, all workers together. Who comes when as many wait is answered 503 at once, with the \
+         reason `queue-full`, or its connection is closed. `0` lets nobody wait.",
+        "size = 100",
+    ),
+    key(Section::Queue, "timeout", TIMEOUT, Default::Value("5s")).says(
+        "How long a request or connection may wait. Then it is answered 503 with the reason `queue-timeout`, or closed.",
+        "timeout = \"2s\"",
+    ),
     key(Section::Pool, "servers", Kind::Named(Section::Server), Default::Required).says(
         "The servers by name, in the order in which they take turns.",
         "servers = { webserver01 = \"192.168.1.2:80\" }",
@@ -520,6 +620,12 @@ const BALANCING: &[Key] = &[
          names are not looked up.",
         "address = \"192.168.1.2:80\"",
     ),
+    key(Section::Server, "check-address", Kind::Address, Default::Nothing("`address`, with the `port` of the check"))
+        .says(
+            "Where the health check of this server asks, when that is not where its traffic goes: another port, another \
+             network, a unix socket.",
+            "check-address = \"10.0.0.2:8081\"",
+        ),
     key(
         Section::Server,
         "weight",
@@ -527,7 +633,8 @@ const BALANCING: &[Key] = &[
         Default::Value("1"),
     )
     .says(
-        "Its share of the traffic relative to the others of its pool. 0 gives it nothing.",
+        "Its share of the traffic relative to the others of its pool. 0 gives it nothing but the clients that `sticky` binds \
+         to it.",
         "weight = 2",
     ),
     key(
@@ -538,7 +645,7 @@ const BALANCING: &[Key] = &[
     )
     .says(
         "How many requests (HTTP) or connections (TCP) run on it at once, all workers together. What is more goes to \
-         other servers.",
+         other servers, and waits in the `queue` of the pool when they are full as well.",
         "max-connections = 200",
     ),
     key(Section::Server, "backup", Kind::Flag, Default::Value("false")).says(

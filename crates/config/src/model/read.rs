@@ -5,10 +5,11 @@ use std::num::NonZeroU32;
 use evenkeel_traffic::name::{InvalidName, Name};
 use evenkeel_traffic::pick::Weight;
 
-use super::health::{health, passive};
+use super::health::{agent, health, passive};
 use super::route::route;
 use super::{
-    AccessLog, Admin, Count, Global, Host, Listener, Model, Pool, Route, Server, ServerSettings, TypedServers,
+    AccessLog, Admin, Count, Global, Host, Listener, Model, Pool, Queue, Route, Server, ServerSettings,
+    TypedServers,
 };
 use crate::keys::{Default, Section};
 use crate::plan::{MOST_BINDS, MOST_SERVERS};
@@ -139,9 +140,15 @@ fn pool(name: At<Name>, reader: &Reader<'_>, problems: &mut Problems) -> Pool {
         keep_alive: reader.time("keep-alive", problems),
         max_idle_connections: reader.count("max-idle-connections", problems),
         health: health(reader, problems),
+        agent: agent(reader, problems),
         passive: passive(reader, problems),
         slow_start: reader.time("slow-start", problems),
         when_all_down: reader.word("when-all-down", problems),
+        sticky: reader.table("sticky", Section::Sticky, problems).map(|sticky| sticky.sticky(problems)),
+        queue: reader.table("queue", Section::Queue, problems).map(|queue| Queue {
+            size: queue.count("size", problems),
+            timeout: queue.time("timeout", problems),
+        }),
     }
 }
 
@@ -179,6 +186,7 @@ fn servers(pool: &Name, reader: &Reader<'_>, problems: &mut Problems) -> Vec<Ser
                     Some(At::new(Weight::try_from(number).ok()?, weight.span))
                 });
                 server.address = reader.address("address", problems);
+                server.check_address = reader.address("check-address", problems);
                 server.max_connections = reader.count("max-connections", problems);
                 server.backup = reader.flag("backup", problems);
                 server.priority = reader.count("priority", problems);
@@ -302,7 +310,10 @@ impl<'a> Reader<'a> {
             Section::Route => format!("this route of listener `{name}`"),
             Section::Pool => format!("pool `{name}`"),
             Section::Health => format!("the check of pool `{name}`"),
+            Section::Agent => "this agent".into(),
             Section::Passive => format!("`passive` of pool `{name}`"),
+            Section::Sticky => "this `sticky`".into(),
+            Section::Queue => "this queue".into(),
             Section::Server => format!("server `{name}`"),
             Section::VirtualRouter => format!("virtual router `{name}`"),
             Section::Authentication => "this authentication".into(),

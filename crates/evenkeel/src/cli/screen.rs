@@ -5,7 +5,10 @@ mod virtual_routers;
 use std::fmt::Write;
 
 use evenkeel_admin::message::{Phase, RoleState, RoleStatus, Status};
-use evenkeel_proxy::message::{ListenerSnapshot, PoolSnapshot, ServerSnapshot, Snapshot};
+use evenkeel_proxy::message::{
+    ListenerSnapshot, LogSnapshot, PoolSnapshot, QueueSnapshot, ServerSnapshot, Snapshot,
+};
+use evenkeel_traffic::sticky::Outcome;
 
 /// Draws the whole screen.
 pub(super) fn draw(status: &Status) -> String {
@@ -93,6 +96,13 @@ fn draw_traffic(traffic: &Snapshot, now: u64) -> String {
     for pool in &traffic.pools {
         text.push_str(&draw_pool(pool, now));
     }
+    if !traffic.logs.is_empty() {
+        text.push_str("\nACCESS LOGS\n");
+        let row = |log: &LogSnapshot| {
+            vec![log.to.clone(), log.lines_total.to_string(), log.dropped_total.to_string()]
+        };
+        text.push_str(&table(&["TO", "LINES", "DROPPED"], traffic.logs.iter().map(row)));
+    }
     text
 }
 
@@ -131,7 +141,35 @@ fn draw_pool(pool: &PoolSnapshot, now: u64) -> String {
         Some(_) => ": all servers are down, traffic is refused",
     };
     let rows = pool.servers.iter().map(|shown| server(shown, now));
-    format!("\nPOOL {} ({}){}{all_down}\n{}", pool.name, pool.balance, retries(pool), table(&columns, rows))
+    let traffic = [sticky(pool), retries(pool), queue(&pool.queue)].concat();
+    format!("\nPOOL {} ({}){traffic}{all_down}\n{}", pool.name, pool.balance, table(&columns, rows))
+}
+
+/// What became of the cookies that clients sent.
+fn sticky(pool: &PoolSnapshot) -> String {
+    let Some(outcomes) = &pool.sticky else { return String::new() };
+    let counts = Outcome::ALL.map(|outcome| {
+        let count = outcomes.get(outcome.name()).copied().unwrap_or_default();
+        format!("{count} {}", outcome.name())
+    });
+    format!(", sticky ({})", counts.join(", "))
+}
+
+/// Nothing about the queue is worth a word until somebody had to wait, or found no room to.
+fn queue(queue: &QueueSnapshot) -> String {
+    if (queue.queued_total, queue.refused_total) == (0, 0) {
+        return String::new();
+    }
+    let mut text = format!(", queue {} of {}, {} had to wait", queue.length, queue.limit, queue.queued_total);
+    let ends = [
+        (queue.refused_total, "found it full"),
+        (queue.timed_out_total, "waited too long"),
+        (queue.left_total, "left"),
+    ];
+    for (count, what) in ends.into_iter().filter(|(count, _)| *count > 0) {
+        let _ = write!(text, ", {count} {what}");
+    }
+    text
 }
 
 /// Nothing about retries is worth a word until there was one.
@@ -238,7 +276,11 @@ mod tests {
                 workers: 2,
                 connections: 12,
                 max_connections: 236,
-                logs: Vec::new(),
+                logs: vec![LogSnapshot {
+                    to: "/var/log/evenkeel/access.log".into(),
+                    lines_total: 9911,
+                    dropped_total: 4,
+                }],
                 listeners: vec![ListenerSnapshot {
                     name: "website".parse().unwrap(),
                     binds: vec!["0.0.0.0:80".parse().unwrap(), "[::]:80".parse().unwrap()],
@@ -252,6 +294,7 @@ mod tests {
                     bytes_in_total: 0,
                     bytes_out_total: 0,
                     latency: HistogramSnapshot::default(),
+                    durations: HistogramSnapshot::default(),
                 }],
                 pools: vec![PoolSnapshot {
                     name: "website".parse().unwrap(),
@@ -260,6 +303,16 @@ mod tests {
                     retries_total: 8,
                     retries_denied_total: 1,
                     all_down: Some("refuse".into()),
+                    sticky: Some(BTreeMap::from(
+                        ["kept", "new", "moved", "unknown"].map(|name| (name.into(), 5)),
+                    )),
+                    queue: QueueSnapshot {
+                        length: 2,
+                        limit: 1000,
+                        queued_total: 17,
+                        timed_out_total: 3,
+                        ..QueueSnapshot::default()
+                    },
                     servers: vec![ServerSnapshot {
                         name: "webserver01".parse().unwrap(),
                         address: "192.168.1.2:80".parse().unwrap(),
@@ -301,9 +354,13 @@ LISTENERS
   website  http  0.0.0.0:80  12           4203   9911      3
                  [::]:80
 
-POOL website (round-robin), 8 retries, 1 denied by the retry budget: all servers are down, traffic is refused
+POOL website (round-robin), sticky (5 kept, 5 new, 5 moved, 5 unknown), 8 retries, 1 denied by the retry budget, queue 2 of 1000, 17 had to wait, 3 waited too long: all servers are down, traffic is refused
   SERVER       ADDRESS         STATE  WEIGHT  RUNNING  TOTAL  FAILURES  NOT CONNECTED  IDLE  WHY
   webserver01  192.168.1.2:80  down   0       1        2      3         4              7     for 1m 3s: it answered 500 to GET /healthz; weight 0: takes nothing new; last failure: connection refused
+
+ACCESS LOGS
+  TO                            LINES  DROPPED
+  /var/log/evenkeel/access.log  9911   4
 ";
         assert_eq!(draw(&status()), expected);
     }

@@ -8,11 +8,11 @@ use evenkeel_admin::message::{Answer, Blame, Difference, LastReload, Preview, Re
 use evenkeel_config::diff;
 use evenkeel_config::plan::Plan;
 use evenkeel_config::{Loaded, Report};
-use evenkeel_proxy::message::Change;
+use evenkeel_proxy::message::{Change, Keys};
 use evenkeel_sys::process::notify::State as Notice;
 use tokio::time::Instant;
 
-use super::{Asker, Supervisor, for_proxy, refuse};
+use super::{Asker, Supervisor, for_proxy, keys, refuse};
 use crate::files;
 
 /// How long the proxy role may take to put a plan in force.
@@ -40,6 +40,7 @@ struct UnderWay {
     origins: Vec<Origin>,
     revision: u64,
     plan: Arc<Plan>,
+    keys: Keys,
     changes: Vec<Difference>,
     warnings: String,
     deadline: Instant,
@@ -97,10 +98,10 @@ impl Supervisor {
         self.notify(&[Notice::Reloading]);
         match self.send_plan(now) {
             Ok(Sent::Nothing(reloaded)) => self.reload_ended(origins, Ok(reloaded), now),
-            Ok(Sent::Plan { revision, plan, changes, warnings }) => {
+            Ok(Sent::Plan { revision, plan, keys, changes, warnings }) => {
                 let deadline = now + LONGEST_APPLY;
                 self.reloads.under_way =
-                    Some(UnderWay { origins, revision, plan, changes, warnings, deadline });
+                    Some(UnderWay { origins, revision, plan, keys, changes, warnings, deadline });
             }
             Err(refusal) => self.reload_ended(origins, Err(refusal), now),
         }
@@ -111,10 +112,11 @@ impl Supervisor {
         // Also when the file is refused: whoever moved a log away waits for that.
         self.reopen_logs();
         let Loaded { plan, warnings, .. } = self.load()?;
-        let changes = differences(&self.plan, &plan);
+        let keys = keys::read(&plan, &self.keys.random).map_err(|errors| unusable_key(&errors))?;
+        let changes = self.differences(&plan, &keys);
         let warnings = warnings.render(false);
         let plan = keep_what_needs_a_restart(plan, &self.plan);
-        if plan == *self.plan {
+        if plan == *self.plan && keys == self.keys {
             return Ok(Sent::Nothing(Reloaded {
                 file: self.config.clone(),
                 revision: self.revision,
@@ -144,6 +146,7 @@ impl Supervisor {
             // Nobody has the plan before it any more: the next process begins with this one.
             self.revision = revision;
             self.plan = plan;
+            self.keys = keys;
             self.sockets.close_others(&self.plan);
             self.log_files.close_others(&self.plan);
             self.ha_follows(now);
@@ -154,8 +157,9 @@ impl Supervisor {
             self.proxy.tell(Change::Sockets { bind }, sockets);
         }
         self.send_log_files();
+        self.send_keys(&keys);
         self.proxy.tell(Change::Apply { revision, plan: for_proxy(&plan) }, Vec::new());
-        Ok(Sent::Plan { revision, plan, changes, warnings })
+        Ok(Sent::Plan { revision, plan, keys, changes, warnings })
     }
 
     fn load(&self) -> Result<Loaded, Refusal> {
@@ -172,21 +176,36 @@ impl Supervisor {
     /// What a reload would change.
     pub(super) fn preview(&self) -> Answer {
         match self.load() {
-            Ok(Loaded { plan, warnings, .. }) => Answer::Preview(Preview {
-                file: self.config.clone(),
-                changes: differences(&self.plan, &plan),
-                warnings: warnings.render(false),
-            }),
+            Ok(Loaded { plan, warnings, .. }) => match keys::read(&plan, &self.keys.random) {
+                Ok(keys) => Answer::Preview(Preview {
+                    file: self.config.clone(),
+                    changes: self.differences(&plan, &keys),
+                    warnings: warnings.render(false),
+                }),
+                Err(errors) => Answer::Refused(unusable_key(&errors)),
+            },
             Err(refusal) => Answer::Refused(refusal),
         }
+    }
+
+    /// What is different in this plan and under these keys.
+    fn differences(&self, plan: &Plan, keys: &Keys) -> Vec<Difference> {
+        let differences = diff::diff(&self.plan, plan);
+        let told = differences.iter().map(|difference| Difference {
+            what: format!("{}: {}", difference.subject, difference.change),
+            needs_restart: difference.needs_restart(),
+        });
+        told.chain(keys::differences((&self.plan, &self.keys), (plan, keys))).collect()
     }
 
     /// The proxy role has put a plan in force.
     pub(super) fn applied(&mut self, revision: u64, now: Instant) {
         if self.reloads.under_way.as_ref().is_some_and(|under_way| under_way.revision == revision)
-            && let Some(UnderWay { origins, plan, changes, warnings, .. }) = self.reloads.under_way.take()
+            && let Some(UnderWay { origins, plan, keys, changes, warnings, .. }) =
+                self.reloads.under_way.take()
         {
             self.plan = plan;
+            self.keys = keys;
             self.revision = revision;
             // Only now nobody accepts on them any more.
             self.sockets.close_others(&self.plan);
@@ -228,6 +247,7 @@ impl Supervisor {
         self.last_revision += 1;
         self.revision = self.last_revision;
         let (revision, plan) = (self.revision, for_proxy(&self.plan));
+        self.send_keys(&self.keys);
         // Sockets that were opened for the new plan are closed once this is in force.
         self.proxy.tell(Change::Apply { revision, plan }, Vec::new());
         self.reload_ended(origins, Err(refusal(Blame::Failure, why)), now);
@@ -296,7 +316,7 @@ enum Sent {
     /// Nothing had to be sent.
     Nothing(Reloaded),
     /// The proxy role will answer.
-    Plan { revision: u64, plan: Arc<Plan>, changes: Vec<Difference>, warnings: String },
+    Plan { revision: u64, plan: Arc<Plan>, keys: Keys, changes: Vec<Difference>, warnings: String },
 }
 
 /// Logs a reload that went well and sums it up.
@@ -321,16 +341,6 @@ fn succeeded(reloaded: &Reloaded) -> String {
     what
 }
 
-fn differences(old: &Plan, new: &Plan) -> Vec<Difference> {
-    diff::diff(old, new)
-        .iter()
-        .map(|difference| Difference {
-            what: format!("{}: {}", difference.subject, difference.change),
-            needs_restart: difference.needs_restart(),
-        })
-        .collect()
-}
-
 /// What was fixed at the start stays as it was, so that the next comparison tells the difference again.
 fn keep_what_needs_a_restart(mut plan: Plan, old: &Plan) -> Plan {
     plan.global.threads = old.global.threads;
@@ -339,6 +349,11 @@ fn keep_what_needs_a_restart(mut plan: Plan, old: &Plan) -> Plan {
     plan.global.control_socket.clone_from(&old.global.control_socket);
     plan.admin.clone_from(&old.admin);
     plan
+}
+
+fn unusable_key(errors: &[String]) -> Refusal {
+    let text = Some(errors.join("\n"));
+    Refusal { text, ..refusal(Blame::Failure, "the key of a sticky pool cannot be used") }
 }
 
 fn refusal(blame: Blame, detail: impl Into<String>) -> Refusal {

@@ -11,7 +11,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::Supervisor;
 use super::availability::Availability;
 use super::capacity::{Capacity, Machine, capacity};
 use super::keeper::Keeper;
@@ -20,6 +19,7 @@ use super::process::{Launch, MOST_REPORTS};
 use super::reload::Reloads;
 use super::sockets::{Doors, Sockets};
 use super::status::Queries;
+use super::{Supervisor, keys};
 use crate::exit::Exit;
 use crate::files;
 use crate::role::Role;
@@ -101,9 +101,16 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
     let opened = sockets.open_missing(&plan);
     let mut log_files = LogFiles::default();
     failures.extend(log_files.open_missing(&plan).err().into_iter().flatten());
-    let doors = match (doors, opened) {
-        (Ok(doors), Ok(_)) if failures.is_empty() => doors,
-        (doors, opened) => {
+    let keys = match keys::begin(&plan) {
+        Ok(keys) => Some(keys),
+        Err(errors) => {
+            failures.extend(errors);
+            None
+        }
+    };
+    let (doors, keys) = match (doors, opened, keys) {
+        (Ok(doors), Ok(_), Some(keys)) if failures.is_empty() => (doors, keys),
+        (doors, opened, _) => {
             match doors {
                 Ok(doors) => doors.close(),
                 Err(errors) => failures.extend(errors),
@@ -135,6 +142,7 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
         last_revision: 1,
         sockets,
         log_files,
+        keys,
         doors: Some(doors),
         proxy,
         admin,

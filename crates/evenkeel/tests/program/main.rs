@@ -9,3 +9,4 @@ mod logs;
 mod metrics;
 mod site;
 mod start;
+mod sticky;

@@ -11,6 +11,7 @@ const PLAIN: ToServer<'static> = ToServer {
     drop_underscores: true,
     host_if_missing: "10.0.0.1:80",
     close: false,
+    own_cookie: None,
 };
 
 fn rewritten(text: &str, to: &ToServer<'_>) -> String {
@@ -21,7 +22,7 @@ fn rewritten(text: &str, to: &ToServer<'_>) -> String {
     String::from_utf8(out).unwrap()
 }
 
-fn answered(text: &str, to: ToClient) -> String {
+fn answered(text: &str, to: ToClient<'_>) -> String {
     let mut head = ResponseHead::default();
     let scan = &mut HeadScan::default();
     parse_response(text.as_bytes(), scan, &Limits::default(), Method::Get, &mut head).unwrap().unwrap();
@@ -30,7 +31,8 @@ fn answered(text: &str, to: ToClient) -> String {
     String::from_utf8(out).unwrap()
 }
 
-const NEW: ToClient = ToClient { version: Version::Http11, persistent: true, unwrap_chunks: false };
+const NEW: ToClient<'static> =
+    ToClient { version: Version::Http11, persistent: true, unwrap_chunks: false, own_cookie: None };
 
 #[test]
 fn case_and_order_of_fields_are_kept() {
@@ -163,4 +165,52 @@ fn an_agreed_upgrade_says_so() {
     let text = "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n";
     let expected = "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
     assert_eq!(answered(text, NEW), expected);
+}
+
+#[test]
+fn a_server_does_not_see_our_cookie_and_all_of_the_others() {
+    let to = ToServer { own_cookie: Some("LB"), ..PLAIN };
+    let text =
+        "GET / HTTP/1.1\r\nHost: a\r\ncookie: LB=x\r\nCOOKIE: a = 1;LB=x; lb=2\r\nX-Cookie: LB=x\r\n\r\n";
+    assert_eq!(
+        rewritten(text, &to),
+        "GET / HTTP/1.1\r\nHost: a\r\nCOOKIE: a = 1; lb=2\r\nX-Cookie: LB=x\r\n\r\n"
+    );
+    assert_eq!(rewritten(text, &PLAIN), text);
+}
+
+const OURS: OwnCookie<'static> = OwnCookie { name: "LB", set: Some(("v1", "; Path=/; HttpOnly")) };
+
+#[test]
+fn our_cookie_replaces_that_of_the_server_and_no_other() {
+    let text =
+        "HTTP/1.1 200 OK\r\nSet-Cookie: LB=evil; Path=/\r\nset-cookie: lb=1\r\nSet-Cookie: LBX=2\r\n\r\n";
+    let set = ToClient { own_cookie: Some(OURS), ..NEW };
+    assert_eq!(
+        answered(text, set),
+        "HTTP/1.1 200 OK\r\nset-cookie: lb=1\r\nSet-Cookie: LBX=2\r\nSet-Cookie: LB=v1; Path=/; HttpOnly\r\n\
+         Cache-Control: private\r\n\r\n"
+    );
+    let known = ToClient { own_cookie: Some(OwnCookie { set: None, ..OURS }), ..NEW };
+    assert_eq!(answered(text, known), "HTTP/1.1 200 OK\r\nset-cookie: lb=1\r\nSet-Cookie: LBX=2\r\n\r\n");
+    assert_eq!(answered(text, NEW), text);
+}
+
+#[test]
+fn a_response_with_our_cookie_is_private() {
+    let set = ToClient { own_cookie: Some(OURS), ..NEW };
+    for (value, said) in [
+        ("public, max-age=60", true),
+        ("Private, max-age=60", false),
+        ("max-age=0, no-store", false),
+        ("no-cache", true),
+        ("private=\"set-cookie\"", true),
+        ("no-cache=\"a, no-store, b\"", true),
+    ] {
+        let text = format!("HTTP/1.1 200 OK\r\nCache-Control: {value}\r\n\r\n");
+        assert_eq!(answered(&text, set).contains("\r\nCache-Control: private\r\n"), said, "{value}");
+    }
+    let upgraded = "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n";
+    assert!(!answered(upgraded, set).contains("Cache-Control"));
+    assert!(answered(upgraded, set).contains("Set-Cookie: LB=v1; Path=/; HttpOnly\r\n"));
 }

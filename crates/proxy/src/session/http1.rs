@@ -12,6 +12,7 @@ mod note;
 mod one_try;
 mod receive;
 mod refuse;
+mod retry_after;
 mod tries;
 mod upload;
 
@@ -26,12 +27,15 @@ use tokio::time::Instant;
 
 use crate::alarm::Alarm;
 use crate::buffer::Buffer;
+use crate::clock;
 use crate::listener::Counted;
 use crate::stream::Stream;
 use crate::table::Listener;
 use heads::Heads;
 use note::Note;
 
+/// What clients speak; a cookie that is `Secure` by itself asks for `https`.
+const SCHEME: &str = "http";
 /// How long a client that just got its response keeps its buffers, because its next request often follows at once.
 const LINGER: Duration = Duration::from_millis(100);
 /// How long an idle connection that is to end still takes a request that may be under way.
@@ -39,10 +43,10 @@ const LAST_CHANCE: Duration = Duration::from_secs(1);
 
 /// A client's connection with what belongs to it.
 struct Client<'a> {
-    stream: Stream,
+    stream: &'a mut Stream,
     /// Who is connected; `None` on a unix socket.
     peer: Option<IpAddr>,
-    counted: Counted,
+    counted: &'a Counted,
     alarm: Alarm<'a>,
     /// How long it may stay without a request: `header-timeout` at first, `idle-timeout` after each request. The
     /// alarm may ring for other reasons meanwhile.
@@ -69,6 +73,8 @@ enum Next {
     Idle,
     /// It is over.
     Close,
+    /// The plan changed while a request waited for a server: the same request is to be routed again.
+    Moved,
 }
 
 /// The settings of an HTTP listener; `None` when its mode has changed under a living connection, which then ends.
@@ -80,17 +86,29 @@ fn http_mode(listener: &Listener) -> Option<&HttpMode> {
 }
 
 /// Serves one accepted connection to its end.
-pub(crate) async fn serve(stream: Stream, peer: Option<IpAddr>, counted: Counted) {
-    let listener = counted.slot.current.load_full();
-    let Some(mode) = http_mode(&listener) else { return };
-    let timer = std::pin::pin!(tokio::time::sleep(mode.header_timeout));
-    let quiet_until = timer.deadline();
-    drop(listener);
-    let mut client = Client { stream, peer, counted, alarm: Alarm::new(timer), quiet_until, note: None };
-    while wait_for_request(&mut client).await {
-        // An accepted connection counts as readable until a read has shown otherwise, so nothing may come of it.
-        if Box::pin(burst(&mut client)).await == Next::Close {
+///
+/// Every idle connection holds this future. An `async fn` would hold its arguments twice, as such and as variables; a
+/// block uses them where they are.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would be a fifth larger")]
+pub(crate) fn serve(mut stream: Stream, peer: Option<IpAddr>, counted: Counted) -> impl Future<Output = ()> {
+    async move {
+        let Some(patience) = http_mode(&counted.slot.current.load()).map(|mode| mode.header_timeout) else {
             return;
+        };
+        let timer = std::pin::pin!(tokio::time::sleep(patience));
+        let mut client = Client {
+            stream: &mut stream,
+            peer,
+            counted: &counted,
+            quiet_until: timer.deadline(),
+            alarm: Alarm::new(timer),
+            note: None,
+        };
+        while wait_for_request(&mut client).await {
+            // An accepted connection counts as readable until a read has shown otherwise, so nothing may come of it.
+            if Box::pin(burst(&mut client)).await == Next::Close {
+                return;
+            }
         }
     }
 }
@@ -141,19 +159,20 @@ async fn serve_requests(client: &mut Client<'_>, heads: &mut Heads) -> Next {
             receive::Received::Nothing => return Next::Idle,
             receive::Received::End => return Next::Close,
             receive::Received::Bad(reason) => {
-                begin_note(client, Instant::now());
+                begin_note(client, clock::now());
                 let next = refuse::and_close(client, reason, None).await;
                 note::close(client, &listener, None);
                 return next;
             }
         }
-        let now = Instant::now();
+        let now = clock::now();
         begin_note(client, now);
-        let next = exchange::run(client, &listener, mode, &mut inbound, heads, now).await;
+        let next = exchange::run(client, &mut listener, &mut inbound, heads, now).await;
         let ended = note::close(client, &listener, Some(&heads.request));
-        match next {
-            Next::Another => client.quiet_until = ended + mode.idle_timeout,
-            end => return end,
+        match (next, http_mode(&listener)) {
+            (Next::Another, Some(mode)) => client.quiet_until = ended + mode.idle_timeout,
+            (Next::Another, None) => return Next::Close,
+            (end, _) => return end,
         }
     }
 }

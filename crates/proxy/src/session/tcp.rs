@@ -1,6 +1,7 @@
 //! A TCP connection: routed by its source, joined to one server.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_config::plan::Mode;
@@ -9,48 +10,74 @@ use evenkeel_traffic::load::Running;
 use evenkeel_traffic::{retry, route};
 use tokio::time::Instant;
 
+use super::peek;
 use super::tunnel::{self, Ended};
 use crate::access_log::{End, Facts};
 use crate::alarm::Alarm;
 use crate::buffer::Buffer;
+use crate::clock;
 use crate::listener::Counted;
+use crate::queue::Place;
+use crate::rooms::{Nowhere, Seeker};
 use crate::stream::Stream;
-use crate::table::Pool;
+use crate::table::{self, Listener, Pool};
 use crate::upstream;
-use crate::worker::Worker;
 
 /// Serves one accepted connection to its end.
 pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Counted) {
-    let listener = counted.slot.current.load_full();
-    let Mode::Tcp(mode) = &listener.plan.mode else { return };
-    let worker = counted.worker.index;
-    let started = Instant::now();
-    let pool = listener.route(&ConnectionFacts(peer)).map(|(_, pool)| pool);
-    let mut line = Line { peer, pool: pool.map(|pool| &**pool), ..Line::new(&counted, started) };
-    let connected = match pool {
-        Some(pool) => {
-            let key = pool.plan.balance.key(&ConnectionFacts(peer));
-            connect(pool, key, &counted.worker, &mut line).await
+    let mut line = Line { peer, ..Line::new(&counted, clock::now()) };
+    let mut facts = ConnectionFacts { source: peer, sni: None };
+    // What was read of the client before it had a server.
+    let mut first = Buffer::of_size(0);
+    let mut in_line = None;
+    let (found, idle) = loop {
+        let listener = counted.slot.current.load_full();
+        let Mode::Tcp(mode) = &listener.plan.mode else { return };
+        let found = match listener.route(&facts) {
+            Some((place, pool)) => {
+                line.place = Some(place);
+                if facts.sni.is_none() && pool.plan.balance.needs_hello() {
+                    facts.sni = Some(peek::server_name(&mut client, &mut first).await);
+                }
+                connect(pool, (&client, &facts), in_line.take(), &mut line).await
+            }
+            None => Err(Nowhere::Refused(Reason::NoRoute)),
+        };
+        match found {
+            // It waited while the plan changed: by the new one it may have to go elsewhere.
+            Err(Nowhere::Moved(place)) => in_line = Some(place),
+            found => {
+                let idle = mode.idle_timeout;
+                line.listener = Some(listener);
+                break (found, idle);
+            }
         }
-        None => None,
     };
-    let Some((mut server, _running)) = connected else {
-        line.reason = Some(if pool.is_some() { Reason::NoServer } else { Reason::NoRoute });
-        line.write();
-        counted.slot.counters.of(worker).refused_total.add(1);
-        let why =
-            if pool.is_some() { "no server could be connected to" } else { "no route takes this source" };
-        tracing::debug!(listener = %counted.slot.name, "connection closed: {why}");
-        // A reset says that it was refused; an orderly end would look like an answer of no bytes.
-        client.reset_on_close();
-        return;
-    };
-    let timer = std::pin::pin!(tokio::time::sleep(mode.idle_timeout));
-    let mut alarm = Alarm::new(timer);
-    let mut none = (Buffer::of_size(0), Buffer::of_size(0));
-    let streams = (&mut client, &mut server);
-    line.ended = Some(tunnel::run(streams, (&mut none.0, &mut none.1), &mut alarm, mode.idle_timeout).await);
-    line.write();
+    match found {
+        Ok((mut server, _running)) => {
+            let timer = std::pin::pin!(tokio::time::sleep(idle));
+            let mut alarm = Alarm::new(timer);
+            let mut nothing = Buffer::of_size(0);
+            let streams = (&mut client, &mut server);
+            line.ended = Some(tunnel::run(streams, (&mut first, &mut nothing), &mut alarm, idle).await);
+            line.write();
+        }
+        Err(nowhere) => {
+            match nowhere {
+                Nowhere::Refused(reason) => {
+                    line.reason = Some(reason);
+                    counted.slot.counters.of(counted.worker.index).refused_total.add(1);
+                    tracing::debug!(listener = %counted.slot.name, code = reason.code(), "connection closed");
+                }
+                Nowhere::Gone | Nowhere::Moved(_) => {
+                    line.ended = Some(Ended { how: End::ClientGone, up: 0, down: 0 });
+                }
+            }
+            line.write();
+            // A reset says that it was refused; an orderly end would look like an answer of no bytes.
+            client.reset_on_close();
+        }
+    }
 }
 
 /// What is counted of a connection at its end, and told in the access log.
@@ -58,10 +85,13 @@ struct Line<'a> {
     counted: &'a Counted,
     peer: Option<IpAddr>,
     started: Instant,
-    pool: Option<&'a Pool>,
+    /// By which it was routed in the end, and where to.
+    listener: Option<Arc<Listener>>,
+    place: Option<table::Place>,
     /// Place in the pool of the last server that was tried.
     server: Option<usize>,
     tries: u32,
+    queue: Duration,
     connect: Duration,
     reason: Option<Reason>,
     ended: Option<Ended>,
@@ -73,9 +103,11 @@ impl<'a> Line<'a> {
             counted,
             peer: None,
             started,
-            pool: None,
+            listener: None,
+            place: None,
             server: None,
             tries: 0,
+            queue: Duration::ZERO,
             connect: Duration::ZERO,
             reason: None,
             ended: None,
@@ -86,10 +118,15 @@ impl<'a> Line<'a> {
     fn write(&self) {
         let worker = self.counted.worker.index;
         let ended = self.ended.unwrap_or(Ended { how: End::Done, up: 0, down: 0 });
-        self.counted.slot.counters.of(worker).ended(ended.up, ended.down, self.reason);
+        let counters = self.counted.slot.counters.of(worker);
+        let total = self.started.elapsed();
+        counters.ended(ended.up, ended.down, self.reason);
+        counters.durations.record(total);
         let log = self.counted.slot.log.load();
         let Some(log) = log.as_deref() else { return };
-        let server = self.pool.zip(self.server).and_then(|(pool, index)| pool.servers.get(index));
+        let pool =
+            self.listener.as_ref().zip(self.place).and_then(|(listener, place)| listener.pool_at(place));
+        let server = pool.zip(self.server).and_then(|(pool, index)| pool.servers.get(index));
         let facts = Facts {
             listener: self.counted.slot.name.as_str(),
             client: self.peer,
@@ -97,13 +134,13 @@ impl<'a> Line<'a> {
             http: None,
             bytes_in: ended.up,
             bytes_out: ended.down,
-            pool: self.pool.map(|pool| pool.plan.name.as_str()),
+            pool: pool.map(|pool| pool.plan.name.as_str()),
             server: server.map(|server| server.plan.name.as_str()),
             retries: self.tries.saturating_sub(1),
-            queue: Duration::ZERO,
+            queue: self.queue,
             connect: self.connect,
             first_byte: None,
-            total: self.started.elapsed(),
+            total,
             reason: self.reason.map(Reason::code),
             end: ended.how,
         };
@@ -111,43 +148,57 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Connects to a server of the pool, trying others as often as `retries` allows.
+/// Connects to a server of the pool, trying others as often as `retries` allows. Waits for one while all are full.
 async fn connect(
-    pool: &Pool,
-    key: Option<u64>,
-    worker: &Worker,
+    pool: &Arc<Pool>,
+    (client, facts): (&Stream, &ConnectionFacts),
+    mut in_line: Option<Place<Pool>>,
     line: &mut Line<'_>,
-) -> Option<(Stream, Running)> {
+) -> Result<(Stream, Running), Nowhere> {
+    let worker = &*line.counted.worker;
+    let key = pool.plan.balance.key(facts);
     let mut tried = Vec::new();
     for _ in 0..=pool.plan.retries {
         let picked = match pool.pick(key, &tried, worker) {
             Some(picked) => picked,
-            None if tried.is_empty() => return None,
             None => {
-                tried.clear();
-                tokio::time::sleep(retry::PAUSE).await;
-                pool.pick(key, &tried, worker)?
+                let mut again = None;
+                if !tried.is_empty() && !pool.load.is_waited() {
+                    tried.clear();
+                    tokio::time::sleep(retry::PAUSE).await;
+                    again = pool.pick(key, &tried, worker);
+                }
+                let seeker = Seeker { pool, key, tried: &tried, worker };
+                match again {
+                    Some(picked) => picked,
+                    // Apart, so that connections that do not wait are no larger for it.
+                    None => Box::pin(seeker.wait(in_line.take(), &mut line.queue, client.gone())).await?,
+                }
             }
         };
-        let server = pool.servers.get(picked.index)?;
+        let Some(server) = pool.servers.get(picked.index) else { break };
         (line.server, line.tries) = (Some(picked.index), line.tries + 1);
-        let began = Instant::now();
+        let began = clock::now();
         let opened = upstream::connect(server, pool, worker.index).await;
-        line.connect = line.started.elapsed();
+        line.connect += began.elapsed();
         if let Some(upstream) = opened {
             pool.succeeded(server, None);
             pool.answered(server, began, worker);
             server.state.counters.of(worker.index).total.add(1);
-            return Some((upstream.stream, picked.running));
+            return Ok((upstream.stream, picked.running));
         }
         pool.slowed(server, None, worker);
         tried.push(picked.index);
     }
-    None
+    Err(Nowhere::Refused(pool.why_nobody()))
 }
 
-/// What routes may look at: only the source.
-struct ConnectionFacts(Option<IpAddr>);
+/// What is known of a connection.
+struct ConnectionFacts {
+    source: Option<IpAddr>,
+    /// Read only when the choice of a server needs it, so routes never see it.
+    sni: Option<String>,
+}
 
 impl route::Facts for ConnectionFacts {
     fn host(&self) -> &[u8] {
@@ -171,6 +222,10 @@ impl route::Facts for ConnectionFacts {
     }
 
     fn source(&self) -> Option<IpAddr> {
-        self.0
+        self.source
+    }
+
+    fn sni(&self) -> &[u8] {
+        self.sni.as_deref().unwrap_or_default().as_bytes()
     }
 }

@@ -9,12 +9,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::AsyncWrite;
-use tokio::time::Instant;
 
 use super::splice::Splice;
 use crate::access_log::End;
 use crate::alarm::Alarm;
 use crate::buffer::Buffer;
+use crate::clock;
 use crate::stream::Stream;
 
 /// Moves bytes between client and server until both have ended, one has broken, or none has moved a byte for `idle`.
@@ -27,7 +27,7 @@ pub(crate) async fn run(
 ) -> Ended {
     let mut up = Direction::new(from_client);
     let mut down = Direction::new(from_server);
-    let mut moved = Instant::now();
+    let mut moved = clock::now();
     let how = poll_fn(|cx| {
         let before = (up.moved, down.moved);
         let up_ended = match up.poll(cx, client, server) {
@@ -42,7 +42,7 @@ pub(crate) async fn run(
             return Poll::Ready(End::Done);
         }
         if before != (up.moved, down.moved) {
-            moved = Instant::now();
+            moved = clock::now();
         }
         alarm.set_at(moved + idle);
         alarm.poll(cx).map(|()| End::Timeout)

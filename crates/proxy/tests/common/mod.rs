@@ -13,10 +13,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use evenkeel_config::plan::Plan;
-use evenkeel_proxy::message::{Change, Event, ServerSnapshot, Snapshot};
+use evenkeel_proxy::message::{Change, Event, Keys, ServerSnapshot, Snapshot};
 use evenkeel_sys::channel::{self, Channel, Receiver, Sender};
 use evenkeel_testkit::{BOUND, HttpClient, ToyServer, free_address};
 use evenkeel_traffic::address::Address;
+use evenkeel_traffic::sticky::Key;
 
 /// Text of a configuration, with the variables that tests fill in.
 struct Text<'a> {
@@ -48,6 +49,7 @@ pub(crate) struct Balancer {
     workers: usize,
     revision: u64,
     bound: Vec<Address>,
+    keys: Keys,
 }
 
 impl Balancer {
@@ -87,6 +89,11 @@ impl Balancer {
         self.send(&Change::LogFile { path: path.into() }, &[file]);
     }
 
+    /// From the next configuration on, this signs the cookies of pools without a key file.
+    pub(crate) fn sign_with(&mut self, key: Key) {
+        self.keys.random = key;
+    }
+
     /// A role without a plan.
     fn silent(servers: &[SocketAddr], workers: u16, max_connections: u32) -> Self {
         let (ours, theirs) = channel::pair().unwrap();
@@ -103,6 +110,7 @@ impl Balancer {
             workers: workers.into(),
             revision: 0,
             bound: Vec::new(),
+            keys: Keys { random: Key::from_random([7; 32]), by_file: BTreeMap::new() },
         };
         let max_connections = NonZeroU32::new(max_connections).unwrap();
         balancer.send(&Change::Start { workers, max_connections }, &[]);
@@ -132,6 +140,7 @@ impl Balancer {
         }
         self.bound.retain(|bind| plan.listeners.iter().any(|listener| listener.binds.contains(bind)));
         self.revision += 1;
+        self.send(&Change::Keys { keys: self.keys.clone() }, &[]);
         self.send(&Change::Apply { revision: self.revision, plan: Arc::new(plan) }, &[]);
         match self.receive() {
             Event::Applied { revision } => assert_eq!(revision, self.revision),

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::upload::{Side, write_both};
 use crate::buffer::Buffer;
+use crate::clock;
 use crate::session::splice::Splice;
 use crate::stream::Stream;
 
@@ -119,7 +120,7 @@ impl Download {
                 self.transfer.wrote(count - of_head);
                 outbound.consume(count - of_head);
                 self.sent += (count - of_head) as u64;
-                self.moved = Instant::now();
+                self.moved = clock::now();
             } else if step == Step::Done || ready!(self.poll_more(cx, client, server, outbound))? {
                 return Poll::Ready(Ok(()));
             }
@@ -151,13 +152,13 @@ impl Download {
             let written = self.splice.poll_drain(cx, client);
             self.sent += (held - self.splice.holds()) as u64;
             ready!(written).map_err(|_| DownloadError::ClientGone)?;
-            self.moved = Instant::now();
+            self.moved = clock::now();
             return Poll::Ready(Ok(false));
         }
         self.waits_for = Side::Server;
         let read = ready!(outbound.poll_fill(cx, server)).map_err(|_| DownloadError::ServerGone)?;
         self.splice.saw(outbound.is_filled_to_end());
-        self.moved = Instant::now();
+        self.moved = clock::now();
         if read == 0 { Poll::Ready(self.at_end()) } else { Poll::Ready(Ok(false)) }
     }
 

@@ -4,25 +4,31 @@
 //! [`retry`] allows; after the first byte there is no way back, and a failure cuts the connection.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use evenkeel_config::plan::{HttpMode, Underscores};
 use evenkeel_http::answer::Reason;
 use evenkeel_http::forwarded;
 use evenkeel_http::head::{RequestHead, ResponseHead};
-use evenkeel_http::rewrite::{self, ToClient, ToServer};
+use evenkeel_http::rewrite::{self, OwnCookie, ToClient, ToServer};
+use evenkeel_traffic::load::Running;
 use evenkeel_traffic::retry::{self, Failure, Retry, Try};
 use evenkeel_traffic::route::Facts;
+use evenkeel_traffic::sticky::Claim;
 use tokio::time::Instant;
 
 use super::heads::Heads;
 use super::one_try::{Answered, Broken, Kept, OneTry};
 use super::tries::Tries;
 use super::upload::Upload;
-use super::{Client, Next, refuse};
+use super::{Client, Next, SCHEME, http_mode, refresh, refuse, retry_after};
 use crate::access_log::End;
 use crate::buffer::Buffer;
+use crate::clock;
+use crate::rooms::Nowhere;
 use crate::session::tunnel;
+use crate::sticky::Sticky;
 use crate::table::{Listener, Pool, Server};
 use crate::upstream::Upstream;
 use crate::worker::Worker;
@@ -30,18 +36,26 @@ use crate::worker::Worker;
 /// Answers the request whose head is in `heads` and was read `now`.
 pub(super) async fn run(
     client: &mut Client<'_>,
-    listener: &Listener,
-    mode: &HttpMode,
+    listener: &mut Arc<Listener>,
     inbound: &mut Buffer,
     heads: &mut Heads,
     now: Instant,
 ) -> Next {
     client.counted.slot.counters.of(client.counted.worker.index).requests_total.add(1);
-    let mut upload = match Upload::new(heads.request.framing, inbound, mode.min_body_rate, now) {
+    let rate = http_mode(listener).map_or(0, |mode| mode.min_body_rate);
+    let mut upload = match Upload::new(heads.request.framing, inbound, rate, now) {
         Ok(upload) => upload,
         Err(reason) => return refuse::and_close(client, reason, Some(&heads.request)).await,
     };
-    let next = serve(client, listener, mode, inbound, heads, &mut upload).await;
+    let next = loop {
+        let Some(mode) = http_mode(listener) else { break Next::Close };
+        match serve(client, listener, mode, inbound, heads, &mut upload).await {
+            // It waited while the plan changed: by the new one it may have to go elsewhere.
+            Next::Moved => refresh(listener, client),
+            next => break next,
+        }
+    };
+    client.note(|note| note.in_line = None);
     let received = heads.request.fields.bytes().len() as u64 + upload.received;
     client.note(|note| note.bytes_in += received);
     next
@@ -66,33 +80,48 @@ async fn serve(
     let Some((place, pool)) = listener.route(&facts) else {
         return answer(client, Reason::NoRoute, upload, inbound, &heads.request).await;
     };
-    let mut tries = Tries::new(pool, pool.plan.balance.key(&facts));
-    pool.state.counters.of(client.counted.worker.index).requests_total.add(1);
+    let claim = pool.sticky.as_ref().map_or(Claim::Nothing, |sticky| sticky.claim(&heads.request));
+    let mut tries = Tries::new(pool, pool.plan.balance.key(&facts), claim.server());
+    if client.note.as_ref().is_none_or(|note| note.in_line.is_none()) {
+        pool.state.counters.of(client.counted.worker.index).requests_total.add(1);
+    }
     client.note(|note| note.place = Some(place));
     loop {
         let found = tries.next(client, &heads.request).await;
         client.note(|note| tries.tell(note));
-        let Some((server, mut upstream, _running)) = found else {
-            let reason = if pool.all_down() { Reason::NoHealthyServer } else { Reason::NoServer };
-            return answer(client, reason, upload, inbound, &heads.request).await;
+        let (server, mut upstream, running) = match found {
+            Ok(found) => found,
+            Err(Nowhere::Refused(reason)) => {
+                return answer(client, reason, upload, inbound, &heads.request).await;
+            }
+            Err(Nowhere::Gone) => {
+                client.note(|note| note.end = End::ClientGone);
+                return Next::Close;
+            }
+            Err(Nowhere::Moved(place)) => {
+                client.note(|note| note.in_line = Some(place));
+                return Next::Moved;
+            }
         };
         write_request(client, mode, pool, server, peer_trusted, heads);
         server.state.counters.of(client.counted.worker.index).total.add(1);
-        let sent = Instant::now();
+        let sent = clock::now();
         client.note(|note| note.sent = Some(sent));
+        let worker = client.counted.worker.index;
+        let own_cookie = || pool.own_cookie(claim, tries.current()?, SCHEME == "https", worker);
         let mut outbound = Buffer::of_size(mode.limits.head_bytes as usize);
         let mut one_try = OneTry { client, mode, pool, upload, inbound, outbound: &mut outbound };
         match one_try.until_answered(&mut upstream, heads).await {
             Ok(Answered::Final(end)) => {
                 pool.succeeded(server, Some(heads.response.status));
                 latency(pool, server, &heads.response, sent, &one_try.client.counted.worker);
-                let kept = one_try.pass_on(&mut upstream, heads, end).await;
-                return finish(client, pool, server, upstream, inbound, kept).await;
+                let kept = one_try.pass_on(&mut upstream, heads, end, own_cookie()).await;
+                return finish(client, pool, server, (upstream, running), inbound, kept).await;
             }
             Ok(Answered::Tunnel) => {
                 pool.succeeded(server, None);
                 upload.release(inbound);
-                return join(client, mode, upstream, inbound, &mut outbound, heads).await;
+                return join(client, mode, upstream, (inbound, &mut outbound), heads, own_cookie()).await;
             }
             Err(Broken::Client) => {
                 client.note(|note| note.end = End::ClientGone);
@@ -118,11 +147,12 @@ async fn serve(
                 // What never reached a server adds no load, so it costs nothing of the budget.
                 let costs = what == Retry::Elsewhere && failure != Failure::NothingSent;
                 let worker = client.counted.worker.index;
-                if !tries.failed(what) || (costs && !pool.state.may_retry(worker, Instant::now().into_std()))
+                if !tries.failed(what, running)
+                    || (costs && !pool.state.may_retry(worker, clock::now().into_std()))
                 {
                     return answer(client, Reason::ServerClosed, upload, inbound, &heads.request).await;
                 }
-                upload.restart(Instant::now());
+                upload.restart(clock::now());
             }
             Err(Broken::ServerSays(reason)) => {
                 pool.slowed(server, None, &client.counted.worker);
@@ -183,14 +213,12 @@ impl Facts for RequestFacts<'_> {
 }
 
 /// Notes how fast the server has answered. One that says that it cannot serve has failed, however fast it said so, and
-/// may say for how long (`Retry-After`, RFC 9110 §10.2.3; a date there is not understood).
+/// may say for how long.
 fn latency(pool: &Pool, server: &Server, response: &ResponseHead, sent: Instant, worker: &Worker) {
     if response.status < 500 && response.status != 429 {
         return pool.answered(server, sent, worker);
     }
-    let seconds =
-        response.fields.named("retry-after").find_map(|value| std::str::from_utf8(value).ok()?.parse().ok());
-    pool.slowed(server, seconds.map(Duration::from_secs), worker);
+    pool.slowed(server, retry_after::wish(response, SystemTime::now()), worker);
 }
 
 /// Writes the head that `server` gets.
@@ -205,12 +233,13 @@ fn write_request(
     let to = ToServer {
         peer: client.peer,
         peer_trusted,
-        proto: "http",
+        proto: SCHEME,
         x_forwarded: mode.forwarding.x_forwarded,
         forwarded: mode.forwarding.forwarded,
         drop_underscores: mode.underscores == Underscores::Drop,
         host_if_missing: &server.host,
         close: pool.plan.keep_alive.is_zero(),
+        own_cookie: pool.sticky.as_ref().map(Sticky::name),
     };
     heads.written.clear();
     rewrite::request(&heads.request, &to, &mut heads.written);
@@ -220,16 +249,18 @@ async fn finish(
     client: &mut Client<'_>,
     pool: &Pool,
     server: &Server,
-    upstream: Upstream,
+    (upstream, running): (Upstream, Running),
     inbound: &Buffer,
     kept: Kept,
 ) -> Next {
     let worker = client.counted.worker.index;
-    let now = Instant::now();
+    let now = clock::now();
     client.note(|note| note.ended = Some(now));
     if kept.server && !pool.plan.keep_alive.is_zero() {
         server.state.idle.put(worker, upstream.stream, now, pool.plan.max_idle);
     }
+    // Whoever gets the place finds the connection.
+    drop(running);
     if kept.server_failed {
         server.state.counters.of(worker).failures_total.add(1);
         pool.failed(server, "the connection ended within a response".into());
@@ -248,16 +279,16 @@ async fn join(
     client: &mut Client<'_>,
     mode: &HttpMode,
     upstream: Upstream,
-    inbound: &mut Buffer,
-    outbound: &mut Buffer,
+    buffers: (&mut Buffer, &mut Buffer),
     heads: &mut Heads,
+    own_cookie: Option<OwnCookie<'_>>,
 ) -> Next {
-    let to = ToClient { version: heads.request.version, persistent: true, unwrap_chunks: false };
+    let to = ToClient { version: heads.request.version, persistent: true, unwrap_chunks: false, own_cookie };
     heads.written.clear();
     rewrite::response(&heads.response, to, &mut heads.written);
     client.alarm.set(mode.idle_timeout);
     let status = heads.response.status;
-    let now = Instant::now();
+    let now = clock::now();
     client.note(|note| {
         note.first_byte = Some(now);
         note.status = status;
@@ -265,8 +296,8 @@ async fn join(
     });
     if refuse::write_all(client, &heads.written).await {
         let mut server = upstream.stream;
-        let streams = (&mut client.stream, &mut server);
-        let ended = tunnel::run(streams, (inbound, outbound), &mut client.alarm, mode.tunnel_timeout).await;
+        let streams = (&mut *client.stream, &mut server);
+        let ended = tunnel::run(streams, buffers, &mut client.alarm, mode.tunnel_timeout).await;
         client.note(|note| {
             note.bytes_in += ended.up;
             note.bytes_out += ended.down;

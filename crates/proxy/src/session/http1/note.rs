@@ -12,7 +12,9 @@ use tokio::time::Instant;
 
 use super::Client;
 use crate::access_log::{Asked, End, Facts, Http};
-use crate::table::{Listener, Place};
+use crate::clock;
+use crate::queue;
+use crate::table::{Listener, Place, Pool};
 
 /// See the module.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(super) struct Note {
     pub(super) retries: u32,
     /// Waiting for a place in a queue.
     pub(super) queue: Duration,
+    /// Its place there while it is routed again.
+    pub(super) in_line: Option<queue::Place<Pool>>,
     /// Waiting for connections to open.
     pub(super) connect: Duration,
     /// When the last try was begun on an open connection.
@@ -55,6 +59,7 @@ impl Note {
             server: None,
             retries: 0,
             queue: Duration::ZERO,
+            in_line: None,
             connect: Duration::ZERO,
             sent: None,
             first_byte: None,
@@ -77,8 +82,8 @@ impl Note {
 /// The request has ended: counts it and writes its line. `head` is `None` when it was not understood. Returns when it
 /// ended.
 pub(super) fn close(client: &Client<'_>, listener: &Listener, head: Option<&RequestHead>) -> Instant {
-    let Some(note) = client.note.as_deref() else { return Instant::now() };
-    let ended = note.ended.unwrap_or_else(Instant::now);
+    let Some(note) = client.note.as_deref() else { return clock::now() };
+    let ended = note.ended.unwrap_or_else(clock::now);
     let worker = client.counted.worker.index;
     let pool = note.place.and_then(|place| listener.pool_at(place));
     let server = pool.zip(note.server).and_then(|(pool, index)| pool.servers.get(index));

@@ -11,9 +11,8 @@ use evenkeel_http::head::{HeadScan, parse_response};
 use evenkeel_http::limits::{Limits, MOST_HEADERS};
 use evenkeel_http::machine::exchange::{Final, Verdict, judge};
 use evenkeel_http::machine::transfer::Transfer;
-use evenkeel_http::rewrite::{self, ToClient};
+use evenkeel_http::rewrite::{self, OwnCookie, ToClient};
 use evenkeel_traffic::retry::Failure;
-use tokio::time::Instant;
 
 use super::download::{Download, DownloadError};
 use super::heads::Heads;
@@ -21,6 +20,7 @@ use super::upload::{Side, Upload, UploadError};
 use super::{Client, refuse};
 use crate::access_log::End;
 use crate::buffer::Buffer;
+use crate::clock;
 use crate::stream::{Stream, Waiting};
 use crate::table::Pool;
 use crate::upstream::Upstream;
@@ -122,7 +122,12 @@ impl OneTry<'_, '_> {
                     interim += 1;
                     // Its own memory: the request's head may still be on its way.
                     let mut head = Vec::new();
-                    let to = ToClient { version: request.version, persistent: true, unwrap_chunks: false };
+                    let to = ToClient {
+                        version: request.version,
+                        persistent: true,
+                        unwrap_chunks: false,
+                        own_cookie: None,
+                    };
                     rewrite::response(response, to, &mut head);
                     self.client.alarm.set(self.mode.idle_timeout);
                     self.client.note(|note| note.wrote_head(head.len()));
@@ -151,7 +156,7 @@ impl OneTry<'_, '_> {
         server: &mut Stream,
         head: &[u8],
     ) -> Poll<Result<(), UploadError>> {
-        self.upload.poll(cx, &mut self.client.stream, server, head, self.inbound)
+        self.upload.poll(cx, self.client.stream, server, head, self.inbound)
     }
 
     /// Says whether the client has broken its connection while it waits. A client that has only ended its own
@@ -173,7 +178,7 @@ impl OneTry<'_, '_> {
             Side::Server => (server, Broken::ServerSays(Reason::ResponseTimeout)),
             Side::Client => {
                 let idle = self.upload.moved + self.mode.idle_timeout;
-                let pace = self.upload.client_deadline(Instant::now());
+                let pace = self.upload.client_deadline(clock::now());
                 (pace.map_or(idle, |pace| pace.min(idle)), Broken::ClientSays(Reason::BodyTooSlow))
             }
         };
@@ -182,18 +187,25 @@ impl OneTry<'_, '_> {
     }
 
     /// Passes the final response on. Says which connections may be used again.
-    pub(super) async fn pass_on(&mut self, upstream: &mut Upstream, heads: &mut Heads, end: Final) -> Kept {
+    pub(super) async fn pass_on(
+        &mut self,
+        upstream: &mut Upstream,
+        heads: &mut Heads,
+        end: Final,
+        own_cookie: Option<OwnCookie<'_>>,
+    ) -> Kept {
         let Heads { request, response, written, .. } = heads;
         let mut request_done = self.upload.is_done(written.len());
         if request_done {
             self.upload.release(self.inbound);
         }
         let persistent = end.client_persists && request_done && !self.client.counted.is_ending();
-        let to = ToClient { version: request.version, persistent, unwrap_chunks: end.unwrap_chunks };
+        let unwrap_chunks = end.unwrap_chunks;
+        let to = ToClient { version: request.version, persistent, unwrap_chunks, own_cookie };
         let mut head = if request_done { std::mem::take(written) } else { Vec::new() };
         head.clear();
         rewrite::response(response, to, &mut head);
-        let now = Instant::now();
+        let now = clock::now();
         self.client.note(|note| {
             note.first_byte = Some(now);
             note.status = response.status;

@@ -7,10 +7,9 @@ use evenkeel_config::plan::{HttpMode, Underscores};
 use evenkeel_http::answer::Reason;
 use evenkeel_http::head::{HeadScan, Known, RequestHead, parse_request};
 
-use tokio::time::Instant;
-
 use super::{Client, LINGER};
 use crate::buffer::Buffer;
+use crate::clock;
 
 /// How the wait for a head ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,12 +53,12 @@ pub(super) async fn request(
         }
         if !begun {
             begun = !inbound.is_empty();
-            let now = Instant::now();
+            let now = clock::now();
             let quiet = (now + LINGER).min(client.quiet_until);
             client.alarm.set_at(if begun { now + mode.header_timeout } else { quiet });
         }
         let wake = poll_fn(|cx| {
-            if let Poll::Ready(read) = inbound.poll_fill(cx, &mut client.stream) {
+            if let Poll::Ready(read) = inbound.poll_fill(cx, client.stream) {
                 return Poll::Ready(read.map_or(Wake::Broken, Wake::Read));
             }
             client.alarm.poll(cx).map(|()| Wake::Late)

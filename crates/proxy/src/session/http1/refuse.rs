@@ -9,11 +9,11 @@ use std::time::{Duration, SystemTime};
 use evenkeel_http::answer::{self, Form, Reason};
 use evenkeel_http::head::{Method, RequestHead, Version};
 use tokio::io::AsyncWrite;
-use tokio::time::Instant;
 
 use super::{Client, Next};
 use crate::access_log::End;
 use crate::buffer::Buffer;
+use crate::clock;
 
 /// How long a client may take to read the last answer before its connection is cut.
 const PARTING: Duration = Duration::from_secs(2);
@@ -53,7 +53,7 @@ async fn say(client: &mut Client<'_>, reason: Reason, head: Option<&RequestHead>
     client.note(|note| {
         note.reason = Some(reason);
         note.status = reason.status().0;
-        note.ended = Some(Instant::now());
+        note.ended = Some(clock::now());
         if written {
             note.wrote_head(out.len());
         } else {
@@ -88,7 +88,7 @@ pub(super) async fn part(client: &mut Client<'_>) {
             let _shut = Pin::new(&mut client.stream).poll_shutdown(cx);
         }
         loop {
-            match buffer.poll_fill(cx, &mut client.stream) {
+            match buffer.poll_fill(cx, client.stream) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Ready(Ok(count)) => {

@@ -8,27 +8,30 @@ use std::time::Duration;
 use evenkeel_http::head::RequestHead;
 use evenkeel_traffic::load::Running;
 use evenkeel_traffic::retry::{self, Retry};
-use tokio::time::Instant;
 
 use super::Client;
 use super::note::Note;
+use crate::clock;
 use crate::idle::Certainty;
+use crate::rooms::{Nowhere, Seeker};
 use crate::table::{Picked, Pool, Server};
 use crate::upstream::{self, Upstream};
 use crate::worker::Worker;
 
 /// The tries of one request.
 pub(super) struct Tries<'a> {
-    pool: &'a Pool,
+    pool: &'a Arc<Pool>,
     /// What a consistent hash goes by.
     key: Option<u64>,
+    /// The server that the client belongs to, until it was asked for.
+    own: Option<usize>,
     /// Servers that failed, since all were last tried.
     tried: Vec<usize>,
     /// Further tries.
     left: u32,
     current: Option<usize>,
-    /// The next try is the current server's again, on a new connection.
-    fresh: bool,
+    /// The place at the current server, whose next try it is again, on a new connection.
+    fresh: Option<Running>,
     /// Tries begun.
     begun: u32,
     /// Time spent opening connections.
@@ -36,17 +39,23 @@ pub(super) struct Tries<'a> {
 }
 
 impl<'a> Tries<'a> {
-    pub(super) fn new(pool: &'a Pool, key: Option<u64>) -> Self {
+    pub(super) fn new(pool: &'a Arc<Pool>, key: Option<u64>, own: Option<usize>) -> Self {
         Self {
             pool,
             key,
+            own,
             tried: Vec::new(),
             left: u32::from(pool.plan.retries),
             current: None,
-            fresh: false,
+            fresh: None,
             begun: 0,
             connect: Duration::ZERO,
         }
+    }
+
+    /// Place in the pool of the server that is or was tried last.
+    pub(super) fn current(&self) -> Option<usize> {
+        self.current
     }
 
     /// Notes how far the search has come.
@@ -56,71 +65,84 @@ impl<'a> Tries<'a> {
         note.connect = self.connect;
     }
 
-    /// Finds a server and a connection to it; `None` when no try is left.
+    /// Finds a server and a connection to it, or says why there is none.
     pub(super) async fn next(
         &mut self,
-        client: &Client<'_>,
+        client: &mut Client<'_>,
         head: &RequestHead,
-    ) -> Option<(&'a Arc<Server>, Upstream, Running)> {
-        let shared = &client.counted.worker;
-        let worker = shared.index;
+    ) -> Result<(&'a Arc<Server>, Upstream, Running), Nowhere> {
+        let worker = client.counted.worker.index;
         let certainty = if head.method.is_idempotent() { Certainty::Known } else { Certainty::Asked };
         loop {
-            let again = self.current.filter(|_| self.fresh).and_then(|index| self.pool.once_more(index));
-            let Picked { index, running } = match again {
-                Some(picked) => picked,
-                None => {
-                    self.fresh = false;
-                    self.pick(shared).await?
-                }
+            let (again, Picked { index, running }) = match self.current.zip(self.fresh.take()) {
+                Some((index, running)) => (true, Picked { index, running }),
+                None => match self.pick(&client.counted.worker) {
+                    Some(picked) => (false, picked),
+                    None => (false, self.seek(client).await?),
+                },
             };
             self.current = Some(index);
-            let server = self.pool.servers.get(index)?;
-            let now = Instant::now();
-            let reused = if self.fresh {
-                None
-            } else {
-                upstream::reuse(server, &self.pool.plan, worker, now, certainty)
-            };
-            self.fresh = false;
+            let Some(server) = self.pool.servers.get(index) else { return Err(self.nowhere()) };
+            let now = clock::now();
+            let reused =
+                if again { None } else { upstream::reuse(server, &self.pool.plan, worker, now, certainty) };
             self.begun += 1;
             let found = match reused {
                 Some(upstream) => Some(upstream),
                 None => {
                     let opened = upstream::connect(server, self.pool, worker).await;
-                    self.connect += now.elapsed();
+                    self.connect += clock::now().saturating_duration_since(now);
                     opened
                 }
             };
             match found {
-                Some(upstream) => return Some((server, upstream, running)),
-                None => self.pool.slowed(server, None, shared),
+                Some(upstream) => return Ok((server, upstream, running)),
+                None => self.pool.slowed(server, None, &client.counted.worker),
             }
-            if !self.failed(Retry::Elsewhere) {
-                return None;
+            if !self.failed(Retry::Elsewhere, running) {
+                return Err(self.nowhere());
             }
         }
     }
 
-    /// The next server that was not tried; when all were, they begin again after a pause.
-    async fn pick(&mut self, worker: &Worker) -> Option<Picked> {
-        if let Some(picked) = self.pool.pick(self.key, &self.tried, worker) {
-            return Some(picked);
-        }
-        if self.tried.is_empty() {
-            return None;
-        }
-        self.tried.clear();
-        tokio::time::sleep(retry::PAUSE).await;
-        self.pool.pick(self.key, &self.tried, worker)
+    /// The client's own server first, then the next that was not tried.
+    fn pick(&mut self, worker: &Worker) -> Option<Picked> {
+        let own = self.own.take().and_then(|own| self.pool.pick_own(own));
+        own.or_else(|| self.pool.pick(self.key, &self.tried, worker))
     }
 
-    /// Notes that the current try has failed; says whether there is another.
-    pub(super) fn failed(&mut self, what: Retry) -> bool {
+    fn nowhere(&self) -> Nowhere {
+        Nowhere::Refused(self.pool.why_nobody())
+    }
+
+    /// The next server when none was found at once. When all were tried, they begin again after a pause. Waits when
+    /// all are full.
+    async fn seek(&mut self, client: &mut Client<'_>) -> Result<Picked, Nowhere> {
+        let worker = &*client.counted.worker.clone();
+        if !self.tried.is_empty() && !self.pool.load.is_waited() {
+            self.tried.clear();
+            tokio::time::sleep(retry::PAUSE).await;
+            if let Some(picked) = self.pool.pick(self.key, &self.tried, worker) {
+                return Ok(picked);
+            }
+        }
+        let (mut waited, before) = match &mut client.note {
+            Some(note) => (note.queue, note.in_line.take()),
+            None => (Duration::ZERO, None),
+        };
+        let seeker = Seeker { pool: self.pool, key: self.key, tried: &self.tried, worker };
+        // Apart, so that requests that do not wait are no larger for it.
+        let found = Box::pin(seeker.wait(before, &mut waited, client.stream.gone())).await;
+        client.note(|note| note.queue = waited);
+        found
+    }
+
+    /// Notes that the current try has failed, at the place `running`; says whether there is another.
+    pub(super) fn failed(&mut self, what: Retry, running: Running) -> bool {
         match what {
             Retry::No => false,
             Retry::Fresh => {
-                self.fresh = true;
+                self.fresh = Some(running);
                 true
             }
             Retry::Elsewhere => {

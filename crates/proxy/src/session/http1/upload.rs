@@ -14,6 +14,7 @@ use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 use crate::buffer::Buffer;
+use crate::clock;
 use crate::pace::Pace;
 use crate::stream::Stream;
 
@@ -160,7 +161,7 @@ impl Upload {
             if !head_rest.is_empty() || !body.is_empty() {
                 self.waits_for = Side::Server;
                 let written = ready!(write_both(cx, server, head_rest, body));
-                self.moved = Instant::now();
+                self.moved = clock::now();
                 self.wrote(written.map_err(|_| UploadError::ServerGone)?, head_rest.len(), inbound);
             } else if wants_more {
                 self.waits_for = Side::Client;
@@ -168,7 +169,7 @@ impl Upload {
                 if read == 0 {
                     return Poll::Ready(Err(UploadError::ClientGone));
                 }
-                self.moved = Instant::now();
+                self.moved = clock::now();
                 self.pace.arrived(read, self.moved);
             } else {
                 self.waits_for = Side::Server;
