@@ -1,5 +1,6 @@
 //! What a message does to a machine.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::super::action::Received;
@@ -8,6 +9,7 @@ use super::super::params::{Preempt, Priority, Version};
 use super::super::refusal::Refusal;
 use super::super::status::{AlarmKind, Heard};
 use super::super::validate::{Accepted, validate};
+use crate::track::Effective;
 use super::Machine;
 use super::office::{Backup, Dual, Office};
 
@@ -80,7 +82,7 @@ impl Machine {
         }
         // A router that gives up says nothing of its priority.
         if let Some(priority) = accepted.priority {
-            if priority != self.priority() {
+            if priority != self.priority() || self.effective == Effective::Yielding {
                 self.alarms.clear(AlarmKind::EqualPriority, source);
             } else if self.alarms.raise(AlarmKind::EqualPriority, source, theirs, now) {
                 self.output.note_seldom(now, Note::EqualPriority { source });
@@ -91,22 +93,28 @@ impl Machine {
     fn judge(&mut self, now: Instant, accepted: &Accepted) {
         match (&self.office, accepted.priority) {
             (Office::Stopped | Office::Fault, _) => {}
-            (Office::Backup(_) | Office::Listening(_), None) => self.hear_release(now),
+            (Office::Backup(_) | Office::Listening(_), None) => self.hear_release(now, accepted.source),
             (Office::Backup(_), Some(priority)) => self.hear_as_backup(now, accepted, priority),
             (Office::Listening(_), Some(priority)) => self.hear_while_listening(now, accepted, priority),
             (Office::Active(_), None) => self.hear_release_while_active(now, accepted),
             (Office::Active(_), Some(priority)) => self.hear_rival(now, accepted, priority),
+            // Two that leave at once: each lets go when its time is up.
+            (Office::Releasing(_), None) => {}
+            (Office::Releasing(_), Some(priority)) => self.hand_to(now, accepted, priority),
         }
     }
 
-    /// The active router gives up: only the skew is left to wait. A second release does not put that off.
-    fn hear_release(&mut self, now: Instant) {
-        let at = now + self.skew(self.priority());
+    /// The active router gives up: only the skew is left to wait. A second release does not put that off. One that is
+    /// not well itself does not hurry: the other may be as ill, and keeps its addresses when nobody comes.
+    fn hear_release(&mut self, now: Instant, source: IpAddr) {
+        let patient = self.effective == Effective::Yielding;
+        let at = if patient { now + self.down_interval() } else { now + self.skew(self.priority()) };
         match &mut self.office {
             Office::Backup(backup) => {
                 backup.down_at = backup.down_at.map(|before| before.min(at));
                 backup.displaced = None;
                 backup.owner = None;
+                backup.leaving = Some(source);
             }
             Office::Listening(listening) => {
                 listening.until = listening.until.map(|before| before.min(at));
@@ -249,6 +257,7 @@ impl Machine {
     fn preempts_at(&self, now: Instant) -> bool {
         match self.params.settings().preempt {
             _ if self.priority().is_owner() => true,
+            _ if self.standing_by => false,
             Preempt::Yes => true,
             Preempt::No => false,
             Preempt::After(_) => match &self.office {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::params::{Announcing, Priority};
 use super::super::status::State;
+use super::handover::Releasing;
 use super::output::Output;
 
 /// Answers to other active routers that may follow each other at once.
@@ -22,6 +23,7 @@ pub(super) enum Office {
     Backup(Backup),
     Listening(Listening),
     Active(Active),
+    Releasing(Releasing),
 }
 
 impl Office {
@@ -32,6 +34,7 @@ impl Office {
             Self::Backup(_) => State::Backup,
             Self::Listening(_) => State::Listening,
             Self::Active(_) => State::Active,
+            Self::Releasing(_) => State::Releasing,
         }
     }
 
@@ -41,6 +44,7 @@ impl Office {
             Self::Backup(backup) => backup.down_at,
             Self::Listening(listening) => listening.until,
             Self::Active(active) => Some(active.deadline()),
+            Self::Releasing(releasing) => Some(releasing.until),
         }
     }
 }
@@ -55,13 +59,15 @@ pub(super) struct Backup {
     pub(super) displaced: Option<(IpAddr, Priority)>,
     /// The active router.
     pub(super) owner: Option<IpAddr>,
+    /// It has given up, and may still hold the addresses until it hears from us.
+    pub(super) leaving: Option<IpAddr>,
     /// The wait was made longer once, after a stall.
     pub(super) listened: bool,
 }
 
 impl Backup {
     pub(super) fn new(down_at: Option<Instant>, owner: Option<IpAddr>) -> Self {
-        Self { down_at, preempt_from: None, displaced: None, owner, listened: false }
+        Self { down_at, preempt_from: None, displaced: None, owner, leaving: None, listened: false }
     }
 }
 
