@@ -36,7 +36,7 @@ const fn http(name: &'static str, path: &'static str, connections: u32, target: 
     Workload { name, place: Place::Http, path, connections, closes: false, target }
 }
 
-const WORKLOADS: [Workload; 9] = [
+const WORKLOADS: [Workload; 10] = [
     http("HTTP/1.1 keep-alive, 66 B, 64 connections", "small", 64, 0.75),
     http("the same, 512 connections", "small", 512, 0.60),
     http("10 KiB bodies, 64 connections", "files/10k", 64, 0.72),
@@ -46,6 +46,7 @@ const WORKLOADS: [Workload; 9] = [
     Workload { place: Place::Logged, ..http("access log on, 66 B, 64 connections", "small", 64, 0.75) },
     Workload { place: Place::Tcp, ..http("TCP mode, 66 B, 64 connections", "small", 64, 0.75) },
     Workload { place: Place::Tcp, ..http("TCP mode, 1 MiB, 16 connections", "files/1m", 16, 0.40) },
+    Workload { place: Place::Spliced, ..http("the same, HAProxy with splice-auto", "files/1m", 16, 1.0) },
 ];
 
 /// How long and how often.

@@ -39,13 +39,15 @@ pub(super) enum Place {
     /// HTTP with an access log.
     Logged,
     Tcp,
+    /// The same, for HAProxy with `option splice-auto`, which is not its default.
+    Spliced,
 }
 
 /// A proxy and its ports.
 #[derive(Debug)]
 pub(super) struct Proxy {
     pub(super) running: Running,
-    ports: [u16; 3],
+    ports: [u16; 4],
 }
 
 impl Proxy {
@@ -109,7 +111,7 @@ impl Site {
 
     /// Starts a proxy with so many workers. `name` tells it from others of its kind.
     pub(super) fn start_proxy(&self, peer: Peer, workers: usize, name: &str) -> Result<Proxy, String> {
-        let ports = [free_port()?, free_port()?, free_port()?];
+        let ports = [free_port()?, free_port()?, free_port()?, free_port()?];
         let name = format!("{}-{name}", peer.name());
         let config = self.directory.join(format!("{name}.conf"));
         let text = match peer {
@@ -129,7 +131,7 @@ impl Site {
         };
         let running = Running::start(PROXY_CORE, program, arguments, &self.directory, &name)?;
         let proxy = Proxy { running, ports };
-        for place in [Place::Http, Place::Logged, Place::Tcp] {
+        for place in [Place::Http, Place::Logged, Place::Tcp, Place::Spliced] {
             if self.serves(peer, place) {
                 wait_for(proxy.port(place)).map_err(|why| format!("{}: {why}", peer.name()))?;
             }
@@ -139,7 +141,7 @@ impl Site {
 
     /// Debian's nginx has TCP mode in a package of its own.
     pub(super) fn serves(&self, peer: Peer, place: Place) -> bool {
-        peer != Peer::Nginx || place != Place::Tcp || self.nginx_has_stream
+        peer != Peer::Nginx || matches!(place, Place::Http | Place::Logged) || self.nginx_has_stream
     }
 
     fn proxy(&self, peer: Peer) -> Option<&Proxy> {
@@ -248,7 +250,7 @@ fn backend(directory: &Path, ports: [u16; 2]) -> String {
     nginx_config(directory, "backend", 1, &http, "")
 }
 
-fn haproxy(ports: [u16; 3], backends: [u16; 2], workers: usize) -> String {
+fn haproxy(ports: [u16; 4], backends: [u16; 2], workers: usize) -> String {
     let mut text = format!(
         "global\n nbthread {workers}\n maxconn 6000\ndefaults\n mode http\n timeout client 60s\n timeout server 60s\n \
          timeout connect 3s\n"
@@ -271,19 +273,18 @@ fn haproxy(ports: [u16; 3], backends: [u16; 2], workers: usize) -> String {
     );
     text.push_str("backend web\n balance roundrobin\n http-reuse always\n");
     server(&mut text);
-    let _ = writeln!(
-        text,
-        "listen bytes\n mode tcp\n bind 127.0.0.1:{}\n option splice-auto\n balance roundrobin",
-        ports[2]
-    );
-    server(&mut text);
+    for (name, port, option) in [("bytes", ports[2], ""), ("spliced", ports[3], "\n option splice-auto")] {
+        let _ =
+            writeln!(text, "listen {name}\n mode tcp\n bind 127.0.0.1:{port}{option}\n balance roundrobin");
+        server(&mut text);
+    }
     text
 }
 
 fn nginx(
     directory: &Path,
     name: &str,
-    ports: [u16; 3],
+    ports: [u16; 4],
     backends: [u16; 2],
     workers: usize,
     has_stream: bool,
@@ -302,8 +303,9 @@ fn nginx(
     );
     let outside = if has_stream {
         format!(
-            "stream {{ upstream bytes {{ {servers} }} server {{ listen 127.0.0.1:{} backlog=4096; proxy_pass bytes; }} }}",
-            ports[2]
+            "stream {{ upstream bytes {{ {servers} }} server {{ listen 127.0.0.1:{} backlog=4096; \
+             listen 127.0.0.1:{} backlog=4096; proxy_pass bytes; }} }}",
+            ports[2], ports[3]
         )
     } else {
         String::new()
@@ -316,7 +318,7 @@ fn nginx(
     }
 }
 
-fn evenkeel(directory: &Path, name: &str, ports: [u16; 3], backends: [u16; 2], workers: usize) -> String {
+fn evenkeel(directory: &Path, name: &str, ports: [u16; 4], backends: [u16; 2], workers: usize) -> String {
     let directory = directory.display();
     let servers: String = backends
         .iter()
@@ -328,7 +330,7 @@ fn evenkeel(directory: &Path, name: &str, ports: [u16; 3], backends: [u16; 2], w
          [listener.plain]\nbind = \"127.0.0.1:{}\"\npool = \"web\"\n\
          [listener.logged]\nbind = \"127.0.0.1:{}\"\npool = \"web\"\n\
          access-log = {{ to = \"{directory}/{name}.log\" }}\n\
-         [listener.bytes]\nbind = \"127.0.0.1:{}\"\nmode = \"tcp\"\npool = \"web\"\n[pool.web.servers]\n{servers}",
-        ports[0], ports[1], ports[2]
+         [listener.bytes]\nbind = [\"127.0.0.1:{}\", \"127.0.0.1:{}\"]\nmode = \"tcp\"\npool = \"web\"\n[pool.web.servers]\n{servers}",
+        ports[0], ports[1], ports[2], ports[3]
     )
 }
