@@ -55,13 +55,13 @@ struct Plan {
     seconds: u32,
     only: Option<String>,
     quick: bool,
-    /// The HAProxy to compare with: Debian's, or another version's program.
-    haproxy: PathBuf,
+    /// The program of another HAProxy to compare with.
+    haproxy: Option<PathBuf>,
 }
 
 /// Runs the bench with the arguments after `bench`.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
-    let mut plan = Plan { turns: 5, seconds: 4, only: None, quick: false, haproxy: "haproxy".into() };
+    let mut plan = Plan { turns: 5, seconds: 4, only: None, quick: false, haproxy: None };
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         let mut number =
@@ -71,7 +71,9 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
             "--turns" => plan.turns = number().ok_or("--turns needs a number")? as usize,
             "--seconds" => plan.seconds = number().ok_or("--seconds needs a number")?,
             "--only" => plan.only = Some((*rest.next().ok_or("--only needs a part of a name")?).to_owned()),
-            "--haproxy" => plan.haproxy = rest.next().ok_or("--haproxy needs the path of a program")?.into(),
+            "--haproxy" => {
+                plan.haproxy = Some(rest.next().ok_or("--haproxy needs the path of a program")?.into());
+            }
             other => return Err(format!("bench does not know {other}")),
         }
     }
@@ -79,7 +81,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
         return again_with_more_files(arguments);
     }
     let program = program(root)?;
-    let site = Site::start(&program, &plan.haproxy)?;
+    let site = Site::start(&program, plan.haproxy.as_deref())?;
     let rows = measure(&site, &plan)?;
     let memory = if plan.only.is_none() { memory::measure(&site)? } else { Vec::new() };
     report::write(root, &rows, &memory, &site.versions(), &plan)
