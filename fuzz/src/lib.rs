@@ -6,12 +6,14 @@ mod config;
 mod failover;
 mod http;
 mod tls;
+mod sys;
 
 pub use agent::agent;
 pub use config::config;
 pub use failover::{arp, election, ndp, vrrp};
 pub use http::{body, cookie, request_head, response_head, uri};
 pub use tls::tls_hello;
+pub use sys::netlink;
 
 /// The name of a target and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
@@ -24,6 +26,7 @@ pub const TARGETS: &[Target] = &[
     ("config", config),
     ("election", election),
     ("ndp", ndp),
+    ("netlink", netlink),
     ("request_head", request_head),
     ("response_head", response_head),
     ("uri", uri),

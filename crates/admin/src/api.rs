@@ -16,7 +16,7 @@ use evenkeel_proxy::message::Snapshot;
 use serde::Serialize;
 
 use crate::desk::Desk;
-use crate::message::{Answer, Command, Door, Status};
+use crate::message::{Answer, Command, Door, Status, VirtualRouters};
 use crate::metrics;
 use crate::problem::Problem;
 
@@ -29,6 +29,7 @@ pub fn router(desk: Desk, door: Door) -> Router {
         .route("/v1/listeners", get(listeners))
         .route("/v1/pools", get(pools))
         .route("/v1/pools/{pool}", get(pool))
+        .route("/v1/virtual-routers", get(virtual_routers))
         .route("/v1/config/diff", get(diff))
         .route("/v1/reload", post(reload))
         .route("/v1/stop", post(stop))
@@ -69,6 +70,18 @@ async fn pool(State(desk): State<Desk>, Path(name): Path<String>) -> Reply {
         None => {
             Err(Problem::new(StatusCode::NOT_FOUND, "there is no pool of this name: `/v1/pools` lists them"))
         }
+    }
+}
+
+async fn virtual_routers(State(desk): State<Desk>) -> Reply {
+    // Without virtual routers that is an empty list, and no error.
+    let known = ask_status(&desk).await?.virtual_routers.unwrap_or_default();
+    match known {
+        VirtualRouters { state: None, missing: Some(why), .. } => Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("the high availability role cannot be asked: {why}"),
+        )),
+        known => Ok(show(&known)),
     }
 }
 

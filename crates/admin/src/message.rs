@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use evenkeel_ha::message as ha;
 use evenkeel_proxy::message::Snapshot;
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +104,20 @@ pub struct Status {
     pub traffic: Option<Snapshot>,
     /// Why `traffic` is missing.
     pub traffic_missing: Option<String>,
+    /// What is known of the virtual routers; `None` when the configuration has none.
+    #[serde(default)]
+    pub virtual_routers: Option<VirtualRouters>,
+}
+
+/// The virtual routers at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct VirtualRouters {
+    /// Their state; `None` while the high availability role does not answer.
+    pub state: Option<ha::Snapshot>,
+    /// Why `state` is missing.
+    pub missing: Option<String>,
+    /// The latest changes of state of all of them, the latest last.
+    pub transitions: Vec<ha::Transition>,
 }
 
 /// What the program as a whole is doing.
@@ -122,7 +137,7 @@ pub enum Phase {
 /// One role process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleStatus {
-    /// `proxy` or `admin`.
+    /// `proxy`, `admin` or `ha`.
     pub name: String,
     /// Whether it does its work.
     pub state: RoleState,

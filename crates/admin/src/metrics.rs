@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 mod tests;
+mod virtual_routers;
 
 use std::fmt::{Display, Write as _};
 
@@ -30,6 +31,9 @@ pub fn render(status: &Status) -> String {
         pools(&mut page, &traffic.pools);
         sticky(&mut page, &traffic.pools);
         servers(&mut page, &traffic.pools);
+    }
+    if let Some(state) = status.virtual_routers.as_ref().and_then(|known| known.state.as_ref()) {
+        virtual_routers::write(&mut page, state);
     }
     page.0
 }

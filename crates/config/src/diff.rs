@@ -14,6 +14,7 @@ use crate::plan::{Global, Listener, Mode, Plan, Pool, Server};
 mod health;
 mod shown;
 mod sticky;
+mod virtual_router;
 
 use shown::{CountOrAuto, access_log, duration, forwarding, list, rule, size, underscores};
 
@@ -21,7 +22,7 @@ use shown::{CountOrAuto, access_log, duration, forwarding, list, rule, size, und
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Difference {
-    /// What changes: `global`, `admin`, `listener NAME` or `pool NAME`.
+    /// What changes: `global`, `admin`, `listener NAME`, `pool NAME` or `virtual-router NAME`.
     pub subject: String,
     /// How it changes.
     pub change: String,
@@ -78,6 +79,7 @@ pub fn diff(old: &Plan, new: &Plan) -> Vec<Difference> {
             Pair::Both(old, new) => pool(old, new, &mut differences),
         }
     }
+    virtual_router::compare(&old.virtual_routers, &new.virtual_routers, &mut differences);
     differences.found
 }
 

@@ -227,13 +227,13 @@ impl Gathering<'_> {
 fn twice(problems: &mut Problems, table: &str, entry: &Entry, earlier: Span) {
     let name = match table {
         "" => quoted(&entry.key.value),
-        "listener" | "pool" => format!("the {table} {}", quoted(&entry.key.value)),
+        "listener" | "pool" | "virtual-router" => format!("the {table} {}", quoted(&entry.key.value)),
         _ => format!("{} in [{table}]", quoted(&entry.key.value)),
     };
     problems
         .error(entry.key.span, format!("{name} is given in two files"))
         .see(earlier, "it is already here")
-        .help(if matches!(table, "listener" | "pool") {
+        .help(if matches!(table, "listener" | "pool" | "virtual-router") {
             "rename one of the two, or remove it"
         } else {
             "remove one of the two"

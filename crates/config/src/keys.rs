@@ -40,11 +40,21 @@ pub enum Section {
     Queue,
     /// `[pool.NAME.servers]`: one table, or one line, a server.
     Server,
+    /// `[virtual-router.NAME]`.
+    VirtualRouter,
+    /// `[virtual-router.NAME.authentication]`.
+    Authentication,
+    /// `[virtual-router.NAME.announce]`.
+    Announce,
+    /// `[[virtual-router.NAME.route]]`.
+    FollowingRoute,
+    /// `[[virtual-router.NAME.rule]]`.
+    FollowingRule,
 }
 
 impl Section {
     /// All of them, in the order of the reference.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::Top,
         Self::Global,
         Self::Admin,
@@ -58,6 +68,11 @@ impl Section {
         Self::Sticky,
         Self::Queue,
         Self::Server,
+        Self::VirtualRouter,
+        Self::Authentication,
+        Self::Announce,
+        Self::FollowingRoute,
+        Self::FollowingRule,
     ];
 
     /// How the file writes it.
@@ -77,6 +92,11 @@ impl Section {
             Self::Sticky => "[pool.NAME.sticky]",
             Self::Queue => "[pool.NAME.queue]",
             Self::Server => "[pool.NAME.servers]",
+            Self::VirtualRouter => "[virtual-router.NAME]",
+            Self::Authentication => "[virtual-router.NAME.authentication]",
+            Self::Announce => "[virtual-router.NAME.announce]",
+            Self::FollowingRoute => "[[virtual-router.NAME.route]]",
+            Self::FollowingRule => "[[virtual-router.NAME.rule]]",
         }
     }
 
@@ -97,6 +117,11 @@ impl Section {
             Self::Sticky => "pool.sticky",
             Self::Queue => "pool.queue",
             Self::Server => "pool.servers",
+            Self::VirtualRouter => "virtual-router",
+            Self::Authentication => "virtual-router.authentication",
+            Self::Announce => "virtual-router.announce",
+            Self::FollowingRoute => "virtual-router.route",
+            Self::FollowingRule => "virtual-router.rule",
         }
     }
 
@@ -144,6 +169,24 @@ impl Section {
             Self::Server => {
                 "The servers of a pool, in the order in which they take turns: `NAME = \"ADDRESS\"`, or \
                  `NAME = { address = \"ADDRESS\", … }`."
+            }
+            Self::VirtualRouter => {
+                "Addresses that move between machines (VRRP). The node with the highest priority that is well holds them; when \
+                 it dies, the next one takes them over. Number and addresses are the same on all nodes. Keys that differ \
+                 from node to node may stand in `[virtual-router.NAME.on.HOST]`."
+            }
+            Self::Authentication => {
+                "How advertisements prove that they come from a friend: a `password` with `version = 2`, or `keys` with \
+                 `peers`. Without this table they do not."
+            }
+            Self::Announce => {
+                "How neighbours are told where the addresses live: gratuitous ARP for IPv4, unsolicited neighbour \
+                 advertisements for IPv6."
+            }
+            Self::FollowingRoute => "A route that exists while this machine holds the addresses.",
+            Self::FollowingRule => {
+                "A rule that exists while this machine holds the addresses: it says which routing table is asked for some \
+                 packets."
             }
         }
     }
@@ -280,6 +323,23 @@ pub enum Kind {
     Methods,
     /// Header fields and what is asked of them.
     Headers,
+    /// The name of a network interface.
+    Interface,
+    /// An IP address without port.
+    Ip,
+    /// IP addresses without port, one or a list.
+    Ips,
+    /// IP addresses with the length of their network, one or a list.
+    Prefixes,
+    /// One network.
+    Network,
+    /// `true`, `false` or a duration.
+    FlagOrTime {
+        /// The longest.
+        most: Duration,
+    },
+    /// Numbers and secrets.
+    Secrets,
 }
 
 /// What holds when a key is not given.
@@ -331,7 +391,7 @@ impl Key {
     fn literal(&self, value: &str) -> String {
         match self.kind {
             Kind::Count { .. } if value.bytes().all(|byte| byte.is_ascii_digit()) => value.to_owned(),
-            Kind::Flag => value.to_owned(),
+            Kind::Flag | Kind::FlagOrTime { .. } => value.to_owned(),
             Kind::Words(_) => format!("[\"{value}\"]"),
             _ => format!("\"{value}\""),
         }
@@ -412,6 +472,19 @@ impl Kind {
             Self::Methods => "a method such as `\"GET\"`, or a list of them".into(),
             Self::Headers => {
                 "a table such as `{ x-version = \"2\" }`, where `true` asks for any value and `false` for none".into()
+            }
+            Self::Interface => "the name of a network interface such as `\"eth0\"`".into(),
+            Self::Ip => "an IP address such as `\"192.0.2.11\"` or `\"fe80::11\"`".into(),
+            Self::Ips => "an IP address or a list of them such as `[\"192.0.2.11\", \"192.0.2.12\"]`".into(),
+            Self::Prefixes => {
+                "an address with the length of its network such as `\"192.0.2.100/24\"`, or a list of them".into()
+            }
+            Self::Network => "a network such as `\"192.0.2.0/24\"` or a single address".into(),
+            Self::FlagOrTime { most } => {
+                format!("`true`, `false` or a duration up to `\"{}\"`", ShownDuration(*most))
+            }
+            Self::Secrets => {
+                "a table of numbers and secrets such as `{ 1 = \"32 to 64 bytes that nobody guesses ...\" }`".into()
             }
         }
     }

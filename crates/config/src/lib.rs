@@ -54,6 +54,11 @@ pub trait Source {
 
     /// The value of an environment variable.
     fn variable(&self, name: &str) -> Option<String>;
+
+    /// The name of this machine, for the keys of `[virtual-router.NAME.on.HOST]`; `None` when it has none.
+    fn host_name(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A configuration without errors.
@@ -75,7 +80,8 @@ pub struct Loaded {
 pub fn load(path: &Path, source: &dyn Source) -> Result<Loaded, Report> {
     let mut problems = problems::Problems::default();
     let document = include::gather(path, source, &mut problems);
-    let model = model::read(&document, &mut problems);
+    let host = model::Host(source.host_name());
+    let model = model::read(&document, &host, &mut problems);
     let plan = lower::lower(&model, &mut problems);
     lower::programs(&model, source, &mut problems);
     let files = problems.files();

@@ -10,6 +10,7 @@ mod programs;
 mod routes;
 mod servers;
 mod sticky;
+mod virtual_router;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -35,6 +36,7 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
     let listeners: Vec<plan::Listener> =
         model.listeners.iter().filter_map(|typed| listener(typed, &pools, problems)).collect();
     let plan_pools: Vec<plan::Pool> = model.pools.iter().filter_map(|typed| pool(typed, problems)).collect();
+    let virtual_routers = virtual_router::lower(model, problems);
     binds::check(model, problems);
     unused(model, problems);
     access_log::check(model, problems);
@@ -66,6 +68,7 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
         },
         listeners,
         pools: plan_pools,
+        virtual_routers: virtual_routers?,
     })
 }
 

@@ -9,6 +9,7 @@ mod read;
 mod route;
 mod sticky;
 mod value;
+mod virtual_router;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use ipnet::IpNet;
 use crate::plan::LogTarget;
 pub(crate) use health::{Agent, Health, Passive, WordOr, statuses};
 pub(crate) use sticky::Sticky;
+pub(crate) use virtual_router::{FlagOr, FollowingRoute, FollowingRule, Host, VirtualRouter};
 
 use crate::problems::{At, Problems, Span};
 use crate::text::Table;
@@ -43,6 +45,7 @@ pub(crate) struct Model {
     pub(crate) admin: Option<Admin>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) pools: Vec<Pool>,
+    pub(crate) virtual_routers: Vec<VirtualRouter>,
 }
 
 #[derive(Debug, Default)]
@@ -152,6 +155,6 @@ pub(crate) struct ServerSettings {
 }
 
 /// Reads a whole document.
-pub(crate) fn read(document: &Table, problems: &mut Problems) -> Model {
-    read::model(document, problems)
+pub(crate) fn read(document: &Table, host: &Host, problems: &mut Problems) -> Model {
+    read::model(document, host, problems)
 }

@@ -6,6 +6,7 @@
 
 mod health;
 mod sticky;
+mod virtual_router;
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
@@ -25,6 +26,9 @@ use serde::{Deserialize, Serialize};
 
 pub use health::{Agent, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
 pub use sticky::Sticky;
+pub use virtual_router::{
+    FollowingRoute, FollowingRule, MOST_FOLLOWERS, MOST_VIRTUAL_ROUTERS, VirtualRouter,
+};
 
 /// The most workers (threads that move traffic): one message to the proxy role carries the sockets of all of them.
 pub const MOST_WORKERS: u16 = 128;
@@ -46,6 +50,9 @@ pub struct Plan {
     pub listeners: Vec<Listener>,
     /// `[pool.NAME]`, in file order.
     pub pools: Vec<Pool>,
+    /// `[virtual-router.NAME]`, in file order.
+    #[serde(default)]
+    pub virtual_routers: Vec<VirtualRouter>,
 }
 
 /// `[global]`: what concerns the whole program.

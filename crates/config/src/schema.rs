@@ -14,6 +14,8 @@ const SIZE: &str = r"^[0-9]+(\.[0-9]+)?([KMG]i)?B$";
 const ADDRESS: &str =
     r"^(unix:/.+|[0-9]{1,3}(\.[0-9]{1,3}){3}:[0-9]{1,5}|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]:[0-9]{1,5})$";
 const NETWORK: &str = r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$";
+const IP: &str = "^[0-9A-Fa-f:.]+$";
+const INTERFACE: &str = r"^[^/\s]{1,15}$";
 const STATUSES: &str = r"^[1-5][0-9]{2}(-[1-5][0-9]{2})?( *, *[1-5][0-9]{2}(-[1-5][0-9]{2})?)*$";
 const TOKEN: &str = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 
@@ -81,7 +83,7 @@ fn default(key: &Key) -> Option<Value> {
     Some(match key.kind {
         Kind::Count { .. } => value.parse::<u64>().map_or_else(|_| value.into(), Value::from),
         Kind::Words(_) => json!([value]),
-        Kind::Flag => Value::Bool(value == "true"),
+        Kind::Flag | Kind::FlagOrTime { .. } => Value::Bool(value == "true"),
         _ => value.into(),
     })
 }
@@ -145,6 +147,18 @@ fn kind(kind: &Kind) -> Value {
             "minProperties": 1,
             "propertyNames": { "pattern": TOKEN },
             "additionalProperties": { "type": ["string", "boolean"] },
+        }),
+        Kind::Interface => matching(INTERFACE),
+        Kind::Ip => matching(IP),
+        Kind::Ips => one_or_list(&matching(IP), 1),
+        Kind::Prefixes => one_or_list(&matching(NETWORK), 1),
+        Kind::Network => matching(NETWORK),
+        Kind::FlagOrTime { .. } => json!({ "anyOf": [{ "type": "boolean" }, matching(DURATION)] }),
+        Kind::Secrets => json!({
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": { "pattern": "^[0-9]{1,3}$" },
+            "additionalProperties": { "type": "string" },
         }),
     }
 }

@@ -97,7 +97,60 @@ fn with(section: Section, line: &str) -> String {
             let address = if own("address") { "" } else { "address = \"192.168.1.2:80\"\n" };
             format!("{listener}[pool.website.servers.webserver01]\n{address}{line}\n")
         }
+        Section::VirtualRouter
+        | Section::Authentication
+        | Section::Announce
+        | Section::FollowingRoute
+        | Section::FollowingRule => with_router(section, line),
     }
+}
+
+/// The same for the tables of a virtual router.
+fn with_router(section: Section, line: &str) -> String {
+    let own = |key: &str| line.starts_with(key);
+    let least = ["interface = \"eth0\"", "vrid = 51", "addresses = [\"192.168.1.100/24\"]"];
+    let key = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+    let mut router: Vec<&str> = least.into_iter().filter(|given| key(given) != key(line)).collect();
+    let mut below = String::new();
+    match section {
+        Section::Authentication if own("password") => router.push("version = 2"),
+        Section::Authentication => router.push("peers = \"192.168.1.12\""),
+        Section::VirtualRouter if own("least-hop-limit") => router.push("peers = \"192.168.1.12\""),
+        _ => {}
+    }
+    match section {
+        Section::Authentication => {
+            below = "[virtual-router.public.authentication]\n".into();
+            if !own("password") && !own("keys") {
+                below += "keys = { 1 = \"0123456789abcdef0123456789abcdef\" }\n";
+            }
+        }
+        Section::Announce => below = "[virtual-router.public.announce]\n".into(),
+        Section::FollowingRoute => {
+            below = "[[virtual-router.public.route]]\n".into();
+            if !own("to") {
+                below += "to = \"10.0.0.0/8\"\n";
+            }
+        }
+        Section::FollowingRule => {
+            below = "[[virtual-router.public.rule]]\n".into();
+            for (name, text) in [
+                ("from", "from = \"192.168.1.100\""),
+                ("table", "table = 100"),
+                ("priority", "priority = 90"),
+            ] {
+                if !own(name) {
+                    below += text;
+                    below += "\n";
+                }
+            }
+        }
+        _ => router.push(line),
+    }
+    if section != Section::VirtualRouter {
+        below += line;
+    }
+    format!("[virtual-router.public]\n{}\n{below}\n", router.join("\n"))
 }
 
 #[test]
@@ -240,6 +293,23 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "variable-name-impossible",
     "variable-unclosed",
     "variable-unset",
+    "virtual-router-address-with-port",
+    "virtual-router-first-not-link-local",
+    "virtual-router-fraction-with-version-2",
+    "virtual-router-hop-limit-with-multicast",
+    "virtual-router-interval-between-hundredths",
+    "virtual-router-keys-without-active",
+    "virtual-router-mac-with-peers",
+    "virtual-router-on-in-on",
+    "virtual-router-password-too-long",
+    "virtual-router-password-with-version-3",
+    "virtual-router-route-of-other-family",
+    "virtual-router-rule-for-everything",
+    "virtual-router-same-address",
+    "virtual-router-same-number",
+    "virtual-router-short-key",
+    "virtual-router-two-families",
+    "virtual-router-without-anything",
 ];
 
 #[test]

@@ -52,6 +52,11 @@ impl Source for Machine {
     fn variable(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
     }
+
+    fn host_name(&self) -> Option<String> {
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+        Some(name.trim_end().to_owned()).filter(|name| !name.is_empty())
+    }
 }
 
 /// Without "(os error 2)", which helps nobody.

@@ -1,9 +1,12 @@
 //! The start of a role process: first its rights go, then it listens to the supervisor on its standard input.
+//!
+//! The high availability role keeps two of them, and takes what makes it punctual before the others go.
 
 use std::fmt;
 
-use evenkeel_sys::channel::Channel;
-use evenkeel_sys::process::{self, rights};
+use evenkeel_ha::run::Urgency;
+use evenkeel_sys::channel::{Channel, Polled};
+use evenkeel_sys::process::{self, rights, urgency};
 
 use crate::exit::Exit;
 
@@ -14,6 +17,8 @@ pub(crate) enum Role {
     Proxy,
     /// Serves the API.
     Admin,
+    /// Runs elections and holds addresses.
+    Ha,
 }
 
 impl Role {
@@ -22,6 +27,7 @@ impl Role {
         match self {
             Self::Proxy => "proxy",
             Self::Admin => "admin",
+            Self::Ha => "ha",
         }
     }
 }
@@ -46,13 +52,30 @@ pub(crate) fn run(role: Role, user: Option<&str>) -> Exit {
 fn serve(role: Role, user: Option<&str>) -> Result<(), String> {
     // The user was looked up by the supervisor as well, which has said so before anything was started.
     let account = user.map(|name| rights::account(Some(name))).transpose()?;
-    rights::give_up(account.as_ref())?;
-    let channel = process::take_stdin()
-        .and_then(Channel::from_fd)
-        .map_err(|error| format!("the channel to the supervisor cannot be used: {error}"))?;
+    let punctual = if role == Role::Ha { hurry() } else { Urgency::default() };
     match role {
-        Role::Proxy => evenkeel_proxy::run::run(channel),
-        Role::Admin => evenkeel_admin::run::run(channel),
+        Role::Proxy | Role::Admin => rights::give_up(account.as_ref())?,
+        Role::Ha => rights::keep_network(account.as_ref())?,
+    }
+    let unusable = |error| format!("the channel to the supervisor cannot be used: {error}");
+    let socket = process::take_stdin().map_err(unusable)?;
+    match role {
+        Role::Proxy => evenkeel_proxy::run::run(Channel::from_fd(socket).map_err(unusable)?),
+        Role::Admin => evenkeel_admin::run::run(Channel::from_fd(socket).map_err(unusable)?),
+        Role::Ha => evenkeel_ha::run::run(Polled::from_fd(socket).map_err(unusable)?, punctual),
     }
     .map_err(|error| error.to_string())
+}
+
+/// Takes what makes the role punctual on a busy machine, as far as it is allowed.
+fn hurry() -> Urgency {
+    let memory = urgency::lock_memory();
+    if let Err(error) = &memory {
+        tracing::info!("the ha role's memory may be paged out: {error}");
+    }
+    let time = urgency::real_time();
+    if let Err(error) = &time {
+        tracing::info!("the ha role has no real-time priority: {error}");
+    }
+    Urgency { memory_locked: memory.is_ok(), real_time: time.is_ok() }
 }

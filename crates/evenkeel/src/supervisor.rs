@@ -11,6 +11,7 @@
 //!    started again in between gets that one.
 //! 4. Every command is answered, and every wait has a deadline.
 
+mod availability;
 mod backoff;
 mod capacity;
 mod keeper;
@@ -29,12 +30,14 @@ use std::time::SystemTime;
 
 use evenkeel_admin::message::{Answer, Blame, Command, LastReload, Order, Refusal, Word};
 use evenkeel_config::plan::Plan;
+use evenkeel_ha::message as ha;
 use evenkeel_proxy::message::{Change, Event, Keys};
 use evenkeel_sys::process::notify::{Notifier, State as Notice};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::exit::Exit;
+use availability::Availability;
 use capacity::Capacity;
 use keeper::Keeper;
 use logs::LogFiles;
@@ -76,6 +79,7 @@ struct Supervisor {
     doors: Option<Doors>,
     proxy: Keeper<Change, Event>,
     admin: Keeper<Order, Word>,
+    ha: Availability,
     /// All roles have been ready once.
     complete: bool,
     reloads: Reloads,
@@ -88,6 +92,7 @@ struct Supervisor {
 enum Happening {
     Proxy(Report<Event>),
     Admin(Report<Word>),
+    Ha(Report<ha::Event>),
     Terminate(&'static str),
     Hangup,
     Deadline,
@@ -99,9 +104,12 @@ impl Supervisor {
         mut self,
         mut proxy_reports: mpsc::Receiver<Report<Event>>,
         mut admin_reports: mpsc::Receiver<Report<Word>>,
+        mut ha_reports: mpsc::Receiver<Report<ha::Event>>,
         mut signals: start::Signals,
     ) -> Exit {
         let now = Instant::now();
+        // First: the address may be here already, waiting for somebody who speaks for it.
+        self.start_ha(now);
         self.start_proxy(now);
         self.start_admin(now);
         loop {
@@ -113,6 +121,7 @@ impl Supervisor {
                 // The senders live in the keepers, so there is always a next report.
                 Some(report) = proxy_reports.recv() => Happening::Proxy(report),
                 Some(report) = admin_reports.recv() => Happening::Admin(report),
+                Some(report) = ha_reports.recv() => Happening::Ha(report),
                 Some(()) = signals.terminate.recv() => Happening::Terminate("SIGTERM"),
                 Some(()) = signals.interrupt.recv() => Happening::Terminate("SIGINT"),
                 Some(()) = signals.hangup.recv() => Happening::Hangup,
@@ -122,6 +131,7 @@ impl Supervisor {
             match happening {
                 Happening::Proxy(report) => self.hear_proxy(report, now),
                 Happening::Admin(report) => self.hear_admin(report, now),
+                Happening::Ha(report) => self.hear_ha(report, now),
                 Happening::Terminate(signal) => self.stop_on_signal(signal, now),
                 Happening::Hangup => self.reload_on_signal(now),
                 Happening::Deadline => {}
@@ -184,7 +194,7 @@ impl Supervisor {
         }
         self.send_log_files();
         self.send_keys(&self.keys);
-        let (revision, plan) = (self.revision, Arc::clone(&self.plan));
+        let (revision, plan) = (self.revision, for_proxy(&self.plan));
         self.proxy.tell(Change::Apply { revision, plan }, Vec::new());
     }
 
@@ -210,14 +220,18 @@ impl Supervisor {
 
     /// The start as a whole is complete once every role has been ready.
     fn complete_start(&mut self) {
-        if self.complete || self.ending.is_some() || !(self.proxy.is_ready() && self.admin.is_ready()) {
+        let ready = self.proxy.is_ready() && self.admin.is_ready() && self.ha_is_ready();
+        if self.complete || self.ending.is_some() || !ready {
             return;
         }
         self.complete = true;
-        let listeners = self.plan.listeners.len();
-        let plural = if listeners == 1 { "" } else { "s" };
-        self.notify(&[Notice::Ready, Notice::Status(format!("{listeners} listener{plural}"))]);
-        tracing::info!("ready: {listeners} listener{plural}");
+        let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let mut what = count(self.plan.listeners.len(), "listener");
+        if !self.plan.virtual_routers.is_empty() {
+            what = format!("{what}, {}", count(self.plan.virtual_routers.len(), "virtual router"));
+        }
+        self.notify(&[Notice::Ready, Notice::Status(what.clone())]);
+        tracing::info!("ready: {what}");
     }
 
     /// Gives the start up when a role does not get on its feet.
@@ -228,6 +242,7 @@ impl Supervisor {
         let starts = [
             ("proxy", self.proxy.failed_starts(), self.proxy.last_end()),
             ("admin", self.admin.failed_starts(), self.admin.last_end()),
+            ("ha", self.ha.keeper.failed_starts(), self.ha.keeper.last_end()),
         ];
         let Some((name, failed, how)) =
             starts.into_iter().find(|(_, failed, _)| *failed >= MOST_FAILED_STARTS)
@@ -249,6 +264,9 @@ impl Supervisor {
         if self.admin.tick(now) {
             self.start_admin(now);
         }
+        if self.ha.keeper.tick(now) {
+            self.start_ha(now);
+        }
         if self.watchdog_at.is_some_and(|at| at <= now) {
             self.notify(&[Notice::Watchdog]);
             self.watchdog_at = self.notifier.watchdog_interval().map(|interval| now + interval);
@@ -262,6 +280,7 @@ impl Supervisor {
         [
             self.proxy.deadline(),
             self.admin.deadline(),
+            self.ha.keeper.deadline(),
             self.watchdog_at,
             self.reloads.deadline(),
             self.queries.deadline(),
@@ -284,6 +303,14 @@ impl Supervisor {
             tracing::warn!("the service manager cannot be told how things are (NOTIFY_SOCKET): {error}");
         }
     }
+}
+
+/// The part of a plan that the proxy role needs: secrets of virtual routers are none of its business.
+fn for_proxy(plan: &Arc<Plan>) -> Arc<Plan> {
+    if plan.virtual_routers.is_empty() {
+        return Arc::clone(plan);
+    }
+    Arc::new(Plan { virtual_routers: Vec::new(), ..Plan::clone(plan) })
 }
 
 /// An answer that says no.

@@ -12,6 +12,8 @@
 //!
 //! Never decides what a message means, and never trusts the other side: roles that parse hostile bytes write here.
 
+mod polled;
+
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -25,6 +27,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
+
+pub use polled::{LARGEST_OUTBOX, Next, Polled};
 
 /// The longest message, in bytes of JSON: a plan with every table full stays far below.
 pub const LARGEST_MESSAGE: usize = 64 * 1024 * 1024;
@@ -69,11 +73,7 @@ impl Channel {
         let second = socket.try_clone()?;
         Ok(Self {
             sender: Sender { socket: Socket::new(socket), broken: false },
-            receiver: Receiver {
-                socket: Socket::new(second),
-                bytes: Vec::new(),
-                descriptors: VecDeque::new(),
-            },
+            receiver: Receiver { socket: Socket::new(second), inbox: Inbox::default() },
         })
     }
 
@@ -130,10 +130,7 @@ impl Sender {
 #[derive(Debug)]
 pub struct Receiver {
     socket: Socket,
-    /// Bytes that are no whole frame yet.
-    bytes: Vec<u8>,
-    /// Descriptors whose message is not complete yet, in order of arrival.
-    descriptors: VecDeque<OwnedFd>,
+    inbox: Inbox,
 }
 
 impl Receiver {
@@ -146,25 +143,48 @@ impl Receiver {
     /// ends inside a frame.
     pub async fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
         loop {
-            if let Some((text, descriptors)) = self.whole_frame()? {
-                let message = serde_json::from_slice(&self.bytes[PREFIX..text])
-                    .map_err(|error| invalid(format!("a message cannot be read: {error}")))?;
-                let descriptors = self.descriptors.drain(..descriptors).collect();
-                self.bytes.drain(..text);
-                if self.bytes.capacity() > KEPT_BUFFER {
-                    self.bytes.shrink_to(KEPT_BUFFER);
-                }
-                return Ok(Some((message, descriptors)));
+            if let Some(received) = self.inbox.take()? {
+                return Ok(Some(received));
             }
-            let Self { socket, bytes, descriptors } = self;
-            let count = socket.perform(Interest::READABLE, |socket| read(socket, bytes, descriptors)).await?;
+            let Inbox { bytes, descriptors } = &mut self.inbox;
+            let count =
+                self.socket.perform(Interest::READABLE, |socket| read(socket, bytes, descriptors)).await?;
             if count == 0 {
-                return if self.bytes.is_empty() {
-                    Ok(None)
-                } else {
-                    Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the stream ends inside a message"))
-                };
+                return self.inbox.end().map(|()| None);
             }
+        }
+    }
+}
+
+/// What has arrived and is no message yet.
+#[derive(Debug, Default)]
+struct Inbox {
+    /// Bytes that are no whole frame yet.
+    bytes: Vec<u8>,
+    /// Descriptors whose message is not complete yet, in order of arrival.
+    descriptors: VecDeque<OwnedFd>,
+}
+
+impl Inbox {
+    /// The first message with its descriptors, once it is whole.
+    fn take<T: DeserializeOwned>(&mut self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+        let Some((text, descriptors)) = self.whole_frame()? else { return Ok(None) };
+        let message = serde_json::from_slice(&self.bytes[PREFIX..text])
+            .map_err(|error| invalid(format!("a message cannot be read: {error}")))?;
+        let descriptors = self.descriptors.drain(..descriptors).collect();
+        self.bytes.drain(..text);
+        if self.bytes.capacity() > KEPT_BUFFER {
+            self.bytes.shrink_to(KEPT_BUFFER);
+        }
+        Ok(Some((message, descriptors)))
+    }
+
+    /// The stream has ended here; inside of a message that is an error.
+    fn end(&self) -> io::Result<()> {
+        if self.bytes.is_empty() {
+            Ok(())
+        } else {
+            Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the stream ends inside a message"))
         }
     }
 

@@ -48,6 +48,7 @@ fn status(traffic: Option<Snapshot>) -> Answer {
         last_reload: None,
         traffic_missing: traffic.is_none().then(|| "it is being restarted".into()),
         traffic,
+        virtual_routers: None,
     }))
 }
 

@@ -1,5 +1,7 @@
 //! The records themselves.
 
+mod virtual_router;
+
 use std::time::Duration;
 
 use evenkeel_http::limits::MOST_HEADERS;
@@ -59,8 +61,24 @@ impl Key {
     }
 }
 
-/// Every key there is.
-pub static KEYS: &[Key] = &[
+/// Every key there is, in the order of the reference.
+pub static KEYS: &[Key] = &JOINED;
+
+const JOINED: [Key; BALANCING.len() + virtual_router::KEYS.len()] = {
+    let mut joined = [BALANCING[0]; BALANCING.len() + virtual_router::KEYS.len()];
+    let mut place = 0;
+    while place < joined.len() {
+        joined[place] = match place.checked_sub(BALANCING.len()) {
+            None => BALANCING[place],
+            Some(place) => virtual_router::KEYS[place],
+        };
+        place += 1;
+    }
+    joined
+};
+
+/// Those of listeners, pools and the program as a whole.
+const BALANCING: &[Key] = &[
     key(Section::Top, "include", Kind::Globs, Default::Nothing("nothing is included")).says(
         "Further files, read as if they stood in this one. Each entry is a file name or a pattern with `*`, `?`, `[…]`, \
          relative to the file it stands in; what matches is read in the order of the names. A pattern that matches \
@@ -83,6 +101,16 @@ pub static KEYS: &[Key] = &[
     key(Section::Top, "pool", Kind::Named(Section::Pool), Default::Nothing("no pool")).says(
         "Servers among which traffic is spread; one table a pool, the name is yours.",
         "[pool.website]",
+    ),
+    key(
+        Section::Top,
+        "virtual-router",
+        Kind::Named(Section::VirtualRouter),
+        Default::Nothing("no address moves"),
+    )
+    .says(
+        "Addresses that move between machines; one table a virtual router, the name is yours.",
+        "[virtual-router.public]",
     ),
     key(
         Section::Global,

@@ -140,7 +140,7 @@ impl<'a> Reader<'a> {
         Some((text.text.as_str(), entry.span, key))
     }
 
-    fn text(&self, name: &str, problems: &mut Problems) -> Setting<String> {
+    pub(super) fn text(&self, name: &str, problems: &mut Problems) -> Setting<String> {
         let (text, span, _) = self.any_text(name, problems)?;
         if text.is_empty() || text.len() > LONGEST_TEXT {
             problems

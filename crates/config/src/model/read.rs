@@ -8,7 +8,7 @@ use evenkeel_traffic::pick::Weight;
 use super::health::{agent, health, passive};
 use super::route::route;
 use super::{
-    AccessLog, Admin, Count, Global, Listener, Model, Pool, Queue, Route, Server, ServerSettings,
+    AccessLog, Admin, Count, Global, Host, Listener, Model, Pool, Queue, Route, Server, ServerSettings,
     TypedServers,
 };
 use crate::keys::{Default, Section};
@@ -22,7 +22,7 @@ pub(crate) const MOST_TABLES: usize = 1024;
 /// The most routes of one listener: each request looks at them one by one.
 pub(crate) const MOST_ROUTES: usize = 1024;
 
-pub(super) fn model(document: &Table, problems: &mut Problems) -> Model {
+pub(super) fn model(document: &Table, host: &Host, problems: &mut Problems) -> Model {
     let mut model = Model::default();
     let top = Reader { section: Section::Top, table: document, name: None, span: None };
     top.check_keys(problems);
@@ -38,6 +38,7 @@ pub(super) fn model(document: &Table, problems: &mut Problems) -> Model {
     for (name, reader) in top.named("pool", Section::Pool, problems) {
         model.pools.push(pool(name, &reader, problems));
     }
+    model.virtual_routers = super::virtual_router::read(&top, host, problems);
     model
 }
 
@@ -314,6 +315,11 @@ impl<'a> Reader<'a> {
             Section::Sticky => "this `sticky`".into(),
             Section::Queue => "this queue".into(),
             Section::Server => format!("server `{name}`"),
+            Section::VirtualRouter => format!("virtual router `{name}`"),
+            Section::Authentication => "this authentication".into(),
+            Section::Announce => "this `announce`".into(),
+            Section::FollowingRoute => format!("this route of virtual router `{name}`"),
+            Section::FollowingRule => format!("this rule of virtual router `{name}`"),
         }
     }
 
@@ -341,7 +347,12 @@ impl<'a> Reader<'a> {
     }
 
     /// The tables by name below this one.
-    fn named(&self, key: &str, section: Section, problems: &mut Problems) -> Vec<(At<Name>, Reader<'a>)> {
+    pub(super) fn named(
+        &self,
+        key: &str,
+        section: Section,
+        problems: &mut Problems,
+    ) -> Vec<(At<Name>, Reader<'a>)> {
         let Some(entry) = self.table.find(key) else { return Vec::new() };
         let Value::Table(tables) = &entry.value else {
             problems

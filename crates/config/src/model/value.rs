@@ -442,7 +442,7 @@ fn every_address(text: &str) -> String {
 }
 
 /// Reads a network or a single address.
-fn network(text: &Word<'_>, problems: &mut Problems) -> Option<IpNet> {
+pub(super) fn network(text: &Word<'_>, problems: &mut Problems) -> Option<IpNet> {
     let typed = text.value.text.as_str();
     let network = match typed.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address),

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use evenkeel_config::Report;
+use evenkeel_sys::process::rights;
 use serde_json::json;
 
 use super::ConfigFile;
@@ -34,13 +35,24 @@ impl Check {
             }));
         } else {
             eprint!("{}", report.render(crate::log::colors(&std::io::stderr())));
+            if plan.as_ref().is_some_and(|plan| !plan.virtual_routers.is_empty()) && !rights::has_network() {
+                eprintln!(
+                    "note: {}, which this user does not have: {}",
+                    rights::NETWORK_MISSING,
+                    rights::NETWORK_CURE
+                );
+            }
             match &plan {
                 Some(plan) => super::print(&format!(
-                    "{} is good: {}, {}, {}{}\n",
+                    "{} is good: {}, {}, {}{}{}\n",
                     path.display(),
                     number(plan.listeners.len(), "listener"),
                     number(plan.pools.len(), "pool"),
                     number(plan.pools.iter().map(|pool| pool.servers.len()).sum(), "server"),
+                    match plan.virtual_routers.len() {
+                        0 => String::new(),
+                        routers => format!(", {}", number(routers, "virtual router")),
+                    },
                     match report.warnings() {
                         0 => String::new(),
                         warnings => format!("; {}", number(warnings, "warning")),

@@ -1,5 +1,7 @@
 //! The status as one screen of text.
 
+mod virtual_routers;
+
 use std::fmt::Write;
 
 use evenkeel_admin::message::{Phase, RoleState, RoleStatus, Status};
@@ -13,6 +15,9 @@ pub(super) fn draw(status: &Status) -> String {
     let mut text = head(status);
     text.push_str("\nROLES\n");
     text.push_str(&table(&["NAME", "STATE", "PID", "FOR", "RESTARTS", "WHY"], status.roles.iter().map(role)));
+    if let Some(known) = &status.virtual_routers {
+        text.push_str(&virtual_routers::draw(known, status.since.saturating_add(status.uptime)));
+    }
     match &status.traffic {
         Some(traffic) => {
             let now = status.since.saturating_add(status.uptime);
@@ -328,6 +333,7 @@ mod tests {
                 }],
             }),
             traffic_missing: None,
+            virtual_routers: None,
         }
     }
 

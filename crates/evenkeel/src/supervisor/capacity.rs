@@ -103,7 +103,7 @@ mod tests {
             graceful_timeout: Duration::from_secs(1),
             control_socket: "/x".into(),
         };
-        Plan { global, admin: None, listeners: Vec::new(), pools: Vec::new() }
+        Plan { global, admin: None, listeners: Vec::new(), pools: Vec::new(), virtual_routers: Vec::new() }
     }
 
     const MACHINE: Machine = Machine { open_files: 1024, cpus: 2, memory: Some(1 << 34) };

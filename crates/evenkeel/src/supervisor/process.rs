@@ -123,7 +123,8 @@ fn command(role: Role, launch: &Launch) -> Command {
     // Ctrl-C in a terminal is for the supervisor, which then lets the roles finish.
     command.process_group(0);
     let mut command = Command::from(command);
-    command.kill_on_drop(true);
+    // The ha role gives its addresses away when its channel ends; killed it would leave them behind.
+    command.kill_on_drop(role != Role::Ha);
     command
 }
 

@@ -12,7 +12,7 @@ use evenkeel_proxy::message::{Change, Keys};
 use evenkeel_sys::process::notify::State as Notice;
 use tokio::time::Instant;
 
-use super::{Asker, Supervisor, keys, refuse};
+use super::{Asker, Supervisor, for_proxy, keys, refuse};
 use crate::files;
 
 /// How long the proxy role may take to put a plan in force.
@@ -96,7 +96,7 @@ impl Supervisor {
         }
         let origins = std::mem::take(&mut self.reloads.wanted);
         self.notify(&[Notice::Reloading]);
-        match self.send_plan() {
+        match self.send_plan(now) {
             Ok(Sent::Nothing(reloaded)) => self.reload_ended(origins, Ok(reloaded), now),
             Ok(Sent::Plan { revision, plan, keys, changes, warnings }) => {
                 let deadline = now + LONGEST_APPLY;
@@ -108,7 +108,7 @@ impl Supervisor {
     }
 
     /// Reads the file and sends what is new to the proxy role.
-    fn send_plan(&mut self) -> Result<Sent, Refusal> {
+    fn send_plan(&mut self, now: Instant) -> Result<Sent, Refusal> {
         // Also when the file is refused: whoever moved a log away waits for that.
         self.reopen_logs();
         let Loaded { plan, warnings, .. } = self.load()?;
@@ -123,6 +123,9 @@ impl Supervisor {
                 changes,
                 warnings,
             }));
+        }
+        if let Some(why) = super::availability::rights_missing(&plan) {
+            return Err(refusal(Blame::Failure, why));
         }
         let opened = self.sockets.open_missing(&plan).map_err(|errors| {
             let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -146,6 +149,7 @@ impl Supervisor {
             self.keys = keys;
             self.sockets.close_others(&self.plan);
             self.log_files.close_others(&self.plan);
+            self.ha_follows(now);
             return Ok(Sent::Nothing(Reloaded { file: self.config.clone(), revision, changes, warnings }));
         }
         for bind in opened {
@@ -154,7 +158,7 @@ impl Supervisor {
         }
         self.send_log_files();
         self.send_keys(&keys);
-        self.proxy.tell(Change::Apply { revision, plan: Arc::clone(&plan) }, Vec::new());
+        self.proxy.tell(Change::Apply { revision, plan: for_proxy(&plan) }, Vec::new());
         Ok(Sent::Plan { revision, plan, keys, changes, warnings })
     }
 
@@ -206,6 +210,7 @@ impl Supervisor {
             // Only now nobody accepts on them any more.
             self.sockets.close_others(&self.plan);
             self.log_files.close_others(&self.plan);
+            self.ha_follows(now);
             let file = self.config.clone();
             self.reload_ended(origins, Ok(Reloaded { file, revision, changes, warnings }), now);
         } else if revision == self.revision {
@@ -241,7 +246,7 @@ impl Supervisor {
         let Some(UnderWay { origins, .. }) = self.reloads.under_way.take() else { return };
         self.last_revision += 1;
         self.revision = self.last_revision;
-        let (revision, plan) = (self.revision, Arc::clone(&self.plan));
+        let (revision, plan) = (self.revision, for_proxy(&self.plan));
         self.send_keys(&self.keys);
         // Sockets that were opened for the new plan are closed once this is in force.
         self.proxy.tell(Change::Apply { revision, plan }, Vec::new());

@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::availability::Availability;
 use super::capacity::{Capacity, Machine, capacity};
 use super::keeper::Keeper;
 use super::logs::LogFiles;
@@ -50,8 +51,8 @@ pub(crate) fn run(config: &Path, log_level: &str) -> Exit {
     };
     runtime.block_on(async {
         match prepare(config, loaded.plan, log_level) {
-            Ok(Prepared { supervisor, proxy_reports, admin_reports, signals }) => {
-                supervisor.live(proxy_reports, admin_reports, signals).await
+            Ok(Prepared { supervisor, proxy_reports, admin_reports, ha_reports, signals }) => {
+                supervisor.live(proxy_reports, admin_reports, ha_reports, signals).await
             }
             Err(failures) => {
                 for failure in failures {
@@ -69,6 +70,7 @@ struct Prepared {
     supervisor: Supervisor,
     proxy_reports: mpsc::Receiver<super::Report<super::Event>>,
     admin_reports: mpsc::Receiver<super::Report<super::Word>>,
+    ha_reports: mpsc::Receiver<super::Report<super::ha::Event>>,
     signals: Signals,
 }
 
@@ -92,6 +94,7 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
             None
         }
     };
+    failures.extend(super::availability::rights_missing(&plan));
     let mut sockets = Sockets::new(capacity.workers);
     // The control socket comes first: when the same file runs already, that is the clearest thing to say.
     let doors = Doors::open(&plan.global.control_socket, plan.admin.as_ref());
@@ -123,7 +126,9 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
     let (to_supervisor, proxy_reports) = mpsc::channel(MOST_REPORTS);
     let proxy = Keeper::new(Role::Proxy, launch.clone(), to_supervisor);
     let (to_supervisor, admin_reports) = mpsc::channel(MOST_REPORTS);
-    let admin = Keeper::new(Role::Admin, launch, to_supervisor);
+    let admin = Keeper::new(Role::Admin, launch.clone(), to_supervisor);
+    let (to_supervisor, ha_reports) = mpsc::channel(MOST_REPORTS);
+    let ha = Availability::new(Keeper::new(Role::Ha, launch, to_supervisor));
     let now = Instant::now();
     let supervisor = Supervisor {
         config: config.into(),
@@ -141,13 +146,14 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
         doors: Some(doors),
         proxy,
         admin,
+        ha,
         complete: false,
         reloads: Reloads::default(),
         last_reload: None,
         queries: Queries::default(),
         ending: None,
     };
-    Ok(Prepared { supervisor, proxy_reports, admin_reports, signals })
+    Ok(Prepared { supervisor, proxy_reports, admin_reports, ha_reports, signals })
 }
 
 fn listen() -> std::io::Result<Signals> {
@@ -176,6 +182,16 @@ fn tell(config: &Path, plan: &Plan, capacity: &Capacity, user: Option<&str>) {
             tracing::info!("listener {}: {bind}", listener.name);
         }
     }
+    for router in &plan.virtual_routers {
+        let settings = router.params.settings();
+        tracing::info!(
+            "virtual router {}: number {} on {}, priority {}",
+            router.name,
+            settings.vrid.number(),
+            router.interface,
+            settings.priority
+        );
+    }
     tracing::info!("control socket: {}", plan.global.control_socket.display());
     if let Some(admin) = &plan.admin {
         tracing::info!("admin: {}", admin.bind);
@@ -190,7 +206,12 @@ fn tell(config: &Path, plan: &Plan, capacity: &Capacity, user: Option<&str>) {
         tracing::warn!("{warning}");
     }
     match user {
-        Some(user) => tracing::info!("roles run as {user}, without capabilities"),
+        Some(user) if plan.virtual_routers.is_empty() => {
+            tracing::info!("roles run as {user}, without capabilities");
+        }
+        Some(user) => tracing::info!(
+            "roles run as {user}, without capabilities but for CAP_NET_ADMIN and CAP_NET_RAW of the ha role"
+        ),
         None => {
             tracing::info!("roles run as the user who started Evenkeel, without capabilities");
             if let Some(user) = &plan.global.user {

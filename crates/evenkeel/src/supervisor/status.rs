@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use evenkeel_admin::message::{Answer, Phase, Status};
+use evenkeel_admin::message::{Answer, Phase, Status, VirtualRouters};
+use evenkeel_ha::message as ha;
 use evenkeel_proxy::message::{Change, Snapshot};
 use tokio::time::Instant;
 
@@ -26,6 +27,16 @@ struct Query {
     id: u64,
     asker: Asker,
     deadline: Instant,
+    /// What the proxy role has said, or why it says nothing.
+    traffic: Option<Result<Snapshot, String>>,
+    /// What the high availability role has said; nothing when there is none and there need not be one.
+    routers: Option<Option<Result<ha::Snapshot, String>>>,
+}
+
+impl Query {
+    fn is_complete(&self) -> bool {
+        self.traffic.is_some() && self.routers.is_some()
+    }
 }
 
 impl Queries {
@@ -36,53 +47,98 @@ impl Queries {
 
 impl Supervisor {
     pub(super) fn ask_snapshot(&mut self, asker: Asker, now: Instant) {
-        let missing = if !self.proxy.is_alive() {
-            self.why_no_proxy()
+        self.queries.last_id += 1;
+        let id = self.queries.last_id;
+        let is_full = self.queries.waiting.len() >= MOST_WAITING;
+        let crowd = || format!("{MOST_WAITING} questions wait for it already");
+        let traffic = if !self.proxy.is_alive() {
+            Some(Err(why_none(self.proxy.last_end(), self.ending.is_some())))
         } else if !self.proxy.is_ready() {
-            "it has just been started".into()
-        } else if self.queries.waiting.len() >= MOST_WAITING {
-            format!("{MOST_WAITING} questions wait for it already")
+            Some(Err("it has just been started".into()))
+        } else if is_full {
+            Some(Err(crowd()))
         } else {
-            self.queries.last_id += 1;
-            let id = self.queries.last_id;
-            self.queries.waiting.push(Query { id, asker, deadline: now + LONGEST_SNAPSHOT });
             self.proxy.tell(Change::Snapshot { id }, Vec::new());
-            return;
+            None
         };
-        self.answer(asker, self.status(Err(missing), now));
+        let routers = if !self.wants_ha() {
+            Some(None)
+        } else if !self.ha.keeper.is_alive() {
+            Some(Some(Err(why_none(self.ha.keeper.last_end(), self.ending.is_some()))))
+        } else if !self.ha.keeper.is_ready() {
+            Some(Some(Err("it has just been started".into())))
+        } else if is_full {
+            Some(Some(Err(crowd())))
+        } else {
+            self.ha.keeper.tell(ha::Change::Snapshot { id }, Vec::new());
+            None
+        };
+        let query = Query { id, asker, deadline: now + LONGEST_SNAPSHOT, traffic, routers };
+        if query.is_complete() {
+            self.answer_query(query, now);
+        } else {
+            self.queries.waiting.push(query);
+        }
     }
 
     pub(super) fn snapshot_came(&mut self, id: u64, snapshot: Snapshot, now: Instant) {
-        if let Some(place) = self.queries.waiting.iter().position(|query| query.id == id) {
-            let Query { asker, .. } = self.queries.waiting.remove(place);
-            self.answer(asker, self.status(Ok(snapshot), now));
+        if let Some(query) = self.queries.waiting.iter_mut().find(|query| query.id == id) {
+            query.traffic = Some(Ok(snapshot));
         }
+        self.answer_complete(now);
+    }
+
+    pub(super) fn ha_snapshot_came(&mut self, id: u64, snapshot: ha::Snapshot, now: Instant) {
+        if let Some(query) = self.queries.waiting.iter_mut().find(|query| query.id == id) {
+            query.routers = Some(Some(Ok(snapshot)));
+        }
+        self.answer_complete(now);
     }
 
     pub(super) fn tick_queries(&mut self, now: Instant) {
-        while self.queries.deadline().is_some_and(|deadline| deadline <= now) {
-            let Query { asker, .. } = self.queries.waiting.remove(0);
-            let missing = format!("it gave no answer within {} s", LONGEST_SNAPSHOT.as_secs());
-            self.answer(asker, self.status(Err(missing), now));
+        let missing = || format!("it gave no answer within {} s", LONGEST_SNAPSHOT.as_secs());
+        for query in self.queries.waiting.iter_mut().filter(|query| query.deadline <= now) {
+            query.traffic.get_or_insert_with(|| Err(missing()));
+            query.routers.get_or_insert_with(|| Some(Err(missing())));
         }
+        self.answer_complete(now);
     }
 
-    /// Nobody is left to answer.
+    /// The proxy role will not answer any more.
     pub(super) fn queries_lost_the_proxy(&mut self, now: Instant) {
-        for Query { asker, .. } in std::mem::take(&mut self.queries.waiting) {
-            self.answer(asker, self.status(Err("it has just ended".into()), now));
+        for query in &mut self.queries.waiting {
+            query.traffic.get_or_insert_with(|| Err("it has just ended".into()));
+        }
+        self.answer_complete(now);
+    }
+
+    /// The high availability role will not answer any more.
+    pub(super) fn queries_lost_the_ha(&mut self, now: Instant) {
+        for query in &mut self.queries.waiting {
+            query.routers.get_or_insert_with(|| Some(Err("it has just ended".into())));
+        }
+        self.answer_complete(now);
+    }
+
+    fn answer_complete(&mut self, now: Instant) {
+        while let Some(place) = self.queries.waiting.iter().position(Query::is_complete) {
+            let query = self.queries.waiting.remove(place);
+            self.answer_query(query, now);
         }
     }
 
-    fn why_no_proxy(&self) -> String {
-        match self.proxy.last_end() {
-            Some(_) if self.ending.is_some() => "Evenkeel is stopping".into(),
-            Some(how) => format!("it has ended and is started again: {how}"),
-            None => "it does not run".into(),
-        }
+    fn answer_query(&self, query: Query, now: Instant) {
+        let Query { asker, traffic, routers, .. } = query;
+        let none = || Err("it was not asked".to_owned());
+        self.answer(asker, self.status(traffic.unwrap_or_else(none), routers.flatten(), now));
     }
 
-    fn status(&self, traffic: Result<Snapshot, String>, now: Instant) -> Answer {
+    fn status(
+        &self,
+        traffic: Result<Snapshot, String>,
+        routers: Option<Result<ha::Snapshot, String>>,
+        now: Instant,
+    ) -> Answer {
         let phase = if self.ending.is_some() {
             Phase::Stopping
         } else if !self.complete {
@@ -96,6 +152,17 @@ impl Supervisor {
             Ok(snapshot) => (Some(snapshot), None),
             Err(why) => (None, Some(why)),
         };
+        let virtual_routers = routers.map(|routers| {
+            let (state, missing) = match routers {
+                Ok(snapshot) => (Some(snapshot), None),
+                Err(why) => (None, Some(why)),
+            };
+            VirtualRouters { state, missing, transitions: self.ha.transitions() }
+        });
+        let mut roles = vec![self.proxy.status(now), self.admin.status(now)];
+        if self.wants_ha() {
+            roles.push(self.ha.keeper.status(now));
+        }
         Answer::Status(Box::new(Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
@@ -105,10 +172,20 @@ impl Supervisor {
             config: self.config.clone(),
             revision: self.revision,
             max_connections_from: self.capacity.max_connections_from.clone(),
-            roles: vec![self.proxy.status(now), self.admin.status(now)],
+            roles,
             last_reload: self.last_reload.clone(),
             traffic,
             traffic_missing,
+            virtual_routers,
         }))
+    }
+}
+
+/// Why a role has no process.
+fn why_none(last_end: Option<&str>, is_stopping: bool) -> String {
+    match last_end {
+        _ if is_stopping => "Evenkeel is stopping".into(),
+        Some(how) => format!("it has ended and is started again: {how}"),
+        None => "it does not run".into(),
     }
 }

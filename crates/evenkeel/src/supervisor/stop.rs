@@ -25,11 +25,13 @@ pub(super) struct Ending {
     admin_by: Option<Instant>,
     /// The admin role was told to end.
     admin_told: bool,
+    /// When the high availability role is killed; `None` once it has ended.
+    ha_by: Option<Instant>,
 }
 
 impl Ending {
     pub(super) fn deadline(&self) -> Option<Instant> {
-        [self.proxy_by, self.admin_by].into_iter().flatten().min()
+        [self.proxy_by, self.admin_by, self.ha_by].into_iter().flatten().min()
     }
 }
 
@@ -62,7 +64,10 @@ impl Supervisor {
             proxy_by: Some(now + within + DRAIN_MARGIN),
             admin_by: None,
             admin_told: false,
+            ha_by: None,
         });
+        // Before anything else: from here on new clients are the other machine's.
+        self.end_ha(now, super::availability::LONGEST_RELEASE);
         self.reloads_end(now);
         if self.proxy.is_ready() {
             self.proxy.tell(Change::Drain { within }, Vec::new());
@@ -82,7 +87,7 @@ impl Supervisor {
     /// Ends at once, because the start has failed.
     pub(super) fn abandon(&mut self, exit: Exit) {
         self.notify(&[Notice::Stopping]);
-        self.ending = Some(Ending { exit, proxy_by: None, admin_by: None, admin_told: true });
+        self.ending = Some(Ending { exit, proxy_by: None, admin_by: None, admin_told: true, ha_by: None });
         self.sockets.close_all();
         self.cut();
     }
@@ -93,6 +98,8 @@ impl Supervisor {
             ending.proxy_by = None;
             ending.admin_by = None;
         }
+        // Killed at once it would leave its addresses behind.
+        self.end_ha(Instant::now(), super::availability::SHORTEST_RELEASE);
         self.proxy.kill();
         self.admin.kill();
         if !self.proxy.is_alive() {
@@ -100,6 +107,21 @@ impl Supervisor {
         }
         if !self.admin.is_alive() {
             self.admin.retire();
+        }
+    }
+
+    /// Lets the high availability role give its addresses away and end, within `patience`.
+    fn end_ha(&mut self, now: Instant, patience: Duration) {
+        let alive = self.stop_ha();
+        if let Some(ending) = &mut self.ending {
+            ending.ha_by = alive.then(|| now + patience);
+        }
+    }
+
+    /// It has ended, so nobody waits for it any more.
+    pub(super) fn ha_ended_while_stopping(&mut self) {
+        if let Some(ending) = &mut self.ending {
+            ending.ha_by = None;
         }
     }
 
@@ -139,6 +161,12 @@ impl Supervisor {
             tracing::warn!("the proxy role has not ended in time; it is killed");
             self.proxy.kill();
         }
+        if ending.ha_by.is_some_and(|by| by <= now) {
+            ending.ha_by = None;
+            tracing::error!("the ha role has not given its addresses away in time; it is killed");
+            self.ha.keeper.kill();
+        }
+        let Some(ending) = &mut self.ending else { return };
         if ending.admin_by.is_some_and(|by| by <= now) {
             ending.admin_by = None;
             tracing::warn!("the admin role has not ended in time; it is killed");
@@ -149,7 +177,7 @@ impl Supervisor {
     /// The exit code, once everything has ended. The names of the sockets are removed then.
     pub(super) fn finished(&mut self) -> Option<Exit> {
         let exit = self.ending.as_ref()?.exit;
-        if self.proxy.has_ended() && self.admin.has_ended() {
+        if self.proxy.has_ended() && self.admin.has_ended() && self.ha.keeper.has_ended() {
             if let Some(doors) = self.doors.take() {
                 doors.close();
             }

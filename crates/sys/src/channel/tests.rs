@@ -157,7 +157,7 @@ async fn descriptors_that_belong_to_no_message_do_not_pile_up() {
         write(left.as_fd(), b"\x00", &many).unwrap();
     }
     assert_eq!(receiver.receive::<u8>().await.unwrap_err().kind(), io::ErrorKind::InvalidData);
-    assert!(receiver.descriptors.len() <= 3 * 253);
+    assert!(receiver.inbox.descriptors.len() <= 3 * 253);
 }
 
 #[tokio::test]

@@ -72,24 +72,57 @@ pub fn account(name: Option<&str>) -> Result<Account, String> {
 /// # Errors
 /// With a sentence for the operator. The process must end then: it may have lost some of its rights and not all.
 pub fn give_up(account: Option<&Account>) -> Result<(), String> {
+    give_up_all_but(CapabilitySet::empty(), account)
+}
+
+/// The same, but for CAP_NET_ADMIN and CAP_NET_RAW: what it takes to hold an address and to speak VRRP.
+///
+/// # Errors
+/// With a sentence for the operator, also when the process does not have them. The process must end then.
+pub fn keep_network(account: Option<&Account>) -> Result<(), String> {
+    let sets = own_capabilities()?;
+    if !sets.permitted.contains(NETWORK) {
+        return Err(format!("{NETWORK_MISSING}: {NETWORK_CURE}"));
+    }
+    give_up_all_but(NETWORK, account)
+}
+
+/// Whether this process could [`keep_network`].
+#[must_use]
+pub fn has_network() -> bool {
+    own_capabilities().is_ok_and(|sets| sets.permitted.contains(NETWORK))
+}
+
+/// What is missing when [`has_network`] is false.
+pub const NETWORK_MISSING: &str = "virtual routers need the capabilities CAP_NET_ADMIN and CAP_NET_RAW";
+/// What to do then.
+pub const NETWORK_CURE: &str =
+    "start Evenkeel as root, or with `AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW` in its systemd unit";
+
+const NETWORK: CapabilitySet = CapabilitySet::NET_ADMIN.union(CapabilitySet::NET_RAW);
+
+fn own_capabilities() -> Result<CapabilitySets, String> {
+    rustix::thread::capabilities(None).map_err(|error| format!("cannot read our own capabilities: {error}"))
+}
+
+fn give_up_all_but(kept: CapabilitySet, account: Option<&Account>) -> Result<(), String> {
+    let failed = |what: &'static str| move |error: rustix::io::Errno| format!("cannot {what}: {error}");
     // While there is still the right to do so; without CAP_SETPCAP there is nothing in the set worth more than what
     // no_new_privs takes away below.
     empty_bounding_set();
     if let Some(account) = account {
+        // The change of identity would take them all; the flag is cleared by the next execution, which there is not.
+        rustix::thread::set_keep_capabilities(!kept.is_empty()).map_err(failed("keep capabilities"))?;
         become_user(account)?;
+        rustix::thread::set_keep_capabilities(false).map_err(failed("keep no more capabilities"))?;
     }
-    let failed = |what: &'static str| move |error: rustix::io::Errno| format!("cannot {what}: {error}");
     rustix::thread::clear_ambient_capability_set().map_err(failed("clear the ambient capabilities"))?;
-    let none = CapabilitySets {
-        effective: CapabilitySet::empty(),
-        permitted: CapabilitySet::empty(),
-        inheritable: CapabilitySet::empty(),
-    };
-    rustix::thread::set_capabilities(None, none).map_err(failed("give up the capabilities"))?;
+    let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
+    rustix::thread::set_capabilities(None, sets).map_err(failed("give up the capabilities"))?;
     rustix::thread::set_no_new_privs(true).map_err(failed("set no_new_privs"))?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(failed("forbid others to read our memory"))?;
-    verify(account)
+    verify(kept, account)
 }
 
 fn become_user(account: &Account) -> Result<(), String> {
@@ -115,11 +148,10 @@ fn empty_bounding_set() {
 }
 
 /// Looks at the result instead of trusting the calls.
-fn verify(account: Option<&Account>) -> Result<(), String> {
-    let sets = rustix::thread::capabilities(None)
-        .map_err(|error| format!("cannot read our own capabilities: {error}"))?;
-    if !(sets.effective.is_empty() && sets.permitted.is_empty()) {
-        return Err("capabilities are left after they were given up".into());
+fn verify(kept: CapabilitySet, account: Option<&Account>) -> Result<(), String> {
+    let sets = own_capabilities()?;
+    if sets.effective != kept || sets.permitted != kept {
+        return Err("capabilities are left after they were given up, or lost".into());
     }
     if let Some(account) = account
         && account.uid != 0
@@ -163,7 +195,7 @@ mod tests {
             let none = CapabilitySet::empty();
             let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
             rustix::thread::set_capabilities(None, sets).unwrap();
-            verify(None).unwrap();
+            verify(none, None).unwrap();
         })
         .join()
         .unwrap();

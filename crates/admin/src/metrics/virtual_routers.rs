@@ -1,0 +1,212 @@
+//! The families of virtual routers.
+
+use evenkeel_ha::message::{RouterSnapshot, STATES, Snapshot};
+
+use super::{Kind, Page};
+
+/// A family of one sample for each virtual router.
+type Simple = (&'static str, Kind, &'static str, fn(&RouterSnapshot) -> f64);
+
+pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
+    let routers = &snapshot.routers;
+    let mut states = page.family(
+        "evenkeel_virtual_router_state",
+        Kind::Gauge,
+        "1 for the state that the virtual router is in, 0 for the others.",
+    );
+    for router in routers {
+        for state in STATES {
+            let labels = [("virtual_router", router.name.as_str()), ("state", state)];
+            states.sample(&labels, u8::from(router.state == state));
+        }
+    }
+    for (name, kind, help, value) in SIMPLE {
+        let mut family = page.family(name, kind, help);
+        for router in routers {
+            family.sample(&[("virtual_router", router.name.as_str())], value(router));
+        }
+    }
+    let mut alarms = page.family(
+        "evenkeel_virtual_router_alarm",
+        Kind::Gauge,
+        "1 while the alarm lasts; without alarms no sample.",
+    );
+    for router in routers {
+        let mut kinds: Vec<&str> = router.alarms.iter().map(|alarm| alarm.kind.as_str()).collect();
+        // Several routers may cause the same alarm; a series comes once.
+        kinds.sort_unstable();
+        kinds.dedup();
+        for kind in kinds {
+            alarms.sample(&[("virtual_router", router.name.as_str()), ("kind", kind)], 1);
+        }
+    }
+    let mut refused = page.family(
+        "evenkeel_virtual_router_refused_total",
+        Kind::Counter,
+        "Advertisements dropped, by reason.",
+    );
+    for router in routers {
+        for (reason, count) in &router.refused_total {
+            refused.sample(&[("virtual_router", router.name.as_str()), ("reason", reason)], count);
+        }
+    }
+    page.family(
+        "evenkeel_virtual_router_events_dropped_total",
+        Kind::Counter,
+        "Events of virtual routers that were lost because the supervisor did not read.",
+    )
+    .sample(&[], snapshot.events_dropped_total);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a counter above 2^53 may lose its last digit on the page")]
+const fn count(value: u64) -> f64 {
+    value as f64
+}
+
+const SIMPLE: [Simple; 13] = [
+    (
+        "evenkeel_virtual_router_priority",
+        Kind::Gauge,
+        "The effective priority; 0 while it may not stand for election.",
+        |router| router.effective_priority.unwrap_or(0).into(),
+    ),
+    (
+        "evenkeel_virtual_router_addresses_held",
+        Kind::Gauge,
+        "Addresses of the virtual router that this machine holds.",
+        |router| count(router.addresses.iter().filter(|address| address.held).count() as u64),
+    ),
+    (
+        "evenkeel_virtual_router_since_seconds",
+        Kind::Gauge,
+        "Start of the state, in seconds since 1970-01-01T00:00:00Z.",
+        |router| count(router.since.unwrap_or(0)),
+    ),
+    (
+        "evenkeel_virtual_router_down_interval_seconds",
+        Kind::Gauge,
+        "The silence of the active router after which this one takes over.",
+        |router| router.down_interval,
+    ),
+    (
+        "evenkeel_virtual_router_sent_total",
+        Kind::Counter,
+        "Advertisements sent, each copy counted.",
+        |router| count(router.sent_total),
+    ),
+    (
+        "evenkeel_virtual_router_released_total",
+        Kind::Counter,
+        "Advertisements sent with priority 0.",
+        |router| count(router.released_total),
+    ),
+    (
+        "evenkeel_virtual_router_received_total",
+        Kind::Counter,
+        "Advertisements that passed every check.",
+        |router| count(router.received_total),
+    ),
+    (
+        "evenkeel_virtual_router_became_active_total",
+        Kind::Counter,
+        "Times the virtual router became active here.",
+        |router| count(router.became_active_total),
+    ),
+    (
+        "evenkeel_virtual_router_dual_owner_total",
+        Kind::Counter,
+        "Advertisements of another active router that came while active here and did not win.",
+        |router| count(router.dual_owner_total),
+    ),
+    (
+        "evenkeel_virtual_router_dual_owner_seconds_total",
+        Kind::Counter,
+        "How long two machines were active at once.",
+        |router| router.dual_owner_seconds,
+    ),
+    (
+        "evenkeel_virtual_router_announced_total",
+        Kind::Counter,
+        "Rounds of gratuitous ARP or unsolicited neighbour advertisements.",
+        |router| count(router.announced_total),
+    ),
+    (
+        "evenkeel_virtual_router_stalled_total",
+        Kind::Counter,
+        "Times the process was not run for so long that others may have acted.",
+        |router| count(router.stalled_total),
+    ),
+    (
+        "evenkeel_virtual_router_repaired_total",
+        Kind::Counter,
+        "Addresses that somebody else had added or removed and that were put right.",
+        |router| count(router.repaired_total),
+    ),
+];
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeMap;
+
+    use evenkeel_ha::message::{AddressSnapshot, AlarmSnapshot};
+
+    use super::*;
+
+    pub(in crate::metrics) fn router() -> RouterSnapshot {
+        let alarm = |source: &str| AlarmSnapshot {
+            kind: "equal-priority".into(),
+            since: 3,
+            source: source.parse().ok(),
+            text: String::new(),
+        };
+        RouterSnapshot {
+            name: "public".into(),
+            state: "active".into(),
+            why: None,
+            since: Some(1_007_200),
+            interface: "eth0".into(),
+            vrid: 51,
+            version: 3,
+            priority: 150,
+            effective_priority: Some(130),
+            source: None,
+            owner: None,
+            addresses: vec![AddressSnapshot { address: "192.0.2.100/24".into(), held: true }],
+            interval: 1.0,
+            active_interval: 1.0,
+            down_interval: 3.5,
+            last_heard: None,
+            last_sent: None,
+            dual_owner_seconds: 0.25,
+            alarms: vec![alarm("192.0.2.12"), alarm("192.0.2.13")],
+            sent_total: 9,
+            released_total: 1,
+            received_total: 2,
+            became_active_total: 3,
+            dual_owner_total: 4,
+            announced_total: 5,
+            stalled_total: 6,
+            refused_total: BTreeMap::from([("checksum".to_owned(), 8)]),
+            repaired_total: 7,
+        }
+    }
+
+    #[test]
+    fn every_series_comes_once() {
+        let mut page = Page(String::new());
+        write(&mut page, &Snapshot { routers: vec![router()], ..Snapshot::default() });
+        let samples: Vec<&str> = page.0.lines().filter(|line| !line.starts_with('#')).collect();
+        for expected in [
+            "evenkeel_virtual_router_state{virtual_router=\"public\",state=\"active\"} 1",
+            "evenkeel_virtual_router_state{virtual_router=\"public\",state=\"backup\"} 0",
+            "evenkeel_virtual_router_priority{virtual_router=\"public\"} 130",
+            "evenkeel_virtual_router_addresses_held{virtual_router=\"public\"} 1",
+            "evenkeel_virtual_router_down_interval_seconds{virtual_router=\"public\"} 3.5",
+            "evenkeel_virtual_router_dual_owner_seconds_total{virtual_router=\"public\"} 0.25",
+            "evenkeel_virtual_router_alarm{virtual_router=\"public\",kind=\"equal-priority\"} 1",
+            "evenkeel_virtual_router_refused_total{virtual_router=\"public\",reason=\"checksum\"} 8",
+        ] {
+            assert_eq!(samples.iter().filter(|line| **line == expected).count(), 1, "{expected}\n{}", page.0);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Virtual routers on the screen.
+
+use std::fmt::Write;
+
+use evenkeel_admin::message::VirtualRouters;
+use evenkeel_ha::message::{RouterSnapshot, Transition};
+
+use super::{duration, table};
+
+/// Transitions that are shown.
+const MOST_TRANSITIONS: usize = 5;
+
+pub(super) fn draw(known: &VirtualRouters, now: u64) -> String {
+    let mut text = String::from("\nVIRTUAL ROUTERS\n");
+    let Some(state) = &known.state else {
+        let why = known.missing.as_deref().unwrap_or("it does not answer");
+        return format!(
+            "\nvirtual routers are not shown, the high availability role cannot be asked: {why}\n"
+        );
+    };
+    let columns = [
+        "NAME",
+        "STATE",
+        "FOR",
+        "PRIORITY",
+        "ACTIVE ROUTER",
+        "HEARD",
+        "INTERFACE",
+        "ADDRESSES",
+        "BOTH ACTIVE",
+        "WHY",
+    ];
+    text.push_str(&table(
+        &columns,
+        state.routers.iter().flat_map(|router| rows(router, &known.transitions, now)),
+    ));
+    for router in &state.routers {
+        for alarm in &router.alarms {
+            let from = alarm.source.map(|source| format!(" ({source})")).unwrap_or_default();
+            let lasts = duration(now.saturating_sub(alarm.since));
+            let _ = writeln!(text, "  alarm of {} for {lasts}: {}{from}", router.name, alarm.text);
+        }
+    }
+    let first = known.transitions.len().saturating_sub(MOST_TRANSITIONS);
+    for Transition { router, from, to, why, at, .. } in &known.transitions[first..] {
+        let ago = duration(now.saturating_sub(*at));
+        let _ = writeln!(text, "  {ago} ago: {router} became {to} (was {from}): {why}");
+    }
+    text
+}
+
+/// One line for the first address with everything else, one for each further address.
+fn rows(router: &RouterSnapshot, transitions: &[Transition], now: u64) -> Vec<Vec<String>> {
+    let mut addresses = router
+        .addresses
+        .iter()
+        .map(|address| format!("{}{}", address.address, if address.held { "" } else { " (not here)" }));
+    let none = || "-".to_owned();
+    let priority = match router.effective_priority {
+        None => format!("none ({})", router.priority),
+        Some(effective) if effective == router.priority => effective.to_string(),
+        Some(effective) => format!("{effective} ({})", router.priority),
+    };
+    let last = transitions.iter().rev().find(|transition| transition.router == router.name);
+    let why = router.why.clone().or_else(|| last.map(|transition| transition.why.clone()));
+    let mut rows = vec![vec![
+        router.name.clone(),
+        router.state.clone(),
+        router.since.map_or_else(none, |since| duration(now.saturating_sub(since))),
+        priority,
+        router.owner.map_or_else(none, |owner| owner.to_string()),
+        router.last_heard.as_ref().map_or_else(none, |heard| {
+            format!("{:.1} s ago: {} priority {}", heard.ago, heard.source, heard.priority)
+        }),
+        router.interface.clone(),
+        addresses.next().unwrap_or_default(),
+        format!("{:.3} s", router.dual_owner_seconds),
+        why.unwrap_or_else(none),
+    ]];
+    let empty = || vec![String::new(); 7];
+    rows.extend(addresses.map(|address| empty().into_iter().chain([address]).collect()));
+    rows
+}

@@ -1,0 +1,143 @@
+//! The high availability role: there is one while the plan has virtual routers.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use evenkeel_config::plan::Plan;
+use evenkeel_ha::message::{Change, ChangedSetting, Event, Level, Transition};
+use evenkeel_sys::process::rights;
+use tokio::time::Instant;
+
+use super::Supervisor;
+use super::keeper::Keeper;
+use super::process::{News, Report};
+
+/// How long the role may take to give its addresses away.
+pub(super) const LONGEST_RELEASE: Duration = Duration::from_secs(5);
+/// The same when somebody is in a hurry.
+pub(super) const SHORTEST_RELEASE: Duration = Duration::from_secs(1);
+/// Transitions that are remembered for `status`.
+const MOST_TRANSITIONS: usize = 64;
+
+/// The role and what it has said.
+pub(super) struct Availability {
+    pub(super) keeper: Keeper<Change, Event>,
+    /// The latest is the last.
+    transitions: VecDeque<Transition>,
+    /// What it has changed in the kernel's settings: a process that is killed cannot change it back, the next one can.
+    changed: Vec<ChangedSetting>,
+}
+
+impl Availability {
+    pub(super) fn new(keeper: Keeper<Change, Event>) -> Self {
+        Self { keeper, transitions: VecDeque::new(), changed: Vec::new() }
+    }
+
+    /// The latest transitions, the latest last.
+    pub(super) fn transitions(&self) -> Vec<Transition> {
+        self.transitions.iter().cloned().collect()
+    }
+}
+
+impl Supervisor {
+    /// Starts the role when there is something for it to do.
+    pub(super) fn start_ha(&mut self, now: Instant) {
+        if self.wants_ha() && self.ha.keeper.start(now) {
+            self.tell_ha_the_plan();
+        }
+    }
+
+    /// A new plan is in force.
+    pub(super) fn ha_follows(&mut self, now: Instant) {
+        match (self.wants_ha(), self.ha.keeper.is_alive()) {
+            (true, true) => self.tell_ha_the_plan(),
+            (true, false) if self.ha.keeper.has_ended() => self.start_ha(now),
+            // It is started again in a moment, with this plan.
+            (true, false) | (false, false) => {}
+            (false, true) => self.ha.keeper.tell(Change::Stop, Vec::new()),
+        }
+        if !self.wants_ha() && !self.ha.keeper.is_alive() {
+            self.ha.keeper.retire();
+        }
+    }
+
+    fn tell_ha_the_plan(&self) {
+        let change = Change::Apply {
+            revision: self.revision,
+            routers: self.plan.virtual_routers.clone(),
+            inherited: self.ha.changed.clone(),
+        };
+        self.ha.keeper.tell(change, Vec::new());
+    }
+
+    /// Tells the role to give its addresses away and to end; `false` when there is none.
+    pub(super) fn stop_ha(&mut self) -> bool {
+        if !self.ha.keeper.is_alive() {
+            self.ha.keeper.retire();
+            return false;
+        }
+        self.ha.keeper.tell(Change::Stop, Vec::new());
+        true
+    }
+
+    pub(super) fn wants_ha(&self) -> bool {
+        !self.plan.virtual_routers.is_empty()
+    }
+
+    /// It does its work, or there is none.
+    pub(super) fn ha_is_ready(&self) -> bool {
+        !self.wants_ha() || self.ha.keeper.is_ready()
+    }
+
+    pub(super) fn hear_ha(&mut self, report: Report<Event>, now: Instant) {
+        if !self.ha.keeper.is_current(report.generation) {
+            return;
+        }
+        match report.news {
+            News::Said(Event::Applied { revision }) => {
+                if revision == self.revision {
+                    self.ha.keeper.ready();
+                    self.complete_start();
+                }
+            }
+            News::Said(Event::Told { level, router, text }) => log(level, &router, &text),
+            News::Said(Event::Transition(transition)) => {
+                if self.ha.transitions.len() == MOST_TRANSITIONS {
+                    self.ha.transitions.pop_front();
+                }
+                self.ha.transitions.push_back(transition);
+            }
+            News::Said(Event::Changed(changed)) => self.ha.changed = changed,
+            News::Said(Event::Released) => tracing::info!("all virtual addresses were given away"),
+            News::Said(Event::Snapshot { id, snapshot }) => self.ha_snapshot_came(id, snapshot, now),
+            News::Ended { how } => {
+                self.queries_lost_the_ha(now);
+                if self.ending.is_some() || !self.wants_ha() {
+                    tracing::info!("the ha role has ended: {how}");
+                    self.ha.keeper.retire();
+                    self.ha_ended_while_stopping();
+                } else {
+                    self.ha.keeper.ended(how, now);
+                    self.check_starts();
+                }
+            }
+        }
+    }
+}
+
+/// What is missing to run the virtual routers of this plan, if something is.
+pub(super) fn rights_missing(plan: &Plan) -> Option<String> {
+    (!plan.virtual_routers.is_empty() && !rights::has_network())
+        .then(|| format!("{}: {}", rights::NETWORK_MISSING, rights::NETWORK_CURE))
+}
+
+/// Writes a line of the role, which never waits for a log itself.
+fn log(level: Level, router: &str, text: &str) {
+    let subject =
+        if router.is_empty() { "virtual routers".to_owned() } else { format!("virtual router {router}") };
+    match level {
+        Level::Info => tracing::info!("{subject}: {text}"),
+        Level::Warning => tracing::warn!("{subject}: {text}"),
+        Level::Error => tracing::error!("{subject}: {text}"),
+    }
+}

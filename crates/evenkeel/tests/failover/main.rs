@@ -1,0 +1,12 @@
+//! Addresses that move, between real programs in real networks: Evenkeel with itself and with keepalived.
+//!
+//! Needs root and `ip`; without them each test is skipped and says so.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
+
+mod faults;
+mod interop;
+mod pair;
+mod reload;
+mod strangers;
+mod virtual_mac;

@@ -1,0 +1,216 @@
+//! What the supervisor and the high availability role say to each other: [`Change`] in, [`Event`] out, [`Snapshot`] on
+//! request.
+//!
+//! Messages carry the desired state, never a step towards it: a role that was just started and one that runs for a
+//! year are told the same.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use evenkeel_config::plan::VirtualRouter;
+use serde::{Deserialize, Serialize};
+
+/// From the supervisor to the role.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Change {
+    /// From now on these virtual routers exist. Answered by [`Event::Applied`]. The first one starts the elections.
+    Apply {
+        /// Counts up with each plan.
+        revision: u64,
+        /// All of them.
+        routers: Vec<VirtualRouter>,
+        /// What an earlier process has changed in the kernel's settings and did not change back, because it was killed.
+        inherited: Vec<ChangedSetting>,
+    },
+    /// Give every address away and end. Answered by [`Event::Released`]; the role then exits with code 0.
+    Stop,
+    /// Asks for an [`Event::Snapshot`].
+    Snapshot {
+        /// Comes back in the answer.
+        id: u64,
+    },
+}
+
+/// From the role to the supervisor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// The virtual routers of this revision exist.
+    Applied {
+        /// From [`Change::Apply`].
+        revision: u64,
+    },
+    /// For the log.
+    Told {
+        /// How grave it is.
+        level: Level,
+        /// The virtual router it concerns.
+        router: String,
+        /// What happened, in one sentence.
+        text: String,
+    },
+    /// A virtual router has another state.
+    Transition(Transition),
+    /// These settings of the kernel differ from what they were, until a later message says otherwise.
+    Changed(Vec<ChangedSetting>),
+    /// Every address was given away.
+    Released,
+    /// The answer to [`Change::Snapshot`].
+    Snapshot {
+        /// From [`Change::Snapshot`].
+        id: u64,
+        /// The state now.
+        snapshot: Snapshot,
+    },
+}
+
+/// How grave something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// As it should be.
+    Info,
+    /// Somebody should look.
+    Warning,
+    /// Something does not work.
+    Error,
+}
+
+/// A setting of the kernel (`net.ipv4.conf.INTERFACE.KEY`) that was changed for a virtual hardware address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedSetting {
+    /// The interface, `all` or `default`.
+    pub interface: String,
+    /// The key.
+    pub key: String,
+    /// What it was before.
+    pub before: String,
+}
+
+/// A change of state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transition {
+    /// The virtual router.
+    pub router: String,
+    /// Its state before.
+    pub from: String,
+    /// Its state now: one of [`STATES`].
+    pub to: String,
+    /// Why, in words.
+    pub why: String,
+    /// With what it stands for election; `None` when it may not.
+    pub effective_priority: Option<u8>,
+    /// When, in seconds since 1970-01-01T00:00:00Z.
+    pub at: u64,
+}
+
+/// The states of a virtual router, as status and metrics name them.
+pub const STATES: [&str; 5] = ["stopped", "fault", "backup", "listening", "active"];
+
+/// The state of the role at one moment. Counters count since the router exists in this process.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Revision of the virtual routers.
+    pub revision: u64,
+    /// The memory of the role cannot be paged out.
+    pub memory_locked: bool,
+    /// Its thread comes before ordinary ones.
+    pub real_time: bool,
+    /// Events that were not told because the supervisor did not read.
+    pub events_dropped_total: u64,
+    /// In the order of the plan.
+    pub routers: Vec<RouterSnapshot>,
+}
+
+/// One virtual router in a [`Snapshot`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RouterSnapshot {
+    /// Its name.
+    pub name: String,
+    /// One of [`STATES`].
+    pub state: String,
+    /// Why, when that needs words: what the interface lacks.
+    pub why: Option<String>,
+    /// Since when, in seconds since 1970-01-01T00:00:00Z.
+    pub since: Option<u64>,
+    /// Where it advertises.
+    pub interface: String,
+    /// Its number on the link.
+    pub vrid: u8,
+    /// 2 or 3.
+    pub version: u8,
+    /// The priority of the file.
+    pub priority: u8,
+    /// With what it stands for election; `None` when it may not.
+    pub effective_priority: Option<u8>,
+    /// What its advertisements are sent from.
+    pub source: Option<IpAddr>,
+    /// The active router as far as it is known; our own source when that is this one.
+    pub owner: Option<IpAddr>,
+    /// Every address, and whether this machine holds it.
+    pub addresses: Vec<AddressSnapshot>,
+    /// Our interval, in seconds.
+    pub interval: f64,
+    /// The active router's interval, in seconds.
+    pub active_interval: f64,
+    /// The silence after which it takes over, in seconds.
+    pub down_interval: f64,
+    /// The last advertisement that was accepted or fought.
+    pub last_heard: Option<HeardSnapshot>,
+    /// When it advertised last, in seconds ago.
+    pub last_sent: Option<f64>,
+    /// How long two machines held the addresses at once, in seconds, over all times.
+    pub dual_owner_seconds: f64,
+    /// What is wrong now.
+    pub alarms: Vec<AlarmSnapshot>,
+    /// Advertisements sent.
+    pub sent_total: u64,
+    /// Of these with priority 0.
+    pub released_total: u64,
+    /// Advertisements that passed every check.
+    pub received_total: u64,
+    /// Times it became active.
+    pub became_active_total: u64,
+    /// Times another active router was heard while active and did not win.
+    pub dual_owner_total: u64,
+    /// Rounds of announcements.
+    pub announced_total: u64,
+    /// Times the process was not run for so long that others may have acted.
+    pub stalled_total: u64,
+    /// Advertisements refused, by reason; reasons that never occurred are left out.
+    pub refused_total: BTreeMap<String, u64>,
+    /// Addresses that somebody else removed, or added, and that were put right.
+    pub repaired_total: u64,
+}
+
+/// An address in a [`RouterSnapshot`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressSnapshot {
+    /// With the length of its network.
+    pub address: String,
+    /// It is on the interface.
+    pub held: bool,
+}
+
+/// An advertisement in a [`RouterSnapshot`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeardSnapshot {
+    /// Seconds ago.
+    pub ago: f64,
+    /// Who sent it.
+    pub source: IpAddr,
+    /// With which priority; 0: it has given up.
+    pub priority: u8,
+}
+
+/// Something that stays wrong until somebody mends it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmSnapshot {
+    /// `dual-owner`, `addresses-differ`, `interval-differs`, `equal-priority`, `version`, `authentication`, `address-failed`.
+    pub kind: String,
+    /// Since when, in seconds since 1970-01-01T00:00:00Z.
+    pub since: u64,
+    /// Which other router.
+    pub source: Option<IpAddr>,
+    /// What to do.
+    pub text: String,
+}

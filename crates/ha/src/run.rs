@@ -1,0 +1,395 @@
+//! The high availability role: one loop that waits for packets, news of the kernel, words of the supervisor and time.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use evenkeel_config::plan::VirtualRouter;
+use evenkeel_failover::vrrp::params::Address;
+use evenkeel_sys::channel::{Next, Polled};
+use evenkeel_sys::netlink::Netlink;
+use evenkeel_sys::raw::LARGEST_ADVERTISEMENT;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::addresses::{self, Wish};
+use crate::apply::{Fate, fates};
+use crate::following::{self, Wanted};
+use crate::message::{Change, ChangedSetting, Event, Level, Snapshot};
+use crate::router::Router;
+use crate::sight::Sight;
+use crate::snapshot;
+use crate::virtual_mac::Changes;
+
+/// How often routes and rules are compared with what they should be: nobody tells when others remove them.
+const RECHECK: Duration = Duration::from_secs(5);
+/// How long the last words may wait for a supervisor that does not read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What the process was allowed to do for its own punctuality; for `status`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Urgency {
+    /// Its memory cannot be paged out.
+    pub memory_locked: bool,
+    /// Its thread comes before ordinary ones.
+    pub real_time: bool,
+}
+
+/// Runs the role until the supervisor says stop or is gone; either way every address has been given away then.
+///
+/// # Errors
+/// When the operating system fails in a way that no message can tell.
+pub fn run(channel: Polled, urgency: Urgency) -> io::Result<()> {
+    let world = World {
+        netlink: Netlink::open()?,
+        sight: Sight::open()?,
+        changes: Changes::default(),
+        told: Vec::new(),
+        out: Out { channel, dropped: 0, is_lost: false },
+        own_changed: false,
+        buffer: vec![0; LARGEST_ADVERTISEMENT],
+    };
+    Role { world, urgency, revision: 0, routers: Vec::new(), failures: BTreeSet::new(), recheck_at: None }
+        .live()
+}
+
+/// What all virtual routers share.
+pub(crate) struct World {
+    pub(crate) netlink: Netlink,
+    pub(crate) sight: Sight,
+    pub(crate) changes: Changes,
+    /// What was told of them last.
+    told: Vec<ChangedSetting>,
+    pub(crate) out: Out,
+    /// Somebody began or ceased to hold addresses since the last look.
+    pub(crate) own_changed: bool,
+    pub(crate) buffer: Vec<u8>,
+}
+
+impl World {
+    /// Tells the supervisor which settings differ from what they were, when that is new.
+    pub(crate) fn tell_changes(&mut self) {
+        let changes = self.changes.told();
+        if changes != self.told {
+            self.told.clone_from(&changes);
+            self.out.send(&Event::Changed(changes));
+        }
+    }
+}
+
+/// Where words for the supervisor go. Never waits.
+pub(crate) struct Out {
+    channel: Polled,
+    dropped: u64,
+    is_lost: bool,
+}
+
+impl Out {
+    pub(crate) fn send(&mut self, event: &Event) {
+        match self.channel.send(event) {
+            Ok(true) => {}
+            Ok(false) => self.dropped += 1,
+            Err(_) => self.is_lost = true,
+        }
+    }
+
+    pub(crate) fn tell(&mut self, router: &str, level: Level, text: String) {
+        self.send(&Event::Told { level, router: router.into(), text });
+    }
+}
+
+/// What woke the loop.
+#[derive(Default)]
+struct Ready {
+    channel: bool,
+    news: bool,
+    /// Places of virtual routers with a packet.
+    routers: Vec<usize>,
+}
+
+struct Role {
+    world: World,
+    urgency: Urgency,
+    revision: u64,
+    routers: Vec<Router>,
+    /// What could not be done about routes and rules.
+    failures: BTreeSet<String>,
+    recheck_at: Option<Instant>,
+}
+
+impl Role {
+    fn live(mut self) -> io::Result<()> {
+        loop {
+            let ready = self.wait()?;
+            let now = Instant::now();
+            // News first: a packet that comes over an interface that has just come back must find it open. Packets before
+            // time: what was heard in time must count when this process was late itself.
+            if ready.news {
+                self.look(now);
+            }
+            for place in ready.routers {
+                if let Some(router) = self.routers.get_mut(place) {
+                    router.hear(&mut self.world, now);
+                }
+            }
+            self.tick(now);
+            if ready.channel && !self.obey(now) {
+                break;
+            }
+            if self.world.out.is_lost {
+                break;
+            }
+            self.follow(now);
+        }
+        self.end();
+        Ok(())
+    }
+
+    /// Waits until something is to be done.
+    fn wait(&mut self) -> io::Result<Ready> {
+        let now = Instant::now();
+        let deadlines = self.routers.iter().filter_map(Router::deadline).chain(self.recheck_at);
+        let timeout = deadlines.min().map(|deadline| {
+            let left = deadline.saturating_duration_since(now);
+            Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            }
+        });
+        let channel = &self.world.out.channel;
+        let mut interest = PollFlags::IN;
+        if channel.wants_to_write() {
+            interest |= PollFlags::OUT;
+        }
+        let sockets: Vec<_> = self
+            .routers
+            .iter()
+            .enumerate()
+            .filter_map(|(place, router)| Some((place, router.socket()?)))
+            .collect();
+        let mut waited = vec![
+            PollFd::new(channel, interest),
+            PollFd::from_borrowed_fd(self.world.sight.watch().as_fd(), PollFlags::IN),
+        ];
+        waited.extend(sockets.iter().map(|(_, socket)| PollFd::from_borrowed_fd(*socket, PollFlags::IN)));
+        match poll(&mut waited, timeout.as_ref()) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Ok(Ready::default()),
+            Err(error) => return Err(error.into()),
+        }
+        let woken = |place: usize| waited.get(place).is_some_and(|fd: &PollFd<'_>| !fd.revents().is_empty());
+        let routers =
+            sockets.iter().enumerate().filter(|(at, _)| woken(at + 2)).map(|(_, (place, _))| *place);
+        Ok(Ready { channel: woken(0), news: woken(1), routers: routers.collect() })
+    }
+
+    /// Looks at interfaces that have changed.
+    fn look(&mut self, now: Instant) {
+        let World { sight, netlink, .. } = &mut self.world;
+        let changed = match sight.refresh(netlink) {
+            Ok(changed) => changed,
+            Err(error) => {
+                self.world.out.tell("", Level::Error, format!("the interfaces cannot be looked at: {error}"));
+                return;
+            }
+        };
+        if changed.is_empty() {
+            return;
+        }
+        let virtuals = self.virtuals();
+        for router in &mut self.routers {
+            if changed.iter().any(|name| router.concerns(name)) {
+                router.look_again(&virtuals, &mut self.world, now);
+            }
+        }
+        // Routes vanish with the carrier and do not come back with it.
+        self.world.own_changed = true;
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let is_due = |router: &Router| router.deadline().is_some_and(|deadline| deadline <= now);
+        if !self.routers.iter().any(is_due) {
+            return;
+        }
+        let virtuals = self.virtuals();
+        for router in self.routers.iter_mut().filter(|router| is_due(router)) {
+            router.tick(&virtuals, &mut self.world, now);
+        }
+    }
+
+    /// What follows the addresses, once they are as they shall be.
+    fn follow(&mut self, now: Instant) {
+        let is_due = self.recheck_at.is_some_and(|at| at <= now);
+        if !self.world.own_changed && !is_due {
+            return;
+        }
+        self.world.own_changed = false;
+        let names: Vec<String> = self.routers.iter().flat_map(Router::interfaces).collect();
+        let World { sight, netlink, .. } = &mut self.world;
+        sight.follow(names.iter().map(String::as_str).collect(), netlink);
+        if !self.routers.iter().any(Router::is_masked) {
+            self.world.changes.undo();
+            self.world.tell_changes();
+        }
+        let has_followers = self
+            .routers
+            .iter()
+            .any(|router| !router.plan().routes.is_empty() || !router.plan().rules.is_empty());
+        if !has_followers && self.recheck_at.is_none() {
+            return;
+        }
+        let mut wanted = Wanted::default();
+        for router in self.routers.iter().filter(|router| router.owns()) {
+            if let Some(index) = router.seat(&mut self.world) {
+                wanted.add(index, &router.plan().routes, &router.plan().rules);
+            }
+        }
+        let failures = following::reconcile(&mut self.world.netlink, &wanted);
+        for text in failures.difference(&self.failures) {
+            self.world.out.tell("", Level::Error, text.clone());
+        }
+        self.failures = failures;
+        self.recheck_at = has_followers.then(|| now + RECHECK);
+    }
+
+    /// Does what the supervisor says; `false` when that is to end.
+    fn obey(&mut self, now: Instant) -> bool {
+        if self.world.out.channel.flush().is_err() {
+            return false;
+        }
+        loop {
+            match self.world.out.channel.receive::<Change>() {
+                Ok(Next::Message(Change::Apply { revision, routers, inherited })) => {
+                    self.world.changes.inherit(inherited);
+                    self.apply(revision, routers, now);
+                    self.world.out.send(&Event::Applied { revision });
+                }
+                Ok(Next::Message(Change::Snapshot { id })) => {
+                    let snapshot = self.snapshot(Instant::now());
+                    self.world.out.send(&Event::Snapshot { id, snapshot });
+                }
+                Ok(Next::Message(Change::Stop) | Next::End) | Err(_) => return false,
+                Ok(Next::Later) => return true,
+            }
+        }
+    }
+
+    /// From now on these virtual routers exist.
+    fn apply(&mut self, revision: u64, plans: Vec<VirtualRouter>, now: Instant) {
+        let is_first = self.revision == 0;
+        let plans_before: Vec<&VirtualRouter> = self.routers.iter().map(Router::plan).collect();
+        let fates = fates(&plans_before, &plans);
+        let mut before: Vec<Option<Router>> =
+            std::mem::take(&mut self.routers).into_iter().map(Some).collect();
+        let stays = |place: usize| {
+            fates.iter().any(|fate| matches!(fate, Fate::Keep(kept) | Fate::Change(kept) if *kept == place))
+        };
+        // First those that end: what they held may belong to others now.
+        for (place, router) in before.iter_mut().enumerate() {
+            if !stays(place)
+                && let Some(mut router) = router.take()
+            {
+                router.stop(&mut self.world, now);
+            }
+        }
+        let names: BTreeSet<&str> = plans.iter().map(|plan| plan.interface.as_str()).collect();
+        let World { sight, netlink, .. } = &mut self.world;
+        sight.follow(names, netlink);
+        let virtuals: Vec<Address> =
+            plans.iter().flat_map(|plan| plan.params.settings().addresses.iter().copied()).collect();
+        for (plan, fate) in plans.into_iter().zip(fates) {
+            let router = match fate {
+                Fate::Keep(place) => before.get_mut(place).and_then(Option::take),
+                Fate::Change(place) => before.get_mut(place).and_then(Option::take).map(|mut router| {
+                    router.change(plan.clone(), &virtuals, &mut self.world, now);
+                    router
+                }),
+                Fate::Start => None,
+            };
+            let router = router.unwrap_or_else(|| Router::start(plan, &virtuals, &mut self.world, now));
+            self.routers.push(router);
+        }
+        self.revision = revision;
+        self.remove_leftovers();
+        if is_first {
+            // Routes and rules of an earlier process, also when nothing follows any more.
+            self.recheck_at = Some(now);
+        }
+        self.world.own_changed = true;
+    }
+
+    /// Removes addresses with our mark that belong to no virtual router: an earlier process, or the plan before, left
+    /// them.
+    fn remove_leftovers(&mut self) {
+        let present = match self.world.netlink.all_addresses() {
+            Ok(present) => present,
+            Err(error) => {
+                let text = format!("addresses of an earlier run cannot be looked for: {error}");
+                self.world.out.tell("", Level::Error, text);
+                return;
+            }
+        };
+        let mut wishes: Vec<Wish<'_>> = Vec::new();
+        let mut masks = BTreeSet::new();
+        for router in &self.routers {
+            if let Some(index) = router.seat(&mut self.world) {
+                wishes.push(router.wish(index));
+                masks.extend(router.is_masked().then_some(index));
+            }
+        }
+        for step in addresses::leftovers(&wishes, &present) {
+            // A virtual interface is all ours, with the address that it speaks from.
+            if masks.contains(&step.index) {
+                continue;
+            }
+            let (ip, prefix) = (step.ip, step.prefix);
+            let (level, text) = match self.world.netlink.remove_address(step.index, ip, prefix) {
+                Ok(()) => (
+                    Level::Info,
+                    format!("{ip}/{prefix} belongs to no virtual router any more; it was removed"),
+                ),
+                Err(error) => (
+                    Level::Error,
+                    format!("cannot remove {ip}/{prefix}, which belongs to no virtual router: {error}"),
+                ),
+            };
+            self.world.out.tell("", level, text);
+        }
+    }
+
+    /// The addresses of all virtual routers.
+    fn virtuals(&self) -> Vec<Address> {
+        self.routers
+            .iter()
+            .flat_map(|router| router.plan().params.settings().addresses.iter().copied())
+            .collect()
+    }
+
+    fn snapshot(&self, now: Instant) -> Snapshot {
+        Snapshot {
+            revision: self.revision,
+            memory_locked: self.urgency.memory_locked,
+            real_time: self.urgency.real_time,
+            events_dropped_total: self.world.out.dropped,
+            routers: self.routers.iter().map(|router| snapshot::of(router, now)).collect(),
+        }
+    }
+
+    /// Gives everything away.
+    fn end(&mut self) {
+        let now = Instant::now();
+        for router in &mut self.routers {
+            router.stop(&mut self.world, now);
+        }
+        let _ = following::reconcile(&mut self.world.netlink, &Wanted::default());
+        self.world.changes.undo();
+        self.world.tell_changes();
+        self.world.out.send(&Event::Released);
+        let deadline = now + LAST_WORDS;
+        let channel = &mut self.world.out.channel;
+        while channel.wants_to_write() && channel.flush().is_ok() && Instant::now() < deadline {
+            let pause = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+            let _ = poll(&mut [PollFd::new(channel, PollFlags::OUT)], Some(&pause));
+        }
+    }
+}

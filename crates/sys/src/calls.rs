@@ -1,0 +1,53 @@
+//! System calls that no safe library offers; all unsafe code of the program is here.
+
+#![expect(
+    unsafe_code,
+    reason = "these calls take pointers or lengths that only the caller's types make right"
+)]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+use socket2::{SockAddr, SockAddrStorage};
+
+/// Sets an option that is a whole number.
+pub(crate) fn set_option(socket: &impl AsFd, level: i32, name: i32, value: i32) -> io::Result<()> {
+    let length = libc::socklen_t::try_from(size_of::<i32>()).unwrap_or(0);
+    // SAFETY: the pointer is to an `i32` that lives until the call returns, and the length is its size.
+    let result = unsafe {
+        libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, (&raw const value).cast(), length)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The address of an interface for a packet socket (packet(7)) that sends and receives nothing.
+pub(crate) fn packet_address(index: u32) -> io::Result<SockAddr> {
+    let index = i32::try_from(index).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let mut storage = SockAddrStorage::zeroed();
+    // SAFETY: `SockAddrStorage` is as large and as aligned as any socket address, all its bytes are initialised, and
+    // `sockaddr_ll` is made of whole numbers, for which every value is valid.
+    let address = unsafe { storage.view_as::<libc::sockaddr_ll>() };
+    address.sll_family = libc::sa_family_t::try_from(libc::AF_PACKET).unwrap_or_default();
+    address.sll_ifindex = index;
+    let length = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>()).unwrap_or_default();
+    // SAFETY: the storage holds a `sockaddr_ll` of that length, as its family says.
+    Ok(unsafe { SockAddr::new(storage, length) })
+}
+
+/// Gives the calling thread a place before all ordinary ones: SCHED_RR (sched(7)) with this priority, 1 to 99. Children
+/// do not inherit it.
+pub(crate) fn schedule_round_robin(priority: i32) -> io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: priority };
+    let policy = libc::SCHED_RR | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: the pointer is to a `sched_param` that lives until the call returns; 0 is the calling thread.
+    let result = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Reads these pages of the program from disk now (madvise(2), MADV_POPULATE_READ).
+pub(crate) fn populate(start: usize, length: usize) -> io::Result<()> {
+    // SAFETY: populating reads pages in and changes no byte; for a range that is not mapped the kernel answers ENOMEM.
+    let result =
+        unsafe { libc::madvise(std::ptr::without_provenance_mut(start), length, libc::MADV_POPULATE_READ) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
