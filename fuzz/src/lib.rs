@@ -5,15 +5,15 @@ mod agent;
 mod config;
 mod failover;
 mod http;
-mod sys;
 mod tls;
+mod sys;
 
 pub use agent::agent;
 pub use config::config;
 pub use failover::{arp, election, ndp, vrrp};
 pub use http::{body, cookie, request_head, response_head, uri};
-pub use sys::netlink;
 pub use tls::tls_hello;
+pub use sys::netlink;
 
 /// The name of a target and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));

@@ -36,7 +36,7 @@ const fn http(name: &'static str, path: &'static str, connections: u32, target: 
     Workload { name, place: Place::Http, path, connections, closes: false, target }
 }
 
-const WORKLOADS: [Workload; 9] = [
+const WORKLOADS: [Workload; 10] = [
     http("HTTP/1.1 keep-alive, 66 B, 64 connections", "small", 64, 0.75),
     http("the same, 512 connections", "small", 512, 0.60),
     http("10 KiB bodies, 64 connections", "files/10k", 64, 0.72),
@@ -46,6 +46,7 @@ const WORKLOADS: [Workload; 9] = [
     Workload { place: Place::Logged, ..http("access log on, 66 B, 64 connections", "small", 64, 0.75) },
     Workload { place: Place::Tcp, ..http("TCP mode, 66 B, 64 connections", "small", 64, 0.75) },
     Workload { place: Place::Tcp, ..http("TCP mode, 1 MiB, 16 connections", "files/1m", 16, 0.40) },
+    Workload { place: Place::Spliced, ..http("the same, HAProxy with splice-auto", "files/1m", 16, 1.0) },
 ];
 
 /// How long and how often.
@@ -54,13 +55,13 @@ struct Plan {
     seconds: u32,
     only: Option<String>,
     quick: bool,
-    /// The HAProxy to compare with: Debian's, or another version's program.
-    haproxy: PathBuf,
+    /// The program of another HAProxy to compare with.
+    haproxy: Option<PathBuf>,
 }
 
 /// Runs the bench with the arguments after `bench`.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
-    let mut plan = Plan { turns: 5, seconds: 4, only: None, quick: false, haproxy: "haproxy".into() };
+    let mut plan = Plan { turns: 5, seconds: 4, only: None, quick: false, haproxy: None };
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         let mut number =
@@ -70,7 +71,9 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
             "--turns" => plan.turns = number().ok_or("--turns needs a number")? as usize,
             "--seconds" => plan.seconds = number().ok_or("--seconds needs a number")?,
             "--only" => plan.only = Some((*rest.next().ok_or("--only needs a part of a name")?).to_owned()),
-            "--haproxy" => plan.haproxy = rest.next().ok_or("--haproxy needs the path of a program")?.into(),
+            "--haproxy" => {
+                plan.haproxy = Some(rest.next().ok_or("--haproxy needs the path of a program")?.into());
+            }
             other => return Err(format!("bench does not know {other}")),
         }
     }
@@ -78,7 +81,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
         return again_with_more_files(arguments);
     }
     let program = program(root)?;
-    let site = Site::start(&program, &plan.haproxy)?;
+    let site = Site::start(&program, plan.haproxy.as_deref())?;
     let rows = measure(&site, &plan)?;
     let memory = if plan.only.is_none() { memory::measure(&site)? } else { Vec::new() };
     report::write(root, &rows, &memory, &site.versions(), &plan)

@@ -1,9 +1,10 @@
-//! The project's own tools: `cargo xtask tidy`, `fuzz`, `big-body`, `health-lab`, `sim` and `bench`.
+//! The project's own tools: `cargo xtask tidy`, `fuzz`, `big-body`, `health-lab`, `sim`, `bench` and `instructions`.
 
 mod bench;
 mod big_body;
 mod fuzz;
 mod health_lab;
+mod instructions;
 mod sim;
 mod tidy;
 
@@ -15,8 +16,9 @@ usage: cargo xtask tidy                           what the compiler cannot see: 
        cargo xtask fuzz [--seconds N] [TARGET…]   runs fuzz targets (all, 60 seconds each)
        cargo xtask big-body [BYTES]               sends bodies of 1 GiB (or BYTES) through the release build
        cargo xtask health-lab                     gets real servers into trouble and writes what came of it to the guide
-       cargo xtask bench [--quick] [--turns N] [--seconds N] [--only PART]
+       cargo xtask bench [--quick] [--turns N] [--seconds N] [--only PART] [--haproxy PROGRAM]
                                                   what a request costs HAProxy, nginx and Evenkeel
+       cargo xtask instructions                   what parsing, rewriting and picking cost, counted by valgrind
        cargo xtask sim --seed N [--runs N]        replays a simulated election, or runs many from this seed on";
 
 fn main() -> ExitCode {
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         ["big-body", rest @ ..] => big_body::run(&root(), rest),
         ["health-lab"] => health_lab::run(&root()),
         ["bench", rest @ ..] => bench::run(&root(), rest),
+        ["instructions"] => instructions::run(&root()),
         ["sim", rest @ ..] => sim::run(rest),
         _ => Err(USAGE.to_owned()),
     };

@@ -13,8 +13,8 @@ use crate::plan::{Global, Listener, Mode, Plan, Pool, Server};
 
 mod health;
 mod shown;
-mod virtual_router;
 mod sticky;
+mod virtual_router;
 
 use shown::{CountOrAuto, access_log, duration, forwarding, list, rule, size, underscores};
 

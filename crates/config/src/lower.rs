@@ -9,8 +9,8 @@ mod health;
 mod programs;
 mod routes;
 mod servers;
-mod virtual_router;
 mod sticky;
+mod virtual_router;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;

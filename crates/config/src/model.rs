@@ -22,10 +22,9 @@ use evenkeel_traffic::route::Conditions;
 use ipnet::IpNet;
 
 use crate::plan::LogTarget;
-pub(crate) use virtual_router::{FlagOr, FollowingRoute, FollowingRule, Host, VirtualRouter};
-
 pub(crate) use health::{Agent, Health, Passive, WordOr, statuses};
 pub(crate) use sticky::Sticky;
+pub(crate) use virtual_router::{FlagOr, FollowingRoute, FollowingRule, Host, VirtualRouter};
 
 use crate::problems::{At, Problems, Span};
 use crate::text::Table;

@@ -5,8 +5,8 @@
 //! listener or rule names exists, no two listeners share a bind, every pool has at least one server.
 
 mod health;
-mod virtual_router;
 mod sticky;
+mod virtual_router;
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
@@ -24,11 +24,11 @@ use evenkeel_traffic::route::Rule;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use health::{Agent, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
+pub use sticky::Sticky;
 pub use virtual_router::{
     FollowingRoute, FollowingRule, MOST_FOLLOWERS, MOST_VIRTUAL_ROUTERS, VirtualRouter,
 };
-pub use health::{Agent, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
-pub use sticky::Sticky;
 
 /// The most workers (threads that move traffic): one message to the proxy role carries the sockets of all of them.
 pub const MOST_WORKERS: u16 = 128;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use directory::Directory;
 use evenkeel_config::plan::{Mode, Plan};
-use evenkeel_config::{Loaded, load};
+use evenkeel_config::{Loaded, Source, load};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -92,4 +92,37 @@ fn included_files_follow_in_the_order_of_their_names() {
     assert_eq!(files, ["include/evenkeel.toml", "include/conf.d/blog.toml", "include/conf.d/shop.toml"]);
     let names: Vec<_> = loaded.plan.listeners.iter().map(|listener| listener.name.as_str()).collect();
     assert_eq!(names, ["blog", "shop"]);
+}
+
+/// The examples, read on the host of this name.
+struct On(&'static str, Directory);
+
+impl Source for On {
+    fn read(&self, path: &Path) -> Result<String, String> {
+        self.1.read(path)
+    }
+
+    fn glob(&self, pattern: &str, relative_to: &Path) -> Result<Vec<PathBuf>, String> {
+        self.1.glob(pattern, relative_to)
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.1.variable(name)
+    }
+
+    fn host_name(&self) -> Option<String> {
+        Some(self.0.into())
+    }
+}
+
+#[test]
+fn both_nodes_share_a_file_and_each_has_its_priority() {
+    let priority = |host| {
+        let root = repository().join("examples");
+        let source = On(host, Directory { root, variables: std::collections::BTreeMap::default() });
+        let plan = load(Path::new("virtual-address.toml"), &source).unwrap().plan;
+        plan.virtual_routers[0].params.settings().priority.number()
+    };
+    assert_eq!(priority("balancer01.example.com"), 150);
+    assert_eq!(priority("balancer02.example.com"), 100);
 }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use evenkeel_config::plan::{AccessLog, LogFormat, LogTarget, Plan};
@@ -23,7 +23,7 @@ use evenkeel_config::plan::{AccessLog, LogFormat, LogTarget, Plan};
 use crate::message::LogSnapshot;
 pub(crate) use line::{Asked, End, Facts, Http};
 use output::Output;
-use sink::Sink;
+use sink::{Sink, Writing};
 
 /// How long the lines of the last connections may take to be written when the role ends.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -46,6 +46,9 @@ impl Log {
 #[derive(Debug, Default)]
 pub(crate) struct Logs {
     places: BTreeMap<LogTarget, Arc<Sink>>,
+    /// Places that no plan names any more: connections from before may still write to them, and their writers write
+    /// what they have.
+    leaving: Vec<(Weak<Sink>, Writing)>,
     /// Files that no plan in force writes to yet.
     files: BTreeMap<PathBuf, OwnedFd>,
 }
@@ -84,7 +87,9 @@ impl Logs {
                 self.places.insert((*target).clone(), Arc::new(sink));
             }
         }
-        self.places.retain(|target, _| wanted.contains(target));
+        self.leaving.retain(|(_, writing)| !writing.has_ended());
+        let unwanted = self.places.extract_if(.., |target, _| !wanted.contains(&target));
+        self.leaving.extend(unwanted.map(|(_, sink)| (Arc::downgrade(&sink), sink.writing())));
         self.files.clear();
         Ok(())
     }
@@ -118,8 +123,14 @@ impl Logs {
         for sink in self.places.values() {
             sink.close();
         }
+        for sink in self.leaving.iter().filter_map(|(sink, _)| sink.upgrade()) {
+            sink.close();
+        }
         for sink in self.places.values() {
-            sink.wait(deadline);
+            sink.writing().wait(deadline);
+        }
+        for (_, writing) in &self.leaving {
+            writing.wait(deadline);
         }
     }
 }

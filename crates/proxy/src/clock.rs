@@ -45,6 +45,8 @@ pub(crate) fn now() -> Instant {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -54,27 +56,36 @@ mod tests {
         assert!(now() > first);
     }
 
+    /// Goes on in the next turn of the event loop: what is readable is told by the kernel, which is asked between turns.
+    async fn next_turn() {
+        let (mut sender, receiver) = std::os::unix::net::UnixStream::pair().unwrap();
+        sender.write_all(b"!").unwrap();
+        receiver.set_nonblocking(true).unwrap();
+        tokio::net::UnixStream::from_std(receiver).unwrap().readable().await.unwrap();
+    }
+
+    fn in_turns(test: impl Future<Output = ()>) {
+        let mut builder = Builder::new_current_thread();
+        each_turn(builder.enable_io()).build().unwrap().block_on(async {
+            next_turn().await;
+            test.await;
+        });
+    }
+
     #[test]
     fn a_reading_serves_the_turn_and_not_the_next() {
-        let mut builder = Builder::new_current_thread();
-        let runtime = each_turn(builder.enable_time()).build().unwrap();
-        runtime.block_on(async {
-            // The runtime has parked once when a timer has fired.
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        in_turns(async {
             let first = now();
             while Instant::now() == first {}
             assert_eq!(now(), first);
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            next_turn().await;
             assert!(now() > first);
         });
     }
 
     #[test]
     fn a_long_turn_does_not_stop_the_time() {
-        let mut builder = Builder::new_current_thread();
-        let runtime = each_turn(builder.enable_time()).build().unwrap();
-        runtime.block_on(async {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        in_turns(async {
             let first = now();
             while Instant::now() == first {}
             let answers: Vec<Instant> = (0..MOST_USES).map(|_| now()).collect();

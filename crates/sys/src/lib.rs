@@ -9,7 +9,7 @@ pub mod netlink;
 pub mod output;
 pub mod process;
 pub mod raw;
-pub mod settings;
 pub mod secret;
+pub mod settings;
 pub mod socket;
 pub mod splice;

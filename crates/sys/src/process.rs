@@ -3,8 +3,8 @@
 pub mod limit;
 pub mod notify;
 pub mod rights;
-pub mod urgency;
 pub mod script;
+pub mod urgency;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

@@ -23,7 +23,7 @@ pub(super) struct Memory {
 
 pub(super) fn measure(site: &Site) -> Result<Vec<Memory>, String> {
     let mut found = Vec::new();
-    for peer in Peer::ALL {
+    for peer in Peer::ALL.into_iter().filter(|&peer| site.has(peer)) {
         let started = site.start_proxy(peer, 2, "start")?;
         let at_start_kib = memory_kib(&started.running.tree(), "Pss:");
         drop(started);

@@ -16,16 +16,19 @@ const LONGEST_START: Duration = Duration::from_secs(20);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Peer {
     HaProxy,
+    /// Another version of it, if one is given.
+    OtherHaProxy,
     Nginx,
     Evenkeel,
 }
 
 impl Peer {
-    pub(super) const ALL: [Self; 3] = [Self::HaProxy, Self::Nginx, Self::Evenkeel];
+    pub(super) const ALL: [Self; 4] = [Self::HaProxy, Self::OtherHaProxy, Self::Nginx, Self::Evenkeel];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::HaProxy => "HAProxy",
+            Self::OtherHaProxy => "other HAProxy",
             Self::Nginx => "nginx",
             Self::Evenkeel => "Evenkeel",
         }
@@ -39,13 +42,15 @@ pub(super) enum Place {
     /// HTTP with an access log.
     Logged,
     Tcp,
+    /// The same, for HAProxy with `option splice-auto`, which is not its default.
+    Spliced,
 }
 
 /// A proxy and its ports.
 #[derive(Debug)]
 pub(super) struct Proxy {
     pub(super) running: Running,
-    ports: [u16; 3],
+    ports: [u16; 4],
 }
 
 impl Proxy {
@@ -59,7 +64,7 @@ impl Proxy {
 pub(super) struct Site {
     directory: PathBuf,
     program: PathBuf,
-    haproxy: PathBuf,
+    other_haproxy: Option<PathBuf>,
     backends: [u16; 2],
     nginx_has_stream: bool,
     proxies: Vec<(Peer, Proxy)>,
@@ -67,12 +72,9 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// Starts everything: Evenkeel from `program`, HAProxy from `haproxy`, the rest from `PATH`.
-    pub(super) fn start(program: &Path, haproxy: &Path) -> Result<Self, String> {
-        let haproxy_name = haproxy.display().to_string();
-        for (name, argument) in
-            [(haproxy_name.as_str(), "-v"), ("nginx", "-v"), ("wrk", "-v"), ("taskset", "-V")]
-        {
+    /// Starts everything: Evenkeel from `program`, another HAProxy if its program is given, the rest from `PATH`.
+    pub(super) fn start(program: &Path, other_haproxy: Option<&Path>) -> Result<Self, String> {
+        for (name, argument) in [("haproxy", "-v"), ("nginx", "-v"), ("wrk", "-v"), ("taskset", "-V")] {
             version(name, argument).ok_or_else(|| format!("the bench needs {name}: install its package"))?;
         }
         let directory = std::env::temp_dir().join(format!("evenkeel-bench-{}", std::process::id()));
@@ -95,12 +97,15 @@ impl Site {
             nginx_has_stream: Path::new("/usr/lib/nginx/modules/ngx_stream_module.so").exists(),
             directory,
             program: program.to_owned(),
-            haproxy: haproxy.to_owned(),
+            other_haproxy: other_haproxy.map(Path::to_owned),
             backends,
             proxies: Vec::new(),
             _backend: backend,
         };
         for peer in Peer::ALL {
+            if !site.has(peer) {
+                continue;
+            }
             let proxy = site.start_proxy(peer, 1, "bench")?;
             site.proxies.push((peer, proxy));
         }
@@ -109,11 +114,11 @@ impl Site {
 
     /// Starts a proxy with so many workers. `name` tells it from others of its kind.
     pub(super) fn start_proxy(&self, peer: Peer, workers: usize, name: &str) -> Result<Proxy, String> {
-        let ports = [free_port()?, free_port()?, free_port()?];
+        let ports = [free_port()?, free_port()?, free_port()?, free_port()?];
         let name = format!("{}-{name}", peer.name());
         let config = self.directory.join(format!("{name}.conf"));
         let text = match peer {
-            Peer::HaProxy => haproxy(ports, self.backends, workers),
+            Peer::HaProxy | Peer::OtherHaProxy => haproxy(ports, self.backends, workers),
             Peer::Nginx => {
                 let stream = self.nginx_has_stream;
                 nginx(&self.directory, &name, ports, self.backends, workers, stream)
@@ -123,13 +128,17 @@ impl Site {
         write(&config, &text)?;
         let config = config.display().to_string();
         let (program, arguments): (&Path, &[&str]) = match peer {
-            Peer::HaProxy => (&self.haproxy, &["-db", "-f", &config]),
+            Peer::HaProxy => (Path::new("haproxy"), &["-db", "-f", &config]),
+            Peer::OtherHaProxy => {
+                let program = self.other_haproxy.as_deref().ok_or("no other HAProxy is given")?;
+                (program, &["-db", "-f", &config])
+            }
             Peer::Nginx => (Path::new("nginx"), &["-c", &config, "-e", "stderr"]),
             Peer::Evenkeel => (&self.program, &["run", "-c", &config]),
         };
         let running = Running::start(PROXY_CORE, program, arguments, &self.directory, &name)?;
         let proxy = Proxy { running, ports };
-        for place in [Place::Http, Place::Logged, Place::Tcp] {
+        for place in [Place::Http, Place::Logged, Place::Tcp, Place::Spliced] {
             if self.serves(peer, place) {
                 wait_for(proxy.port(place)).map_err(|why| format!("{}: {why}", peer.name()))?;
             }
@@ -137,9 +146,15 @@ impl Site {
         Ok(proxy)
     }
 
+    pub(super) fn has(&self, peer: Peer) -> bool {
+        peer != Peer::OtherHaProxy || self.other_haproxy.is_some()
+    }
+
     /// Debian's nginx has TCP mode in a package of its own.
     pub(super) fn serves(&self, peer: Peer, place: Place) -> bool {
-        peer != Peer::Nginx || place != Place::Tcp || self.nginx_has_stream
+        let streams =
+            peer != Peer::Nginx || matches!(place, Place::Http | Place::Logged) || self.nginx_has_stream;
+        self.has(peer) && streams
     }
 
     fn proxy(&self, peer: Peer) -> Option<&Proxy> {
@@ -158,11 +173,9 @@ impl Site {
 
     /// Which versions are compared.
     pub(super) fn versions(&self) -> Vec<String> {
-        let known = [
-            version(&self.haproxy.display().to_string(), "-v"),
-            version("nginx", "-v"),
-            version("wrk", "-v"),
-        ];
+        let other =
+            self.other_haproxy.as_ref().and_then(|program| version(&program.display().to_string(), "-v"));
+        let known = [version("haproxy", "-v"), other, version("nginx", "-v"), version("wrk", "-v")];
         let ours = Command::new(&self.program).arg("--version").output().ok();
         let ours = ours.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
         known.into_iter().chain([ours]).flatten().collect()
@@ -180,7 +193,7 @@ impl Drop for Site {
 pub(super) fn movers(peer: Peer, running: &Running) -> Vec<u32> {
     let tree = running.tree();
     match peer {
-        Peer::HaProxy => tree,
+        Peer::HaProxy | Peer::OtherHaProxy => tree,
         Peer::Nginx => tree.into_iter().skip(1).collect(),
         Peer::Evenkeel => {
             tree.into_iter().filter(|&id| has_argument(id, "role") && has_argument(id, "proxy")).collect()
@@ -248,7 +261,7 @@ fn backend(directory: &Path, ports: [u16; 2]) -> String {
     nginx_config(directory, "backend", 1, &http, "")
 }
 
-fn haproxy(ports: [u16; 3], backends: [u16; 2], workers: usize) -> String {
+fn haproxy(ports: [u16; 4], backends: [u16; 2], workers: usize) -> String {
     let mut text = format!(
         "global\n nbthread {workers}\n maxconn 6000\ndefaults\n mode http\n timeout client 60s\n timeout server 60s\n \
          timeout connect 3s\n"
@@ -271,19 +284,18 @@ fn haproxy(ports: [u16; 3], backends: [u16; 2], workers: usize) -> String {
     );
     text.push_str("backend web\n balance roundrobin\n http-reuse always\n");
     server(&mut text);
-    let _ = writeln!(
-        text,
-        "listen bytes\n mode tcp\n bind 127.0.0.1:{}\n option splice-auto\n balance roundrobin",
-        ports[2]
-    );
-    server(&mut text);
+    for (name, port, option) in [("bytes", ports[2], ""), ("spliced", ports[3], "\n option splice-auto")] {
+        let _ =
+            writeln!(text, "listen {name}\n mode tcp\n bind 127.0.0.1:{port}{option}\n balance roundrobin");
+        server(&mut text);
+    }
     text
 }
 
 fn nginx(
     directory: &Path,
     name: &str,
-    ports: [u16; 3],
+    ports: [u16; 4],
     backends: [u16; 2],
     workers: usize,
     has_stream: bool,
@@ -302,8 +314,9 @@ fn nginx(
     );
     let outside = if has_stream {
         format!(
-            "stream {{ upstream bytes {{ {servers} }} server {{ listen 127.0.0.1:{} backlog=4096; proxy_pass bytes; }} }}",
-            ports[2]
+            "stream {{ upstream bytes {{ {servers} }} server {{ listen 127.0.0.1:{} backlog=4096; \
+             listen 127.0.0.1:{} backlog=4096; proxy_pass bytes; }} }}",
+            ports[2], ports[3]
         )
     } else {
         String::new()
@@ -316,7 +329,7 @@ fn nginx(
     }
 }
 
-fn evenkeel(directory: &Path, name: &str, ports: [u16; 3], backends: [u16; 2], workers: usize) -> String {
+fn evenkeel(directory: &Path, name: &str, ports: [u16; 4], backends: [u16; 2], workers: usize) -> String {
     let directory = directory.display();
     let servers: String = backends
         .iter()
@@ -328,7 +341,7 @@ fn evenkeel(directory: &Path, name: &str, ports: [u16; 3], backends: [u16; 2], w
          [listener.plain]\nbind = \"127.0.0.1:{}\"\npool = \"web\"\n\
          [listener.logged]\nbind = \"127.0.0.1:{}\"\npool = \"web\"\n\
          access-log = {{ to = \"{directory}/{name}.log\" }}\n\
-         [listener.bytes]\nbind = \"127.0.0.1:{}\"\nmode = \"tcp\"\npool = \"web\"\n[pool.web.servers]\n{servers}",
-        ports[0], ports[1], ports[2]
+         [listener.bytes]\nbind = [\"127.0.0.1:{}\", \"127.0.0.1:{}\"]\nmode = \"tcp\"\npool = \"web\"\n[pool.web.servers]\n{servers}",
+        ports[0], ports[1], ports[2], ports[3]
     )
 }

@@ -49,9 +49,14 @@ impl Row {
         self.turns.get(&peer).into_iter().flatten().map(Cost::micros).collect()
     }
 
-    /// The ratio to HAProxy, turn by turn.
-    fn ratios(&self, peer: Peer) -> Vec<f64> {
-        self.micros(peer).iter().zip(self.micros(Peer::HaProxy)).map(|(ours, theirs)| ours / theirs).collect()
+    /// The ratio to a HAProxy, turn by turn.
+    fn ratios(&self, peer: Peer, to: Peer) -> Vec<f64> {
+        self.micros(peer).iter().zip(self.micros(to)).map(|(ours, theirs)| ours / theirs).collect()
+    }
+
+    /// The HAProxy that the aims are about: the other one, if there is one.
+    fn measure(&self) -> Peer {
+        if self.turns.contains_key(&Peer::OtherHaProxy) { Peer::OtherHaProxy } else { Peer::HaProxy }
     }
 
     fn failures(&self) -> Vec<String> {
@@ -110,23 +115,24 @@ fn text(rows: &[Row], memory: &[Memory], versions: &[String], machine: &str, pla
          CPU time of the proxy for each request, in microseconds: median (least–most) of {} turns of {} s. The ratio is \
          taken turn by turn. One worker on one core; wrk and two nginx servers on the other; loopback.\n\n\
          Machine: {machine}. Compared: {}.\n\n\
-         | workload | HAProxy µs | nginx µs | Evenkeel µs | nginx / HAProxy | Evenkeel / HAProxy | aim | met |\n\
-         |---|---|---|---|---|---|---|---|\n",
+         | workload | HAProxy µs | other HAProxy µs | nginx µs | Evenkeel µs | Evenkeel / HAProxy | Evenkeel / other \
+         HAProxy | aim | met |\n|---|---|---|---|---|---|---|---|---|\n",
         plan.turns,
         plan.seconds,
         versions.join(", ")
     );
     for row in rows {
-        let ratio = spread(row.ratios(Peer::Evenkeel)).map_or(f64::NAN, |(median, ..)| median);
+        let ratio = spread(row.ratios(Peer::Evenkeel, row.measure())).map_or(f64::NAN, |(median, ..)| median);
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | **{}** | ≤ {:.2} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | ≤ {:.2} | {} |",
             row.name,
             shown_spread(row.micros(Peer::HaProxy)),
+            shown_spread(row.micros(Peer::OtherHaProxy)),
             shown_spread(row.micros(Peer::Nginx)),
             shown_spread(row.micros(Peer::Evenkeel)),
-            shown_spread(row.ratios(Peer::Nginx)),
-            shown_spread(row.ratios(Peer::Evenkeel)),
+            shown_spread(row.ratios(Peer::Evenkeel, Peer::HaProxy)),
+            shown_spread(row.ratios(Peer::Evenkeel, Peer::OtherHaProxy)),
             row.target,
             if ratio <= row.target { "yes" } else { "no" }
         );
@@ -148,7 +154,7 @@ fn text(rows: &[Row], memory: &[Memory], versions: &[String], machine: &str, pla
         text.push_str("\nAims for Evenkeel: at most 14 MiB, and at most 1.25 KiB.\n");
     }
     text.push_str(
-        "\nThe access logs of all three go to files: Evenkeel's as JSON, HAProxy's as `option httplog` over its standard \
+        "\nThe aims are about the other HAProxy where one took part (`--haproxy PROGRAM`).\n\nThe access logs of all go to files: Evenkeel's as JSON, HAProxy's as `option httplog` over its standard \
          output, nginx's as `combined`.\n",
     );
     let failures: Vec<String> = rows.iter().flat_map(Row::failures).collect();
@@ -227,9 +233,10 @@ mod tests {
             row.add(Peer::HaProxy, cost(theirs));
             row.add(Peer::Evenkeel, cost(ours));
         }
-        assert_eq!(row.ratios(Peer::Evenkeel), [0.8, 0.4, 0.5]);
-        assert_eq!(spread(row.ratios(Peer::Evenkeel)), Some((0.5, 0.4, 0.8)));
-        assert_eq!(shown_spread(row.ratios(Peer::Nginx)), "–");
+        let ratios = row.ratios(Peer::Evenkeel, row.measure());
+        assert_eq!(ratios, [0.8, 0.4, 0.5]);
+        assert_eq!(spread(ratios), Some((0.5, 0.4, 0.8)));
+        assert_eq!(shown_spread(row.ratios(Peer::Nginx, Peer::HaProxy)), "–");
         assert_eq!(spread(vec![4.0, 1.0]), Some((2.5, 1.0, 4.0)));
     }
 
@@ -238,10 +245,10 @@ mod tests {
         let mut row = Row::new("load", 0.5);
         row.add(Peer::HaProxy, cost(10));
         row.add(Peer::Evenkeel, cost(6));
-        let plan = Plan { turns: 1, seconds: 1, only: None, quick: true, haproxy: "haproxy".into() };
+        let plan = Plan { turns: 1, seconds: 1, only: None, quick: true, haproxy: None };
         let text = text(&[row], &[], &[], "a machine", &plan);
         assert!(
-            text.contains("| load | 10.00 (10.00–10.00) | – | 6.00 (6.00–6.00) | – | **0.60 (0.60–0.60)** | ≤ 0.50 | no |"),
+            text.contains("| load | 10.00 (10.00–10.00) | – | – | 6.00 (6.00–6.00) | 0.60 (0.60–0.60) | – | ≤ 0.50 | no |"),
             "{text}"
         );
     }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::message::{LastReload, Phase, RoleStatus};
+use crate::message::{LastReload, Phase, RoleStatus, VirtualRouters};
 use evenkeel_proxy::message::QueueSnapshot;
 
 fn status() -> Status {
@@ -91,7 +91,14 @@ fn status() -> Status {
             logs: vec![log],
         }),
         traffic_missing: None,
-        virtual_routers: None,
+        virtual_routers: Some(VirtualRouters {
+            state: Some(evenkeel_ha::message::Snapshot {
+                routers: vec![virtual_routers::tests::router()],
+                ..Default::default()
+            }),
+            missing: None,
+            transitions: Vec::new(),
+        }),
     }
 }
 
@@ -204,6 +211,7 @@ fn every_fact_is_on_the_page() {
     let page = Read::page(&render(&status()));
     let website = ("listener", "website");
     let webserver = [("pool", "website"), ("server", "webserver01")];
+    let public = ("virtual_router", "public");
     let expected: &[(&str, &Labels<'_>, f64)] = &[
         ("evenkeel_build_info", &[("version", "0.1.0")], 1.0),
         ("evenkeel_start_time_seconds", &[], 1_000_000.0),
@@ -248,6 +256,24 @@ fn every_fact_is_on_the_page() {
         ("evenkeel_server_idle_connections", &webserver, 18.0),
         ("evenkeel_server_state", &[webserver[0], webserver[1], ("state", "down")], 1.0),
         ("evenkeel_server_state", &[webserver[0], webserver[1], ("state", "up")], 0.0),
+        ("evenkeel_virtual_router_priority", &[public], 130.0),
+        ("evenkeel_virtual_router_addresses_held", &[public], 1.0),
+        ("evenkeel_virtual_router_since_seconds", &[public], 1_007_200.0),
+        ("evenkeel_virtual_router_down_interval_seconds", &[public], 3.5),
+        ("evenkeel_virtual_router_alarm", &[public, ("kind", "equal-priority")], 1.0),
+        ("evenkeel_virtual_router_sent_total", &[public], 9.0),
+        ("evenkeel_virtual_router_released_total", &[public], 1.0),
+        ("evenkeel_virtual_router_received_total", &[public], 2.0),
+        ("evenkeel_virtual_router_refused_total", &[public, ("reason", "checksum")], 8.0),
+        ("evenkeel_virtual_router_became_active_total", &[public], 3.0),
+        ("evenkeel_virtual_router_dual_owner_total", &[public], 4.0),
+        ("evenkeel_virtual_router_dual_owner_seconds_total", &[public], 0.25),
+        ("evenkeel_virtual_router_announced_total", &[public], 5.0),
+        ("evenkeel_virtual_router_stalled_total", &[public], 6.0),
+        ("evenkeel_virtual_router_repaired_total", &[public], 7.0),
+        ("evenkeel_virtual_router_events_dropped_total", &[], 0.0),
+        ("evenkeel_virtual_router_state", &[public, ("state", "active")], 1.0),
+        ("evenkeel_virtual_router_state", &[public, ("state", "backup")], 0.0),
     ];
     for (name, labels, value) in expected {
         assert_eq!(page.value(name, labels).to_bits(), value.to_bits(), "{name} {labels:?}");

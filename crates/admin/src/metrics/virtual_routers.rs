@@ -145,14 +145,14 @@ const SIMPLE: [Simple; 13] = [
 ];
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use evenkeel_ha::message::{AddressSnapshot, AlarmSnapshot};
 
     use super::*;
 
-    fn router() -> RouterSnapshot {
+    pub(in crate::metrics) fn router() -> RouterSnapshot {
         let alarm = |source: &str| AlarmSnapshot {
             kind: "equal-priority".into(),
             since: 3,

@@ -1,7 +1,9 @@
 //! What may break, and who holds the address then.
 
+use std::net::IpAddr;
+
 use evenkeel_testkit::Signal;
-use evenkeel_testkit::lab::Silence;
+use evenkeel_testkit::lab::{Packet, Silence};
 use rustix::process::kill_process;
 
 use crate::pair::{ADDRESS, Node, Pair, ip, router};
@@ -140,4 +142,23 @@ fn another_primary_address_becomes_the_source() {
     from("10.99.0.7");
     assert!(pair.first.holds(ip(ADDRESS)));
     assert_eq!(first.router()["source"], "10.99.0.7");
+}
+
+#[test]
+fn neighbours_over_ipv6_are_told_to_forget_what_they_knew() {
+    let Some(pair) = Pair::start() else { return };
+    let capture = pair.client.capture("eth0");
+    let first = Node::start(&pair.first, &router(150, "addresses = [\"fe80::50/64\", \"fd99::50/64\"]"));
+    for address in ["fe80::50", "fd99::50"] {
+        let frame = capture.wait_for(|frame| frame.packet.announces(ip(address)));
+        let Packet::NeighbourAdvertisement(said) = frame.packet else { panic!("{frame:?}") };
+        assert_eq!((IpAddr::V6(said.source), IpAddr::V6(said.destination)), (ip(address), ip("ff02::1")));
+        // Override; not solicited; no router, because this host forwards nothing (RFC 4861 §4.4).
+        assert_eq!((said.flags, said.hop_limit), (0x20, 255));
+        assert_eq!(said.mac, Some(pair.first.mac("eth0")));
+    }
+    // Usable at once: without duplicate address detection.
+    assert!(!pair.first.ip("-6 address show dev eth0").contains("tentative"));
+    first.stop();
+    assert!(!pair.first.holds(ip("fd99::50")) && !pair.first.holds(ip("fe80::50")));
 }

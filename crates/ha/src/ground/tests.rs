@@ -7,8 +7,7 @@ fn ip(text: &str) -> IpAddr {
 }
 
 fn router(addresses: &[&str], peers: &[&str]) -> VirtualRouter {
-    let addresses: Vec<Address> =
-        addresses.iter().map(|text| Address { ip: ip(text), prefix: 64.min(32) }).collect();
+    let addresses: Vec<Address> = addresses.iter().map(|text| Address { ip: ip(text), prefix: 24 }).collect();
     let family = Family::of(addresses[0].ip);
     let mut settings = Settings::new(Version::V3, family, VirtualRouterId::new(51).unwrap(), addresses);
     if !peers.is_empty() {

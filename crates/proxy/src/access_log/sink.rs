@@ -5,7 +5,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant, SystemTime};
@@ -31,8 +31,7 @@ const GATHER: Duration = Duration::from_millis(100);
 pub(super) struct Sink {
     shared: Arc<Shared>,
     thread: Thread,
-    /// Closed when the thread has ended.
-    ended: Mutex<Receiver<()>>,
+    writing: Writing,
 }
 
 /// What workers and the writer share.
@@ -88,7 +87,7 @@ impl Sink {
                 writer::run(&work, output);
                 drop(alive);
             })?;
-        Ok(Self { shared, thread: thread.thread().clone(), ended: Mutex::new(ended) })
+        Ok(Self { shared, thread: thread.thread().clone(), writing: Writing(Arc::new(Mutex::new(ended))) })
     }
 
     /// Adds a line that `write` spells, if there is room for the longest.
@@ -136,10 +135,24 @@ impl Sink {
         self.thread.unpark();
     }
 
+    /// The writer's life, which may be longer than that of the sink.
+    pub(super) fn writing(&self) -> Writing {
+        self.writing.clone()
+    }
+}
+
+/// Tells when the thread of a writer has ended, which drops the other end of the channel.
+#[derive(Clone, Debug)]
+pub(super) struct Writing(Arc<Mutex<Receiver<()>>>);
+
+impl Writing {
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(lock(&self.0).try_recv(), Err(TryRecvError::Disconnected))
+    }
+
     /// Waits for the writer's end.
     pub(super) fn wait(&self, deadline: Instant) {
-        let ended = lock(&self.ended);
-        let _ended_or_late = ended.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+        let _ended_or_late = lock(&self.0).recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }
 }
 

@@ -21,7 +21,7 @@ fn add(sink: &Sink, text: &str) {
 
 fn finish(sink: &Sink) {
     sink.close();
-    sink.wait(Instant::now() + BOUND);
+    sink.writing().wait(Instant::now() + BOUND);
 }
 
 #[test]
