@@ -30,6 +30,7 @@ pub fn router(desk: Desk, door: Door) -> Router {
         .route("/v1/pools", get(pools))
         .route("/v1/pools/{pool}", get(pool))
         .route("/v1/virtual-routers", get(virtual_routers))
+        .route("/v1/virtual-routers/{name}/failover", post(failover))
         .route("/v1/config/diff", get(diff))
         .route("/v1/reload", post(reload))
         .route("/v1/stop", post(stop))
@@ -82,6 +83,13 @@ async fn virtual_routers(State(desk): State<Desk>) -> Reply {
             format!("the high availability role cannot be asked: {why}"),
         )),
         known => Ok(show(&known)),
+    }
+}
+
+async fn failover(State(desk): State<Desk>, Path(router): Path<String>) -> Reply {
+    match desk.ask(Command::Failover { router }).await? {
+        Answer::FailedOver(done) => Ok(show(&done)),
+        other => Err(unexpected(other)),
     }
 }
 

@@ -50,7 +50,7 @@ pub enum Door {
 }
 
 /// What somebody wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// The state now. Answered by [`Answer::Status`].
     Status,
@@ -58,6 +58,11 @@ pub enum Command {
     Reload,
     /// What a reload would change. Answered by [`Answer::Preview`].
     Diff,
+    /// Make another node hold the addresses of this virtual router. Answered by [`Answer::FailedOver`].
+    Failover {
+        /// Its name.
+        router: String,
+    },
     /// Drain and end. Answered by [`Answer::Stopping`] before it begins.
     Stop,
 }
@@ -71,6 +76,8 @@ pub enum Answer {
     Reloaded(Reloaded),
     /// To [`Command::Diff`].
     Preview(Preview),
+    /// To [`Command::Failover`].
+    FailedOver(FailedOver),
     /// To [`Command::Stop`].
     Stopping(Stopping),
     /// It was not done.
@@ -209,6 +216,15 @@ pub struct Difference {
     pub needs_restart: bool,
 }
 
+/// A failover that was asked for and has taken place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedOver {
+    /// The virtual router.
+    pub router: String,
+    /// Who is active now.
+    pub active: std::net::IpAddr,
+}
+
 /// A stop that has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stopping {
@@ -238,6 +254,10 @@ pub enum Blame {
     Configuration,
     /// Something else is under way: ask again later.
     Busy,
+    /// There is nothing of that name.
+    Unknown,
+    /// It is not as the command needs it to be.
+    State,
     /// The program or the machine failed.
     Failure,
 }

@@ -29,7 +29,8 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let status = match refusal.blame {
             Blame::Configuration => StatusCode::UNPROCESSABLE_ENTITY,
-            Blame::Busy => StatusCode::CONFLICT,
+            Blame::Busy | Blame::State => StatusCode::CONFLICT,
+            Blame::Unknown => StatusCode::NOT_FOUND,
             Blame::Failure => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self { text: refusal.text, report: refusal.report, ..Self::new(status, refusal.detail) }

@@ -8,6 +8,7 @@ mod health;
 mod read;
 mod route;
 mod sticky;
+mod track;
 mod value;
 mod virtual_router;
 
@@ -24,6 +25,7 @@ use ipnet::IpNet;
 use crate::plan::LogTarget;
 pub(crate) use health::{Agent, Health, Passive, WordOr, statuses};
 pub(crate) use sticky::Sticky;
+pub(crate) use track::Track;
 pub(crate) use virtual_router::{FlagOr, FollowingRoute, FollowingRule, Host, VirtualRouter};
 
 use crate::problems::{At, Problems, Span};

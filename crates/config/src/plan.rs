@@ -6,6 +6,7 @@
 
 mod health;
 mod sticky;
+mod track;
 mod virtual_router;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use health::{Agent, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
 pub use sticky::Sticky;
+pub use track::{Bearing, Least, ProcessTrack, Script, Track, Tracked};
 pub use virtual_router::{
     FollowingRoute, FollowingRule, MOST_FOLLOWERS, MOST_VIRTUAL_ROUTERS, VirtualRouter,
 };

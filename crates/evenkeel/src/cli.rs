@@ -7,6 +7,7 @@ mod demo;
 mod diff;
 mod explain;
 mod reload;
+mod router;
 mod run;
 mod schema;
 mod screen;
@@ -45,6 +46,8 @@ enum Command {
     Stop(stop::Stop),
     /// Show listeners, pools, servers and roles, and why each is as it is
     Status(status::Status),
+    /// Steer virtual routers
+    Router(router::Router),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
     /// Explain a key of the configuration
@@ -104,6 +107,7 @@ pub(crate) fn main() -> Exit {
         Command::Reload(reload) => reload.perform(),
         Command::Stop(stop) => stop.perform(),
         Command::Status(status) => status.perform(),
+        Command::Router(router) => router.perform(),
         Command::Schema => schema::perform(),
         Command::Explain(explain) => explain.perform(),
         Command::Completions(completions) => completions.perform(),

@@ -22,7 +22,9 @@ mod reload;
 mod sockets;
 mod start;
 mod status;
+mod steering;
 mod stop;
+mod tracking;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,7 +48,9 @@ use reload::Reloads;
 use sockets::{Doors, Sockets};
 pub(crate) use start::run;
 use status::Queries;
+use steering::Steering;
 use stop::Ending;
+use tracking::Tracking;
 
 /// Ends of a role in a row before it was ready at all, after which the start as a whole has failed.
 const MOST_FAILED_STARTS: u32 = 5;
@@ -86,6 +90,8 @@ struct Supervisor {
     last_reload: Option<LastReload>,
     queries: Queries,
     ending: Option<Ending>,
+    tracking: Tracking,
+    steering: Steering,
 }
 
 /// What happens.
@@ -93,6 +99,7 @@ enum Happening {
     Proxy(Report<Event>),
     Admin(Report<Word>),
     Ha(Report<ha::Event>),
+    Observed(ha::Finding),
     Terminate(&'static str),
     Hangup,
     Deadline,
@@ -105,10 +112,12 @@ impl Supervisor {
         mut proxy_reports: mpsc::Receiver<Report<Event>>,
         mut admin_reports: mpsc::Receiver<Report<Word>>,
         mut ha_reports: mpsc::Receiver<Report<ha::Event>>,
+        mut observations: mpsc::Receiver<ha::Finding>,
         mut signals: start::Signals,
     ) -> Exit {
         let now = Instant::now();
         // First: the address may be here already, waiting for somebody who speaks for it.
+        self.track_the_plan(now);
         self.start_ha(now);
         self.start_proxy(now);
         self.start_admin(now);
@@ -122,6 +131,7 @@ impl Supervisor {
                 Some(report) = proxy_reports.recv() => Happening::Proxy(report),
                 Some(report) = admin_reports.recv() => Happening::Admin(report),
                 Some(report) = ha_reports.recv() => Happening::Ha(report),
+                Some(finding) = observations.recv() => Happening::Observed(finding),
                 Some(()) = signals.terminate.recv() => Happening::Terminate("SIGTERM"),
                 Some(()) = signals.interrupt.recv() => Happening::Terminate("SIGINT"),
                 Some(()) = signals.hangup.recv() => Happening::Hangup,
@@ -132,6 +142,7 @@ impl Supervisor {
                 Happening::Proxy(report) => self.hear_proxy(report, now),
                 Happening::Admin(report) => self.hear_admin(report, now),
                 Happening::Ha(report) => self.hear_ha(report, now),
+                Happening::Observed(finding) => self.observed(finding, now),
                 Happening::Terminate(signal) => self.stop_on_signal(signal, now),
                 Happening::Hangup => self.reload_on_signal(now),
                 Happening::Deadline => {}
@@ -145,7 +156,11 @@ impl Supervisor {
             return;
         }
         match report.news {
-            News::Said(Event::Applied { revision }) => self.applied(revision, now),
+            News::Said(Event::Applied { revision }) => {
+                self.applied(revision, now);
+                self.judge(now);
+            }
+            News::Said(Event::Pulse { pools }) => self.pulse_came(pools, now),
             News::Said(Event::Refused { revision, why }) => self.refused(revision, &why, now),
             News::Said(Event::Drained { cut }) => Self::drained(cut),
             News::Said(Event::Snapshot { id, snapshot }) => self.snapshot_came(id, snapshot, now),
@@ -168,6 +183,7 @@ impl Supervisor {
                     Command::Status => self.ask_snapshot(asker, now),
                     Command::Reload => self.reload_on_command(asker, now),
                     Command::Diff => self.answer(asker, self.preview()),
+                    Command::Failover { router } => self.fail_over(asker, router, now),
                     Command::Stop => self.stop_on_command(asker, now),
                 }
             }
@@ -189,6 +205,8 @@ impl Supervisor {
         }
         let Capacity { workers, max_connections, .. } = self.capacity;
         self.proxy.tell(Change::Start { workers, max_connections }, Vec::new());
+        self.proxy_started();
+        self.want_pulse();
         for bind in self.plan.listeners.iter().flat_map(|listener| &listener.binds) {
             self.proxy.tell(Change::Sockets { bind: bind.clone() }, self.sockets.of(bind));
         }
@@ -214,6 +232,7 @@ impl Supervisor {
             return;
         }
         self.proxy.ended(how, now);
+        self.judge(now);
         self.reload_lost_the_proxy(now);
         self.check_starts();
     }
@@ -271,6 +290,8 @@ impl Supervisor {
             self.notify(&[Notice::Watchdog]);
             self.watchdog_at = self.notifier.watchdog_interval().map(|interval| now + interval);
         }
+        self.tick_tracking(now);
+        self.tick_steering(now);
         self.tick_reload(now);
         self.tick_queries(now);
         self.tick_ending(now);
@@ -284,6 +305,8 @@ impl Supervisor {
             self.watchdog_at,
             self.reloads.deadline(),
             self.queries.deadline(),
+            self.tracking.deadline(),
+            self.steering.deadline(),
             self.ending.as_ref().and_then(Ending::deadline),
         ]
         .into_iter()

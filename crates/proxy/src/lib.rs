@@ -21,6 +21,7 @@ mod idle;
 mod judge;
 mod listener;
 mod pace;
+mod pulse;
 mod queue;
 mod rooms;
 mod session;

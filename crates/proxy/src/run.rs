@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::access_log::Logs;
 use crate::connections::Connections;
 use crate::message::{Change, Event, Keys};
+use crate::pulse::Pulse;
 use crate::table::{ListenerSlot, Table};
 use crate::worker::{Command, Handle};
 use crate::{apply, check, snapshot, sticky};
@@ -37,7 +38,23 @@ pub fn run(channel: Channel) -> io::Result<()> {
 async fn follow(channel: Channel) -> io::Result<()> {
     let (mut sender, mut receiver) = channel.split();
     let mut role: Option<Role> = None;
-    while let Some((change, descriptors)) = receiver.receive::<Change>().await? {
+    let mut pulse = Pulse::default();
+    let mut linger = Duration::ZERO;
+    loop {
+        let received = tokio::select! {
+            received = receiver.receive::<Change>() => received?,
+            () = pulse.turn() => {
+                let table = role.as_ref().and_then(|role| role.table.as_deref());
+                if let Some(event) = pulse.look(table)
+                    && sender.send(&event, &[]).await.is_err()
+                {
+                    // Its end is read as well.
+                    pulse.want(false);
+                }
+                continue;
+            }
+        };
+        let Some((change, descriptors)) = received else { break };
         match (change, &mut role) {
             (Change::Start { workers, max_connections }, None) => {
                 let workers = usize::from(workers.clamp(1, MOST_WORKERS));
@@ -57,6 +74,10 @@ async fn follow(channel: Channel) -> io::Result<()> {
                 };
                 sender.send(&event, &[]).await?;
             }
+            (Change::Pulse { linger: wanted }, Some(_)) => {
+                linger = wanted.unwrap_or_default();
+                pulse.want(wanted.is_some());
+            }
             (Change::Snapshot { id }, Some(role)) => sender.send(&role.snapshot(id), &[]).await?,
             (Change::Drain { within }, Some(_)) => {
                 let Some(role) = role else { break };
@@ -72,6 +93,7 @@ async fn follow(channel: Channel) -> io::Result<()> {
     }
     if let Some(role) = role {
         tracing::warn!("the supervisor is gone: draining, then ending");
+        tokio::time::sleep(linger).await;
         role.drain(ORPHAN_DRAIN, None).await;
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! The records themselves.
 
+mod track;
 mod virtual_router;
 
 use std::time::Duration;
@@ -64,13 +65,14 @@ impl Key {
 /// Every key there is, in the order of the reference.
 pub static KEYS: &[Key] = &JOINED;
 
-const JOINED: [Key; BALANCING.len() + virtual_router::KEYS.len()] = {
-    let mut joined = [BALANCING[0]; BALANCING.len() + virtual_router::KEYS.len()];
+const JOINED: [Key; BALANCING.len() + virtual_router::KEYS.len() + track::KEYS.len()] = {
+    let mut joined = [BALANCING[0]; BALANCING.len() + virtual_router::KEYS.len() + track::KEYS.len()];
     let mut place = 0;
     while place < joined.len() {
         joined[place] = match place.checked_sub(BALANCING.len()) {
             None => BALANCING[place],
-            Some(place) => virtual_router::KEYS[place],
+            Some(place) if place < virtual_router::KEYS.len() => virtual_router::KEYS[place],
+            Some(place) => track::KEYS[place - virtual_router::KEYS.len()],
         };
         place += 1;
     }

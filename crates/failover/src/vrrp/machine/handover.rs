@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::note::Why;
-use super::super::params::{Priority, Version};
+use super::super::params::{Params, Priority, Version};
 use super::super::timers;
 use super::super::validate::Accepted;
 use super::Machine;
@@ -49,6 +49,19 @@ pub(super) struct Releasing {
     active: Active,
 }
 
+impl Params {
+    /// How long it may take until another router is heard after [`Machine::hand_over`].
+    #[must_use]
+    pub fn longest_handover(&self) -> Duration {
+        let settings = self.settings();
+        let interval = settings.interval;
+        let skew = timers::skew(settings.version, Priority::LEAST, interval);
+        let waits_in_seconds = settings.version == Version::V2;
+        let slack = if waits_in_seconds { MOST_SLACK } else { interval.duration() / 4 };
+        skew + slack.clamp(LEAST_SLACK, MOST_SLACK)
+    }
+}
+
 impl Machine {
     /// Asks another router to become active; `false` when this one is not active. While the wait goes on it is
     /// [`State::Releasing`](super::super::status::State).
@@ -56,12 +69,14 @@ impl Machine {
         self.notice_stall(now);
         match &mut self.office {
             // It would come back at once, whoever is active.
-            Office::Active(_) if self.params.settings().priority.is_owner() && purpose == Purpose::Asked => false,
+            Office::Active(_) if self.params.settings().priority.is_owner() && purpose == Purpose::Asked => {
+                false
+            }
             Office::Active(active) => {
                 let mut active = active.clone();
                 active.dual = None;
                 self.advertise(now, None);
-                let until = now + self.longest_handover();
+                let until = now + self.params.longest_handover();
                 self.enter(now, Office::Releasing(Releasing { until, purpose, active }), purpose.why());
                 true
             }
@@ -94,17 +109,6 @@ impl Machine {
         self.standing_by
     }
 
-    /// How long it may take until another router is heard.
-    #[must_use]
-    pub fn longest_handover(&self) -> Duration {
-        let settings = self.params.settings();
-        let interval = settings.interval;
-        let skew = timers::skew(settings.version, Priority::LEAST, interval);
-        let waits_in_seconds = settings.version == Version::V2;
-        let slack = if waits_in_seconds { MOST_SLACK } else { interval.duration() / 4 };
-        skew + slack.clamp(LEAST_SLACK, MOST_SLACK)
-    }
-
     /// Another router is active: it has what we held.
     pub(super) fn hand_to(&mut self, now: Instant, accepted: &Accepted, priority: Priority) {
         let Office::Releasing(releasing) = &self.office else { return };
@@ -122,7 +126,11 @@ impl Machine {
         self.standing_by |= purpose == Purpose::Asked;
         self.active_interval = accepted.interval;
         let down_at = Some(now + self.down_interval());
-        self.enter(now, Office::Backup(Backup::new(down_at, Some(source))), Why::HandedOver { source, priority });
+        self.enter(
+            now,
+            Office::Backup(Backup::new(down_at, Some(source))),
+            Why::HandedOver { source, priority },
+        );
     }
 
     /// Nobody has come.

@@ -9,9 +9,9 @@ use super::super::params::{Preempt, Priority, Version};
 use super::super::refusal::Refusal;
 use super::super::status::{AlarmKind, Heard};
 use super::super::validate::{Accepted, validate};
-use crate::track::Effective;
 use super::Machine;
 use super::office::{Backup, Dual, Office};
+use crate::track::Effective;
 
 impl Machine {
     /// A message has come.

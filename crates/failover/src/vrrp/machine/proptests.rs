@@ -72,7 +72,7 @@ fn apply(scene: &mut Scene, input: &Input) -> Vec<String> {
         Input::StandBy(standing_by) => scene.machine.stand_by(standing_by),
         Input::HandOver(purpose) => {
             let _is_active = scene.machine.hand_over(now, purpose);
-        },
+        }
         Input::Hear(last, priority) => return scene.hear(last, priority),
         Input::Deadline(late) => {
             let due = scene.machine.next_deadline().unwrap_or(now).max(now);

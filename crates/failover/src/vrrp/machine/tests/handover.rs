@@ -34,7 +34,10 @@ fn who_was_asked_to_leave_does_not_come_back_by_itself() {
         assert_eq!(scene.deadline(), Some(millis * 1_000_000 + 341_406_250));
     }
     // Its silence is another matter, and after that it stands as before.
-    assert_eq!(scene.at(911_406_250).timeout(), ["send 150", "own", "announce x5", "backup > active: Silence"]);
+    assert_eq!(
+        scene.at(911_406_250).timeout(),
+        ["send 150", "own", "announce x5", "backup > active: Silence"]
+    );
     assert!(!scene.machine.status(scene.now).standing_by);
 }
 
@@ -53,7 +56,10 @@ fn a_stop_hands_over_and_ends() {
     let mut scene = Scene::active(v3(150));
     scene.machine.retire(scene.now);
     assert_eq!(scene.did(), ["release", "active > releasing: Stopped"]);
-    assert_eq!(scene.at_millis(61).hear(1, 100), ["! PeerChecksum", "let go", "send 99", "releasing > stopped: HandedOver"]);
+    assert_eq!(
+        scene.at_millis(61).hear(1, 100),
+        ["! PeerChecksum", "let go", "send 99", "releasing > stopped: HandedOver"]
+    );
     assert_eq!(scene.deadline(), None);
     assert_eq!(scene.at_millis(161).hear(1, 100), ["refused 1: not-running"]);
 }
