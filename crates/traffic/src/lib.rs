@@ -5,6 +5,7 @@
 pub mod address;
 pub mod budget;
 pub mod chance;
+pub mod duty;
 pub mod health;
 pub mod load;
 pub mod name;
