@@ -1,21 +1,33 @@
 //! What must hold of every input: the bodies of the fuzz targets, also run over the committed inputs by
 //! `tests/replay.rs`. A body panics when something does not hold.
 
+mod agent;
 mod config;
+mod failover;
 mod http;
+mod tls;
 
+pub use agent::agent;
 pub use config::config;
+pub use failover::{arp, election, ndp, vrrp};
 pub use http::{body, cookie, request_head, response_head, uri};
+pub use tls::tls_hello;
 
 /// The name of a target and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    ("agent", agent),
+    ("arp", arp),
     ("body", body),
     ("config", config),
+    ("election", election),
+    ("ndp", ndp),
     ("request_head", request_head),
     ("response_head", response_head),
     ("uri", uri),
     ("cookie", cookie),
+    ("tls_hello", tls_hello),
+    ("vrrp", vrrp),
 ];

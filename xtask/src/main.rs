@@ -1,8 +1,9 @@
-//! The project's own tools: `cargo xtask tidy`, `fuzz`, `big-body` and `bench`.
+//! The project's own tools: `cargo xtask tidy`, `fuzz`, `big-body`, `health-lab` and `bench`.
 
 mod bench;
 mod big_body;
 mod fuzz;
+mod health_lab;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ const USAGE: &str = "\
 usage: cargo xtask tidy                           what the compiler cannot see: arrows between crates, fuzz targets, …
        cargo xtask fuzz [--seconds N] [TARGET…]   runs fuzz targets (all, 60 seconds each)
        cargo xtask big-body [BYTES]               sends bodies of 1 GiB (or BYTES) through the release build
+       cargo xtask health-lab                     gets real servers into trouble and writes what came of it to the guide
        cargo xtask bench [--quick] [--turns N] [--seconds N] [--only PART]
                                                   what a request costs HAProxy, nginx and Evenkeel";
 
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(&root()),
         ["fuzz", rest @ ..] => fuzz::run(&root(), rest),
         ["big-body", rest @ ..] => big_body::run(&root(), rest),
+        ["health-lab"] => health_lab::run(&root()),
         ["bench", rest @ ..] => bench::run(&root(), rest),
         _ => Err(USAGE.to_owned()),
     };

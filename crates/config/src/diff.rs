@@ -225,6 +225,7 @@ fn pool(old: &Pool, new: &Pool, differences: &mut Differences) {
     differences.compare("keep-alive", &duration(old.keep_alive), &duration(new.keep_alive));
     differences.compare("max-idle-connections", &old.max_idle, &new.max_idle);
     differences.compare("health", &health::probe(old), &health::probe(new));
+    differences.compare("agent", &health::agent(old), &health::agent(new));
     differences.compare("passive", &health::passive(old), &health::passive(new));
     differences.compare("slow-start", &duration(old.slow_start), &duration(new.slow_start));
     differences.compare("when-all-down", health::when_all_down(old), health::when_all_down(new));
@@ -274,6 +275,10 @@ fn server(old: &Server, new: &Server, differences: &mut Differences) {
             differences.add(format!("server {name}: {what} changed from {old} to {new}"));
         }
     };
+    let check = |server: &Server| {
+        server.check_address.as_ref().map_or("the server's own".to_owned(), ToString::to_string)
+    };
+    compare("check-address", check(old), check(new));
     compare("priority", old.priority.0.to_string(), new.priority.0.to_string());
     let most = |server: &Server| server.max_connections.map_or("none".to_owned(), |most| most.to_string());
     compare("max-connections", most(old), most(new));

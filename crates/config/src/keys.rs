@@ -30,6 +30,8 @@ pub enum Section {
     Pool,
     /// `[pool.NAME.health]`.
     Health,
+    /// `[pool.NAME.agent]`.
+    Agent,
     /// `[pool.NAME.passive]`.
     Passive,
     /// `[pool.NAME.sticky]`.
@@ -42,7 +44,7 @@ pub enum Section {
 
 impl Section {
     /// All of them, in the order of the reference.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Top,
         Self::Global,
         Self::Admin,
@@ -51,6 +53,7 @@ impl Section {
         Self::Route,
         Self::Pool,
         Self::Health,
+        Self::Agent,
         Self::Passive,
         Self::Sticky,
         Self::Queue,
@@ -69,6 +72,7 @@ impl Section {
             Self::Route => "[[listener.NAME.route]]",
             Self::Pool => "[pool.NAME]",
             Self::Health => "[pool.NAME.health]",
+            Self::Agent => "[pool.NAME.agent]",
             Self::Passive => "[pool.NAME.passive]",
             Self::Sticky => "[pool.NAME.sticky]",
             Self::Queue => "[pool.NAME.queue]",
@@ -88,6 +92,7 @@ impl Section {
             Self::Route => "listener.route",
             Self::Pool => "pool",
             Self::Health => "pool.health",
+            Self::Agent => "pool.agent",
             Self::Passive => "pool.passive",
             Self::Sticky => "pool.sticky",
             Self::Queue => "pool.queue",
@@ -116,7 +121,13 @@ impl Section {
             Self::Pool => "Servers among which traffic is spread, and how they are spoken to.",
             Self::Health => {
                 "How the servers of a pool are checked: `health = { http = \"/healthz\" }`, or `health = \"tcp\"`. Without \
-                 `http` a check only opens a connection, and holds a dialogue when `send` or `expect` is given."
+                 `http` a check only opens a connection, and holds a dialogue when `send` or `expect` is given; with `exec` a \
+                 program decides."
+            }
+            Self::Agent => {
+                "A program on each server that is asked how much traffic the server wants, beside `health` and whatever that \
+                 finds. It answers one line of words, as the agents of HAProxy do: see the page on health. Without this \
+                 table no agent is asked."
             }
             Self::Passive => {
                 "How live traffic judges the servers of a pool: one that fails several times in a row takes no traffic for \
@@ -176,7 +187,7 @@ pub const BALANCE_WORDS: &[&str] =
 /// What may stand in the table of `balance`.
 pub const HASH_KEYS: &[&str] = &["hash", "bounded-load", "ipv6-prefix"];
 /// The keys of a hash that are a single word.
-pub const HASH_WORDS: &[&str] = &["source", "path", "uri"];
+pub const HASH_WORDS: &[&str] = &["source", "path", "uri", "sni"];
 /// The keys of a hash that need a name.
 pub const HASH_NAMED: &[&str] = &["header", "cookie", "query"];
 
@@ -220,6 +231,8 @@ pub enum Kind {
     },
     /// One of these words, or one table.
     WordOrTable(&'static [&'static str], Section),
+    /// A program with its arguments.
+    Command,
     /// Any text that is not empty.
     Text,
     /// A path with an optional query.
@@ -362,6 +375,9 @@ impl Kind {
                     crate::suggest::one_of(words.iter().map(String::as_str)),
                     section.header()
                 )
+            }
+            Self::Command => {
+                "the absolute path of a program, or a list of it and its arguments such as `[\"/usr/local/bin/check\", \"-q\"]`".into()
             }
             Self::Text => "a text".into(),
             Self::Target => "a path such as `\"/healthz\"`".into(),

@@ -44,6 +44,16 @@ pub trait Source {
     /// Why the pattern is invalid or a directory cannot be read, in words for the operator.
     fn glob(&self, pattern: &str, relative_to: &Path) -> Result<Vec<PathBuf>, String>;
 
+    /// Says whether a check may run the program at this absolute path, as the user `user` (`None`: whom roles run as by
+    /// default). A source that knows nothing of programs has nothing to say against one.
+    ///
+    /// # Errors
+    /// Why not, in words for the operator: which element of the path is missing, which one others could change.
+    fn program(&self, path: &Path, user: Option<&str>) -> Result<(), String> {
+        let _unknown = (path, user);
+        Ok(())
+    }
+
     /// The value of an environment variable.
     fn variable(&self, name: &str) -> Option<String>;
 }
@@ -69,6 +79,7 @@ pub fn load(path: &Path, source: &dyn Source) -> Result<Loaded, Report> {
     let document = include::gather(path, source, &mut problems);
     let model = model::read(&document, &mut problems);
     let plan = lower::lower(&model, &mut problems);
+    lower::programs(&model, source, &mut problems);
     let files = problems.files();
     let report = problems.finish();
     match plan {

@@ -6,6 +6,7 @@
 mod access_log;
 mod binds;
 mod health;
+mod programs;
 mod routes;
 mod servers;
 mod sticky;
@@ -26,6 +27,8 @@ use crate::plan::{self, Forwarding, HttpMode, Mode, Plan, TcpMode, Underscores};
 use crate::problems::{At, Problems};
 use crate::suggest::{nearest, one_of, quoted};
 use crate::units;
+
+pub(crate) use programs::check as programs;
 
 /// Makes the plan; `None` only when something in it is missing, which was then reported.
 pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
@@ -240,6 +243,7 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
             Some(plan::Server {
                 name: server.name.value.clone(),
                 address: server.settings.address.as_ref()?.value.clone(),
+                check_address: server.settings.check_address.as_ref().map(|address| address.value.clone()),
                 weight: server.settings.weight.map_or(Weight::ONE, |weight| weight.value),
                 priority: servers::priority(server, problems),
                 max_connections: server
@@ -276,6 +280,7 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
         keep_alive: time(typed.keep_alive, SECTION, "keep-alive", HTTP),
         max_idle: u32::try_from(count(typed.max_idle_connections, SECTION, "max-idle-connections")).ok()?,
         health: health::probe(typed, problems),
+        agent: health::agent(typed, problems),
         passive: health::passive(typed, problems),
         slow_start: time(typed.slow_start, SECTION, "slow-start", HTTP),
         when_all_down: health::when_all_down(typed),

@@ -21,7 +21,7 @@ use evenkeel_traffic::route::Conditions;
 use ipnet::IpNet;
 
 use crate::plan::LogTarget;
-pub(crate) use health::{Health, Passive, WordOr, statuses};
+pub(crate) use health::{Agent, Health, Passive, WordOr, statuses};
 pub(crate) use sticky::Sticky;
 
 use crate::problems::{At, Problems, Span};
@@ -112,6 +112,7 @@ pub(crate) struct Pool {
     pub(crate) keep_alive: Setting<Duration>,
     pub(crate) max_idle_connections: Setting<u64>,
     pub(crate) health: Setting<WordOr<Health>>,
+    pub(crate) agent: Option<Agent>,
     pub(crate) passive: Setting<WordOr<Passive>>,
     pub(crate) slow_start: Setting<Duration>,
     pub(crate) when_all_down: Setting<&'static str>,
@@ -145,6 +146,7 @@ pub(crate) struct Server {
 #[derive(Debug, Default)]
 pub(crate) struct ServerSettings {
     pub(crate) address: Setting<Address>,
+    pub(crate) check_address: Setting<Address>,
     pub(crate) weight: Setting<Weight>,
     pub(crate) max_connections: Setting<u64>,
     pub(crate) backup: Setting<bool>,

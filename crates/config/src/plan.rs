@@ -24,7 +24,7 @@ use evenkeel_traffic::route::Rule;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-pub use health::{HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
+pub use health::{Agent, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
 pub use sticky::Sticky;
 
 /// The most workers (threads that move traffic): one message to the proxy role carries the sockets of all of them.
@@ -229,6 +229,8 @@ pub struct Pool {
     pub max_idle: u32,
     /// `health`: how servers are checked, if they are.
     pub health: Option<Probe>,
+    /// `agent`: what each server is asked for its wishes, if it is.
+    pub agent: Option<Agent>,
     /// `passive`: how live traffic judges servers, if it does.
     pub passive: Option<outlier::Settings>,
     /// `slow-start`: how long a server that comes back takes to get its whole share; 0 gives it at once.
@@ -250,6 +252,8 @@ pub struct Server {
     pub name: Name,
     /// `address`.
     pub address: Address,
+    /// `check-address`: where `health` asks instead.
+    pub check_address: Option<Address>,
     /// `weight`.
     pub weight: Weight,
     /// `priority`; `backup = true` is the lowest.

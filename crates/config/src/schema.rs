@@ -114,6 +114,7 @@ fn kind(kind: &Kind) -> Value {
         Kind::Time { .. } => matching(DURATION),
         Kind::Size { .. } => matching(SIZE),
         Kind::WordOrTable(words, section) => json!({ "anyOf": [word(words), reference(*section)] }),
+        Kind::Command => one_or_list(&json!({ "type": "string" }), 1),
         Kind::Text | Kind::Host => json!({ "type": "string", "minLength": 1 }),
         Kind::Target => matching("^/"),
         Kind::Fields => json!({

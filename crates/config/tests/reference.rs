@@ -79,8 +79,14 @@ fn with(section: Section, line: &str) -> String {
         Section::Health if own("send") || own("expect") => {
             format!("{listener}[pool.website.health]\n{line}\n{pool}")
         }
-        Section::Health if own("http") => format!("{listener}[pool.website.health]\n{line}\n{pool}"),
+        Section::Health if own("http") || own("exec") => {
+            format!("{listener}[pool.website.health]\n{line}\n{pool}")
+        }
         Section::Health => format!("{listener}[pool.website.health]\nhttp = \"/\"\n{line}\n{pool}"),
+        Section::Agent => {
+            let port = if own("port") { "" } else { "port = 9000\n" };
+            format!("{listener}[pool.website.agent]\n{port}{line}\n{pool}")
+        }
         Section::Passive => format!("{listener}[pool.website.passive]\n{line}\n{pool}"),
         Section::Sticky => {
             let cookie = if own("cookie") { "" } else { "cookie = \"LB\"\n" };
@@ -188,6 +194,7 @@ fn the_schema_is_one_by_its_own_rules() {
 /// What only the whole configuration shows, or what a form cannot say.
 const BEYOND_A_SCHEMA: &[&str] = &[
     "admin-not-loopback",
+    "agent-of-unix",
     "balance-bounded-load-too-fine",
     "balance-prefix-without-source",
     "bind-like-admin",
@@ -199,6 +206,9 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "duration-too-long",
     "duration-too-short",
     "duration-wrong-order",
+    "exec-changeable",
+    "exec-relative",
+    "exec-with-http",
     "health-body-of-head",
     "health-fast-is-slow",
     "health-host-impossible",

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use evenkeel_config::{LARGEST_FILE, Source};
+use evenkeel_sys::process::{rights, script};
 
 /// The configuration file when none is named.
 pub(crate) const DEFAULT_CONFIG: &str = "/etc/evenkeel/evenkeel.toml";
@@ -40,6 +41,12 @@ impl Source for Machine {
                 found.map_err(|error| format!("{}: {}", error.path().display(), plain(error.error())))
             })
             .collect()
+    }
+
+    fn program(&self, path: &Path, user: Option<&str>) -> Result<(), String> {
+        // Only root becomes somebody else. A user that is not there is told about when the program starts.
+        let account = if rights::is_root() { rights::account(user).ok() } else { None };
+        script::examine(path, account.as_ref())
     }
 
     fn variable(&self, name: &str) -> Option<String> {

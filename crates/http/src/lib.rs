@@ -11,4 +11,5 @@ pub mod head;
 pub mod limits;
 pub mod machine;
 pub mod rewrite;
+pub mod tls_hello;
 pub mod uri;

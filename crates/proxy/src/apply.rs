@@ -12,11 +12,10 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use evenkeel_config::plan::{self, Plan};
 use evenkeel_traffic::load::PoolLoad;
 use evenkeel_traffic::name::Name;
-use evenkeel_traffic::pick::{self, Picker};
 use tokio::sync::Notify;
 
 use crate::sticky::{Keys, Sticky};
-use crate::table::{Listener, ListenerSlot, PerWorker, Pool, PoolState, Server, ServerState, Table};
+use crate::table::{Choice, Listener, ListenerSlot, PerWorker, Pool, PoolState, Server, ServerState, Table};
 
 /// Builds the table of `plan` with cookies signed by `keys`; `before` is the one in force. Marks listeners that are gone.
 pub(crate) fn next_table(
@@ -118,20 +117,10 @@ fn next_pool(
             Arc::new(Server { plan: server.clone(), host: host_of(server), state })
         })
         .collect();
-    let to_pick: Vec<pick::Server> = servers
-        .iter()
-        .map(|server| pick::Server {
-            name: server.plan.name.clone(),
-            weight: server.plan.weight,
-            priority: server.plan.priority,
-            max_connections: server.plan.max_connections,
-            load: server.state.load.clone(),
-        })
-        .collect();
-    let picker = Picker::new(&plan.balance, &to_pick);
-    picker.attach(&plan.balance, before.map(|pool| &pool.picker));
+    let old = before.map(|pool| pool.choice.load());
+    let choice = ArcSwap::from_pointee(Choice::new(plan, &servers, old.as_deref().map(Arc::as_ref)));
     let sticky = Sticky::new(plan, keys);
-    Arc::new(Pool { plan: plan.clone(), servers, picker, sticky, load, state, version: revision })
+    Arc::new(Pool { plan: plan.clone(), servers, choice, sticky, load, state, version: revision })
 }
 
 /// `Host` for a request that names none: the server's address, or `localhost` for a unix socket.

@@ -1,8 +1,12 @@
-//! Active checks: one thread with a runtime of its own asks the servers and keeps the clocks of their judgements.
+//! Active checks: one thread with a runtime of its own asks the servers and their agents, and keeps the clocks of their
+//! judgements.
 //!
 //! It decides nothing: [`evenkeel_traffic::health`] does. Invariants: one check of a server at a time, and at most
-//! [`MOST_PROBES`] of all servers; the checks of servers that a new table leaves as they were go on undisturbed.
+//! [`MOST_PROBES`] of all servers over the network, [`MOST_QUESTIONS`] to agents and [`MOST_SCRIPTS`] by programs, so that
+//! none holds up another kind; workers never wait for any of it; the checks of servers that a new table leaves as they were go on undisturbed.
 
+mod agent;
+mod exec;
 mod http;
 mod probe;
 mod tcp;
@@ -13,7 +17,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use evenkeel_config::plan::{Probe, WhenAllDown};
+use evenkeel_config::plan::{self, Probe, ProbeKind, WhenAllDown};
+use evenkeel_traffic::address::Address;
 use evenkeel_traffic::name::Name;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::AbortHandle;
@@ -22,6 +27,10 @@ use crate::table::{Pool, Server, Table};
 
 /// Checks under way at once; further ones wait for one of them to end. The supervisor keeps files free for them.
 const MOST_PROBES: usize = 32;
+/// Questions to agents under way at once; further ones wait. The supervisor keeps files free for them.
+const MOST_QUESTIONS: usize = 32;
+/// Programs that run at once; further ones wait. The supervisor keeps files free for them.
+const MOST_SCRIPTS: usize = 8;
 /// When nothing is due.
 const FAR: Duration = Duration::from_secs(3600);
 
@@ -68,10 +77,25 @@ impl Handle {
 /// The checks of one server.
 struct Watched {
     server: Arc<Server>,
-    probe: Probe,
+    what: What,
     /// Its pool, swapped when a reload changes something else about it.
     pool: Arc<ArcSwap<Pool>>,
     task: AbortHandle,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq)]
+enum What {
+    Server(Probe, Address),
+    Agent(plan::Agent, Address),
+}
+
+/// How much may be under way at once.
+#[derive(Clone)]
+struct Permits {
+    probes: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
+    scripts: Arc<Semaphore>,
 }
 
 impl Drop for Watched {
@@ -81,7 +105,11 @@ impl Drop for Watched {
 }
 
 async fn follow(mut tables: mpsc::UnboundedReceiver<Arc<Table>>, bell: Arc<Notify>) {
-    let permits = Arc::new(Semaphore::new(MOST_PROBES));
+    let permits = Permits {
+        probes: Arc::new(Semaphore::new(MOST_PROBES)),
+        questions: Arc::new(Semaphore::new(MOST_QUESTIONS)),
+        scripts: Arc::new(Semaphore::new(MOST_SCRIPTS)),
+    };
     let mut table: Option<Arc<Table>> = None;
     let mut watched: Vec<Watched> = Vec::new();
     let mut all_down = BTreeSet::new();
@@ -101,41 +129,99 @@ async fn follow(mut tables: mpsc::UnboundedReceiver<Arc<Table>>, bell: Arc<Notif
         }
         let pools = || table.iter().flat_map(|table| &table.pools);
         let now = Instant::now();
+        pools().filter(|pool| pool.plan.agent.is_some()).for_each(|pool| pool.follow_agents());
         next = pools().filter_map(|pool| pool.tick(now)).min();
         all_down = tell_all_down(&all_down, pools());
     }
 }
 
 /// Checks the servers of `table`; those that are checked in the same way already go on.
-fn adopt(mut before: Vec<Watched>, table: &Table, permits: &Arc<Semaphore>) -> Vec<Watched> {
+fn adopt(mut before: Vec<Watched>, table: &Table, permits: &Permits) -> Vec<Watched> {
     let mut after = Vec::new();
     for pool in &table.pools {
-        let Some(probe) = &pool.plan.health else { continue };
         for server in &pool.servers {
-            let same = |old: &Watched| Arc::ptr_eq(&old.server.state, &server.state) && old.probe == *probe;
-            if let Some(place) = before.iter().position(same) {
-                let old = before.swap_remove(place);
-                old.pool.store(pool.clone());
-                after.push(old);
-                continue;
+            let probe = pool.plan.health.as_ref().map(|probe| {
+                let address = server.plan.check_address.clone();
+                What::Server(probe.clone(), address.unwrap_or_else(|| at(&server.plan.address, probe.port)))
+            });
+            let agent = pool
+                .plan
+                .agent
+                .as_ref()
+                .map(|agent| What::Agent(agent.clone(), at(&server.plan.address, Some(agent.port))));
+            for what in probe.into_iter().chain(agent) {
+                let same = |old: &Watched| Arc::ptr_eq(&old.server.state, &server.state) && old.what == what;
+                if let Some(place) = before.iter().position(same) {
+                    let old = before.swap_remove(place);
+                    old.pool.store(pool.clone());
+                    after.push(old);
+                    continue;
+                }
+                let slot = Arc::new(ArcSwap::new(pool.clone()));
+                let task = match what.clone() {
+                    What::Server(probe, address) => {
+                        let work = watch(slot.clone(), server.clone(), probe, address, permits.clone());
+                        tokio::spawn(work).abort_handle()
+                    }
+                    What::Agent(agent, address) => {
+                        let work = listen(slot.clone(), server.clone(), agent, address, permits.clone());
+                        tokio::spawn(work).abort_handle()
+                    }
+                };
+                after.push(Watched { server: server.clone(), what, pool: slot, task });
             }
-            let slot = Arc::new(ArcSwap::new(pool.clone()));
-            let work = watch(slot.clone(), server.clone(), probe.clone(), permits.clone());
-            let task = tokio::spawn(work).abort_handle();
-            after.push(Watched { server: server.clone(), probe: probe.clone(), pool: slot, task });
         }
     }
     after
 }
 
+/// The server's address with another port, which a unix socket does not have.
+fn at(address: &Address, port: Option<u16>) -> Address {
+    match (address, port) {
+        (Address::Tcp(address), Some(port)) => Address::Tcp((address.ip(), port).into()),
+        _ => address.clone(),
+    }
+}
+
 /// Checks one server until it is told to stop.
-async fn watch(pool: Arc<ArcSwap<Pool>>, server: Arc<Server>, probe: Probe, permits: Arc<Semaphore>) {
+async fn watch(
+    pool: Arc<ArcSwap<Pool>>,
+    server: Arc<Server>,
+    probe: Probe,
+    address: Address,
+    permits: Permits,
+) {
     while let Some(next) = server.state.gate.next_probe() {
         tokio::time::sleep_until(next.into()).await;
-        let Ok(_permit) = permits.acquire().await else { return };
+        let runs_a_program = matches!(probe.kind, ProbeKind::Exec(_));
+        let kind = if runs_a_program { &permits.scripts } else { &permits.probes };
+        let Ok(permit) = kind.clone().acquire_owned().await else { return };
         let started = Instant::now();
-        let result = probe::ask(&server, &probe).await;
+        let result = match &probe.kind {
+            ProbeKind::Exec(exec) => {
+                let names = (pool.load().plan.name.to_string(), server.plan.name.to_string());
+                exec::ask(exec, names, &address, probe.timing.timeout, permit).await
+            }
+            _ => probe::ask(&server, &probe, &address).await,
+        };
         pool.load().probed(&server, result, started);
+    }
+}
+
+/// Asks the agent of one server until it is told to stop.
+async fn listen(
+    pool: Arc<ArcSwap<Pool>>,
+    server: Arc<Server>,
+    plan: plan::Agent,
+    address: Address,
+    permits: Permits,
+) {
+    while let Some(next) = server.state.gate.next_question() {
+        tokio::time::sleep_until(next.into()).await;
+        let Ok(_permit) = permits.questions.acquire().await else { return };
+        let started = Instant::now();
+        let answer = agent::ask(&plan, &address).await;
+        pool.load().agent_answered(&server, answer, started);
     }
 }
 

@@ -3,11 +3,13 @@
 //! Invariants: the atomic is written only under the lock, so it never lags behind a later judgement; a success takes
 //! the lock only when it changes something; whoever changes a deadline rings the bell of the health thread.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use evenkeel_config::plan;
+use evenkeel_traffic::agent::{Agent, Answer};
 use evenkeel_traffic::health::{Check, Transition, phase_of};
 use evenkeel_traffic::outlier::{self, Event};
 use evenkeel_traffic::usability::{FULL_SHARE, Health, Usability};
@@ -15,11 +17,15 @@ use tokio::sync::Notify;
 
 use crate::table::Server;
 
-const DOWN: u32 = 0;
-const EJECTED: u32 = 1;
-const PROBATION: u32 = 2;
+/// Takes nothing, whatever becomes of the others: its agent wants it so.
+const AWAY: u32 = 0;
+const DOWN: u32 = 1;
+const EJECTED: u32 = 2;
+const PROBATION: u32 = 3;
 /// Above it, the share of slow start is added.
-const SHARES: u32 = 2;
+const SHARES: u32 = 3;
+/// The agent has not spoken of a bound.
+const UNSAID: u64 = u64::MAX;
 const FULL: u32 = SHARES + FULL_SHARE as u32;
 
 /// See the module.
@@ -28,6 +34,10 @@ pub(crate) struct Gate {
     access: AtomicU32,
     /// Sum of the shares that were asked for in slow start; a turn comes with each whole share.
     turns: AtomicU32,
+    /// The part of its weight that its agent wants, in percent.
+    percent: AtomicU16,
+    /// What its agent wants to run on it at most (0: no bound), or [`UNSAID`].
+    most: AtomicU64,
     /// A success would change something.
     doubted: AtomicBool,
     health: Mutex<Health>,
@@ -43,7 +53,7 @@ pub(crate) enum Wanted {
     Usable,
     /// Those that live traffic complained about as well: an ejected server is better than none.
     NotDown,
-    /// All.
+    /// All but those whose agent wants no traffic.
     Any,
 }
 
@@ -52,6 +62,8 @@ impl Gate {
         Self {
             access: AtomicU32::new(FULL),
             turns: AtomicU32::new(0),
+            percent: AtomicU16::new(100),
+            most: AtomicU64::new(UNSAID),
             doubted: AtomicBool::new(false),
             health: Mutex::default(),
             bell,
@@ -69,6 +81,14 @@ impl Gate {
             }
             (None, _) => health.set_check(None),
         }
+        match (&pool.agent, health.agent_mut()) {
+            (Some(agent), Some(asked)) => asked.reconfigure(agent.interval, now),
+            (Some(agent), None) => {
+                let phase = phase_of(pool.name.as_str(), server.name.as_str());
+                health.set_agent(Some(Agent::new(agent.interval, phase, now)));
+            }
+            (None, _) => health.set_agent(None),
+        }
         if pool.passive.is_none() {
             health.pardon();
         }
@@ -81,8 +101,8 @@ impl Gate {
         match wanted {
             Wanted::Open => access == FULL || access == PROBATION || self.has_turn(access),
             Wanted::Usable => access > SHARES,
-            Wanted::NotDown => access != DOWN,
-            Wanted::Any => true,
+            Wanted::NotDown => access > DOWN,
+            Wanted::Any => access != AWAY,
         }
     }
 
@@ -124,6 +144,11 @@ impl Gate {
         self.access.load(Ordering::Relaxed) == DOWN
     }
 
+    /// Its agent wants no traffic for it.
+    pub(crate) fn is_away(&self) -> bool {
+        self.access.load(Ordering::Relaxed) == AWAY
+    }
+
     pub(crate) fn is_ejected(&self) -> bool {
         matches!(self.access.load(Ordering::Relaxed), EJECTED | PROBATION)
     }
@@ -135,6 +160,45 @@ impl Gate {
     /// When the next active check begins; `None` when there is none.
     pub(crate) fn next_probe(&self) -> Option<Instant> {
         self.lock().check().map(Check::next_probe)
+    }
+
+    /// When the agent is asked next; `None` when there is none.
+    pub(crate) fn next_question(&self) -> Option<Instant> {
+        self.lock().agent().map(Agent::next_question)
+    }
+
+    /// Why the server is not as the file says, in its agent's words.
+    pub(crate) fn agent_why(&self) -> Option<String> {
+        self.lock().agent()?.why()
+    }
+
+    /// The part of its weight that its agent wants, in percent.
+    pub(crate) fn percent(&self) -> u16 {
+        self.percent.load(Ordering::Relaxed)
+    }
+
+    /// What may run on the server at once: what its agent says, else what the file says.
+    pub(crate) fn most(&self, plan: &plan::Server) -> Option<NonZeroU32> {
+        match self.most.load(Ordering::Relaxed) {
+            UNSAID => plan.max_connections,
+            most => u32::try_from(most).ok().and_then(NonZeroU32::new),
+        }
+    }
+
+    pub(crate) fn agent_answered(
+        &self,
+        answer: Result<Answer, String>,
+        started: Instant,
+        slow_start: Duration,
+        now: Instant,
+    ) -> Option<String> {
+        let mut health = self.lock();
+        let sentence = health.agent_answered(answer, started, now);
+        self.publish(&health, slow_start, now);
+        if sentence.is_some() {
+            self.bell.notify_one();
+        }
+        sentence
     }
 
     pub(crate) fn probed(
@@ -195,6 +259,7 @@ impl Gate {
 
     fn publish(&self, health: &Health, slow_start: Duration, now: Instant) {
         let access = match health.usability(slow_start, now) {
+            Usability::Drain { .. } | Usability::Maintenance { .. } => AWAY,
             Usability::Down { .. } | Usability::Checking { .. } => DOWN,
             Usability::Ejected { .. } | Usability::Probation { on_trial: true, .. } => EJECTED,
             Usability::Probation { on_trial: false, .. } => PROBATION,
@@ -202,6 +267,9 @@ impl Gate {
             Usability::Up { .. } => FULL,
         };
         self.access.store(access, Ordering::Relaxed);
+        self.percent.store(health.agent().map_or(100, Agent::percent), Ordering::Relaxed);
+        let most = health.agent().and_then(Agent::most).map_or(UNSAID, u64::from);
+        self.most.store(most, Ordering::Relaxed);
         self.doubted.store(health.outlier().wants_success(), Ordering::Relaxed);
     }
 
@@ -228,7 +296,7 @@ pub(crate) fn choose(
         return Some(index);
     }
     let left = |(index, server): (usize, &Arc<Server>)| {
-        server.plan.weight.value() > 0 && server.state.gate.is_of(Wanted::Usable) && !tried.contains(&index)
+        server.has_weight() && server.state.gate.is_of(Wanted::Usable) && !tried.contains(&index)
     };
     if servers.iter().enumerate().any(left) {
         return None;
@@ -239,9 +307,10 @@ pub(crate) fn choose(
     })
 }
 
-/// Says whether the active check of every server that has a weight fails. A pool without such a server is not down,
-/// it is empty.
+/// Says whether every server that has a weight and whose agent does not keep it away is down. A pool without such a
+/// server is not down, it is empty.
 pub(crate) fn all_down(servers: &[Arc<Server>]) -> bool {
-    let mut weighty = servers.iter().filter(|server| server.plan.weight.value() > 0).peekable();
+    let could = |server: &&Arc<Server>| server.has_weight() && !server.state.gate.is_away();
+    let mut weighty = servers.iter().filter(could).peekable();
     weighty.peek().is_some() && weighty.all(|server| server.state.gate.is_down())
 }

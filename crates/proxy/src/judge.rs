@@ -1,7 +1,9 @@
 //! What checks and live traffic say of the servers of a pool, and the line that is logged when it changes a verdict.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use evenkeel_traffic::agent::Answer;
 use evenkeel_traffic::health::Verdict;
 use evenkeel_traffic::outlier::Event;
 
@@ -18,14 +20,20 @@ impl Pool {
     pub(crate) fn failed(&self, server: &Server, why: String) {
         if let Some(settings) = &self.plan.passive {
             let gate = &server.state.gate;
+            // Two servers that fail at one moment must not both be the last that may be ejected.
+            let mut deciding = None;
             let may_eject = || {
+                deciding = Some(self.state.one_ejection());
                 let ejected = self.servers.iter().filter(|server| server.state.gate.is_ejected()).count();
-                let down = self.servers.iter().filter(|server| server.state.gate.is_down()).count();
-                let idle = self.servers.iter().filter(|server| server.plan.weight.value() == 0).count();
+                let out = |server: &&Arc<Server>| server.state.gate.is_down() || server.state.gate.is_away();
+                let down = self.servers.iter().filter(out).count();
+                let idle = |server: &&Arc<Server>| server.plan.weight.value() == 0 && !out(server);
+                let idle = self.servers.iter().filter(idle).count();
                 let usable = self.servers.len().saturating_sub(ejected + down + idle);
                 settings.may_eject(self.servers.len(), ejected, usable)
             };
             let event = gate.failed(&why, settings, may_eject, self.plan.slow_start, Instant::now());
+            drop(deciding);
             self.tell(server, event);
         }
         server.state.failed(why);
@@ -54,6 +62,15 @@ impl Pool {
         }
     }
 
+    /// The agent of `server`, asked at `started`, has answered or not.
+    pub(crate) fn agent_answered(&self, server: &Server, answer: Result<Answer, String>, started: Instant) {
+        let gate = &server.state.gate;
+        if let Some(sentence) = gate.agent_answered(answer, started, self.plan.slow_start, Instant::now()) {
+            self.changed();
+            tracing::info!("pool {}: server {}: {sentence}", self.plan.name, server.plan.name);
+        }
+    }
+
     /// Does what is due; says when something will be due again.
     pub(crate) fn tick(&self, now: Instant) -> Option<Instant> {
         let mut next = None;
@@ -67,7 +84,7 @@ impl Pool {
 
     /// Other servers may take traffic than before.
     fn changed(&self) {
-        self.picker.forget();
+        self.forget();
         self.state.line.changed(&self.load);
     }
 
@@ -88,6 +105,61 @@ impl Pool {
             Some(Event::Returned) => {
                 tracing::info!("pool {pool}: server {name} is up: the trial request succeeded");
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+    use std::sync::Barrier;
+
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::apply::next_table;
+
+    struct Text(String);
+
+    impl evenkeel_config::Source for Text {
+        fn read(&self, _: &Path) -> Result<String, String> {
+            Ok(self.0.clone())
+        }
+
+        fn glob(&self, _: &str, _: &Path) -> Result<Vec<PathBuf>, String> {
+            Ok(Vec::new())
+        }
+
+        fn variable(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    /// A pool of four, of which one failure ejects, and at most half at once.
+    fn pool() -> Arc<Pool> {
+        let servers: String = (1..=4).map(|n| format!("s{n} = \"192.0.2.{n}:80\"\n")).collect();
+        let text = format!(
+            "[listener.a]\nbind = \"127.0.0.1:1\"\npool = \"a\"\n[pool.a]\n\
+             passive = {{ failures = 1, eject = \"1h\", max-eject = \"1h\", max-share = 50 }}\n[pool.a.servers]\n{servers}"
+        );
+        let plan = evenkeel_config::load(Path::new("a.toml"), &Text(text)).unwrap().plan;
+        next_table(None, 1, &plan, None, 1, &Arc::new(Notify::new())).pools[0].clone()
+    }
+
+    #[test]
+    fn servers_that_fail_at_one_moment_are_not_ejected_beyond_the_share() {
+        for _ in 0..100 {
+            let (pool, barrier) = (pool(), Barrier::new(4));
+            std::thread::scope(|scope| {
+                for server in &pool.servers {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        pool.failed(server, "it broke".into());
+                    });
+                }
+            });
+            let ejected = pool.servers.iter().filter(|server| server.state.gate.is_ejected()).count();
+            assert_eq!(ejected, 2);
         }
     }
 }

@@ -184,7 +184,8 @@ pub struct HistogramSnapshot {
 }
 
 /// What [`ServerSnapshot::state`] may say.
-pub const SERVER_STATES: [&str; 6] = ["up", "slow-start", "checking", "down", "ejected", "probation"];
+pub const SERVER_STATES: [&str; 8] =
+    ["up", "slow-start", "checking", "down", "ejected", "probation", "drain", "maintenance"];
 
 /// One pool in a [`Snapshot`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

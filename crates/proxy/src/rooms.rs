@@ -85,7 +85,7 @@ impl Pool {
     }
 
     fn weighty(&self) -> impl Iterator<Item = &Arc<Server>> {
-        self.servers.iter().filter(|server| server.plan.weight.value() > 0)
+        self.servers.iter().filter(|server| server.has_weight())
     }
 }
 
@@ -109,7 +109,7 @@ impl Rooms for Pool {
     fn has_room(&self) -> bool {
         let Some(wanted) = self.wanted() else { return false };
         self.weighty().filter(|server| server.state.gate.is_of(wanted)).any(|server| {
-            server.plan.max_connections.is_none_or(|most| server.state.load.running() < most.get())
+            server.state.gate.most(&server.plan).is_none_or(|most| server.state.load.running() < most.get())
         })
     }
 

@@ -3,5 +3,6 @@
 pub(crate) mod http1;
 pub(crate) mod tcp;
 
+mod peek;
 mod splice;
 mod tunnel;

@@ -123,7 +123,8 @@ fn queue(pool: &Pool) -> QueueSnapshot {
 
 fn server(server: &Server, slow_start: Duration) -> ServerSnapshot {
     let now = Instant::now();
-    let judged = Judged::of(server.state.gate.usability(slow_start, now), now);
+    let mut judged = Judged::of(server.state.gate.usability(slow_start, now), now);
+    judged.mention(server.state.gate.agent_why());
     let state = &server.state;
     let sum = |counter: fn(&crate::table::ServerCounters) -> &Counter| state.counters.sum(counter);
     ServerSnapshot {
@@ -172,8 +173,20 @@ impl Judged {
                 let how = if on_trial { "a request is on trial" } else { "the next request decides" };
                 ("probation", Some(format!("{why}; {how}")), Some(since))
             }
+            Usability::Drain { since, why } => ("drain", Some(why), Some(since)),
+            Usability::Maintenance { since, why } => ("maintenance", Some(why), Some(since)),
         };
         Self { state, why, since }
+    }
+
+    /// Adds what the agent says, unless that is the reason already.
+    fn mention(&mut self, agent: Option<String>) {
+        let Some(agent) = agent else { return };
+        self.why = match self.why.take() {
+            Some(why) if why.contains(&agent) => Some(why),
+            Some(why) => Some(format!("{why}; {agent}")),
+            None => Some(agent),
+        };
     }
 }
 
@@ -198,7 +211,9 @@ mod tests {
             Usability::Checking { since },
             Usability::Down { since, why: why.clone() },
             Usability::Ejected { since, until, why: why.clone() },
-            Usability::Probation { since, on_trial: false, why },
+            Usability::Probation { since, on_trial: false, why: why.clone() },
+            Usability::Drain { since, why: why.clone() },
+            Usability::Maintenance { since, why },
         ];
         assert_eq!(states.map(|state| Judged::of(state, since).state), SERVER_STATES);
     }

@@ -153,9 +153,9 @@ impl Pool {
 
 /// Says whether the server could take a request that belongs to nobody.
 fn is_free(server: &Server) -> bool {
-    let most = server.plan.max_connections.map_or(u32::MAX, u32::from);
+    let most = server.state.gate.most(&server.plan).map_or(u32::MAX, u32::from);
     let room = server.state.load.running() < most;
-    room && server.plan.weight.value() > 0 && server.state.gate.fits(Wanted::Usable)
+    room && server.has_weight() && server.state.gate.fits(Wanted::Usable)
 }
 
 /// The first pool of the plan whose key is missing.

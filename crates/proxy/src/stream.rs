@@ -55,10 +55,9 @@ impl Stream {
         }
     }
 
-    /// Prepares an accepted connection and tells who is at its other end.
-    pub(crate) fn accepted(stream: TcpStream, peer: SocketAddr) -> io::Result<(Self, Option<IpAddr>)> {
-        stream.set_nodelay(true)?;
-        Ok((Self::Tcp(stream), Some(peer.ip().to_canonical())))
+    /// An accepted connection and who is at its other end.
+    pub(crate) fn accepted(stream: TcpStream, peer: SocketAddr) -> (Self, Option<IpAddr>) {
+        (Self::Tcp(stream), Some(peer.ip().to_canonical()))
     }
 
     /// Moves the connection to the runtime of the current thread.

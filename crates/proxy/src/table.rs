@@ -4,17 +4,19 @@
 //! ([`crate::apply`]). Counters are kept by worker and summed when read; only what pickers and loads
 //! count is shared between workers.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use evenkeel_config::plan;
 use evenkeel_http::answer::Reason;
+use evenkeel_traffic::agent;
 use evenkeel_traffic::budget::Budget;
 use evenkeel_traffic::load::{Load, PoolLoad, Running};
 use evenkeel_traffic::name::Name;
-use evenkeel_traffic::pick::{Balance, Picker, Request};
+use evenkeel_traffic::pick::{self, Balance, Picker, Request, Weight};
 use evenkeel_traffic::route::{self, Facts};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -87,7 +89,7 @@ pub(crate) struct Pool {
     pub(crate) plan: plan::Pool,
     /// In the order of the plan.
     pub(crate) servers: Vec<Arc<Server>>,
-    pub(crate) picker: Picker,
+    pub(crate) choice: ArcSwap<Choice>,
     /// Sticky sessions, if it has them.
     pub(crate) sticky: Option<Sticky>,
     /// What all its servers do, under all plans.
@@ -97,10 +99,47 @@ pub(crate) struct Pool {
     pub(crate) version: u64,
 }
 
+/// Who chooses among the servers of a pool, and what it was told of them: agents change both under a plan that stays.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    pub(crate) picker: Picker,
+    /// Weight and bound of each server.
+    told: Vec<(Weight, Option<NonZeroU32>)>,
+}
+
+impl Choice {
+    /// With what agents want now. `before` is the choice that it takes the place of.
+    pub(crate) fn new(plan: &plan::Pool, servers: &[Arc<Server>], before: Option<&Self>) -> Self {
+        let told = wanted(servers);
+        let to_pick: Vec<pick::Server> = servers
+            .iter()
+            .zip(&told)
+            .map(|(server, &(weight, max_connections))| pick::Server {
+                name: server.plan.name.clone(),
+                weight,
+                priority: server.plan.priority,
+                max_connections,
+                load: server.state.load.clone(),
+            })
+            .collect();
+        let picker = Picker::new(&plan.balance, &to_pick);
+        picker.attach(&plan.balance, before.map(|before| &before.picker));
+        Self { picker, told }
+    }
+}
+
+fn wanted(servers: &[Arc<Server>]) -> Vec<(Weight, Option<NonZeroU32>)> {
+    let typed: Vec<_> =
+        servers.iter().map(|server| (server.plan.weight, server.state.gate.percent())).collect();
+    let most = servers.iter().map(|server| server.state.gate.most(&server.plan));
+    agent::weights(&typed).into_iter().zip(most).collect()
+}
+
 /// The living part of a [`Pool`]: what outlives a change of its plan.
 #[derive(Debug)]
 pub(crate) struct PoolState {
     budget: Mutex<Budget>,
+    ejecting: Mutex<()>,
     pub(crate) counters: PerWorker<PoolCounters>,
     /// Who waits while its servers are full.
     pub(crate) line: Arc<Line>,
@@ -119,9 +158,15 @@ impl PoolState {
     pub(crate) fn new(workers: usize, budget: u8, version: u64) -> Self {
         Self {
             budget: Mutex::new(Budget::new(budget)),
+            ejecting: Mutex::new(()),
             counters: PerWorker::new(workers),
             line: Arc::new(Line::new(workers, version)),
         }
+    }
+
+    /// Held by whoever decides whether one more server may be ejected, until that is to be seen.
+    pub(crate) fn one_ejection(&self) -> MutexGuard<'_, ()> {
+        self.ejecting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a retry out of the budget, if one is left, and counts what came of it.
@@ -174,27 +219,43 @@ impl Pool {
         let seek = || (0..MOST_RACES).find_map(|_| self.begin(self.choose(request, worker)?));
         seek().or_else(|| {
             // A look may have missed what became free a moment ago.
-            self.has_room().then(|| self.picker.forget()).and_then(|()| seek())
+            self.has_room().then(|| self.forget()).and_then(|()| seek())
         })
     }
 
     /// The server that the algorithm prefers among those whose gate is open, or else among the next best.
     fn choose(&self, request: Request<'_>, worker: &Worker) -> Option<usize> {
         gate::choose(&self.plan, &self.servers, request.tried, |wanted| {
+            let choice = self.choice.load();
             if wanted != Wanted::Open {
                 // More servers are wanted than the look before has seen as usable.
-                self.picker.forget();
+                choice.picker.forget();
             }
             let fits =
                 |index: usize| self.servers.get(index).is_some_and(|server| server.state.gate.fits(wanted));
-            self.picker.pick(request, &worker.chance, fits)
+            choice.picker.pick(request, &worker.chance, fits)
         })
+    }
+
+    /// What is said of the servers has changed.
+    pub(crate) fn forget(&self) {
+        self.choice.load().picker.forget();
+    }
+
+    /// Follows what agents want now. Only the health thread may, so that no newer wish is undone.
+    pub(crate) fn follow_agents(&self) {
+        let before = self.choice.load();
+        if wanted(&self.servers) != before.told {
+            self.choice.store(Arc::new(Choice::new(&self.plan, &self.servers, Some(&before))));
+            // More may fit than those in line have seen.
+            self.state.line.changed(&self.load);
+        }
     }
 
     /// A place at this server, if it has room; asks nothing else.
     pub(crate) fn begin(&self, index: usize) -> Option<Picked> {
         let server = self.servers.get(index)?;
-        let most = server.plan.max_connections.map_or(u32::MAX, u32::from);
+        let most = server.state.gate.most(&server.plan).map_or(u32::MAX, u32::from);
         server.state.load.begin(most).map(|running| Picked { index, running })
     }
 
@@ -237,6 +298,13 @@ pub(crate) struct ServerState {
     /// Whether it takes traffic, and why not.
     pub(crate) gate: Gate,
     last_failure: Mutex<Option<String>>,
+}
+
+impl Server {
+    /// Says whether it takes turns: the file gives it a weight, and its agent leaves it some.
+    pub(crate) fn has_weight(&self) -> bool {
+        self.plan.weight.value() > 0 && self.state.gate.percent() > 0
+    }
 }
 
 impl ServerState {

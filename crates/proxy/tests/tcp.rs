@@ -126,3 +126,70 @@ fn a_reset_is_passed_on() {
     client.write_all(b"x").unwrap();
     assert_eq!(client.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
 }
+
+const HELLO: &[u8] = include_bytes!("../../http/src/tls_hello/vectors/openssl-tls13");
+
+/// A hello of a real client, for a server of another name that is as long.
+fn hello(name: &str) -> Vec<u8> {
+    let at = HELLO.windows(15).position(|bytes| bytes == b"www.example.com").unwrap();
+    let mut bytes = HELLO.to_vec();
+    bytes[at..at + 15].copy_from_slice(name.as_bytes());
+    bytes
+}
+
+/// Sends these pieces on a connection of its own, and says what came back.
+fn exchange(balancer: &Balancer, pieces: &[&[u8]]) -> Vec<u8> {
+    let mut client = TcpStream::connect(balancer.address()).unwrap();
+    client.set_nodelay(true).unwrap();
+    client.set_read_timeout(Some(BOUND)).unwrap();
+    for piece in pieces {
+        client.write_all(piece).unwrap();
+    }
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut back = Vec::new();
+    client.read_to_end(&mut back).unwrap();
+    back
+}
+
+#[test]
+fn the_name_in_a_tls_hello_decides_and_every_byte_reaches_the_server() {
+    let servers: Vec<ToyServer> = (0..3).map(|_| reverser()).collect();
+    let addresses: Vec<_> = servers.iter().map(ToyServer::address).collect();
+    let config = common::website(3, "mode = \"tcp\"", "balance = { hash = \"sni\" }");
+    let mut balancer = Balancer::start(&config, &addresses);
+    let totals = |balancer: &mut Balancer| -> Vec<u64> {
+        balancer.snapshot().pools[0].servers.iter().map(|server| server.total).collect()
+    };
+    let mut chosen = Vec::new();
+    for number in 0..12 {
+        let name = format!("www{number:02}example.co");
+        let bytes = [&hello(&name)[..], b"and what follows"].concat();
+        let before = totals(&mut balancer);
+        for (case, pieces) in [
+            (name.clone(), vec![&bytes[..]]),
+            (name.clone(), bytes.chunks(100).collect()),
+            (name.to_uppercase(), vec![&bytes[..]]),
+        ] {
+            let upper = [&hello(&case)[..], b"and what follows"].concat();
+            let (pieces, sent) = if case == name { (pieces, &bytes) } else { (vec![&upper[..]], &upper) };
+            assert_eq!(&exchange(&balancer, &pieces), sent, "{case}");
+        }
+        let after = totals(&mut balancer);
+        let grown: Vec<u64> = after.iter().zip(before).map(|(after, before)| after - before).collect();
+        chosen.push(grown.iter().position(|&grown| grown == 3).expect("all three at one server"));
+    }
+    assert!((0..3).all(|server| chosen.contains(&server)), "{chosen:?}");
+}
+
+#[test]
+fn a_client_without_a_name_takes_turns() {
+    let servers: Vec<ToyServer> = (0..3).map(|_| reverser()).collect();
+    let addresses: Vec<_> = servers.iter().map(ToyServer::address).collect();
+    let config = common::website(3, "mode = \"tcp\"", "balance = { hash = \"sni\" }");
+    let mut balancer = Balancer::start(&config, &addresses);
+    // Something else than TLS, the beginning of a hello, and nothing at all: each ends at once, and is passed on.
+    for bytes in [b"SSH-2.0-x\r\n", &HELLO[..100], b""] {
+        assert_eq!(exchange(&balancer, &[bytes]), bytes);
+    }
+    assert!(balancer.snapshot().pools[0].servers.iter().all(|server| server.total == 1));
+}

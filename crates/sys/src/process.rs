@@ -1,8 +1,9 @@
-//! What a process may do and have: limits, rights, and its word to the service manager.
+//! What a process may do and have: limits, rights, programs that it runs, and its word to the service manager.
 
 pub mod limit;
 pub mod notify;
 pub mod rights;
+pub mod script;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

@@ -35,6 +35,14 @@ pub fn send(socket: std::os::fd::BorrowedFd<'_>, bytes: &[u8]) -> std::io::Resul
     Ok(rustix::net::send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
 }
 
+/// Sends what is written at once, however little it is, instead of waiting for acknowledgements (TCP_NODELAY).
+///
+/// # Errors
+/// When it is no TCP socket.
+pub fn send_at_once(socket: std::os::fd::BorrowedFd<'_>) -> std::io::Result<()> {
+    Ok(rustix::net::sockopt::set_tcp_nodelay(socket, true)?)
+}
+
 /// Looks at one waiting byte without taking it: `Ok(1)` when there is one, `Ok(0)` when the other side has ended its
 /// direction.
 ///

@@ -208,7 +208,7 @@ impl HttpClient {
 
     fn fill(&mut self) -> io::Result<usize> {
         let mut buffer = [0; 64 * 1024];
-        let length = self.stream.read(&mut buffer)?;
+        let length = read(&mut self.stream, &mut buffer)?;
         self.ahead.extend_from_slice(&buffer[..length]);
         Ok(length)
     }
@@ -227,6 +227,16 @@ fn invalid(why: String) -> io::Error {
 
 fn ended(before: &str) -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, format!("the connection ended before {before}"))
+}
+
+/// Reads once. The end of a child of this process may interrupt a read that has a timeout: it is begun again.
+pub(crate) fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
 }
 
 #[cfg(test)]

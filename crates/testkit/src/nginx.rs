@@ -8,7 +8,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::{BOUND, Program, temp_dir};
+use crate::{BOUND, Program, Signal, temp_dir};
 
 /// An nginx with one worker on a port of 127.0.0.1. Ask [`crate::needs`]`("nginx")` first.
 ///
@@ -16,6 +16,7 @@ use crate::{BOUND, Program, temp_dir};
 /// a request body of any size is read and thrown away.
 pub struct Nginx {
     name: String,
+    directives: String,
     address: SocketAddr,
     directory: TempDir,
     program: Program,
@@ -34,10 +35,10 @@ impl Nginx {
     pub fn start_with(name: &str, port: u16, directives: &str) -> Self {
         let directory = temp_dir();
         std::fs::create_dir(directory.path().join("files")).expect("a directory for files");
-        let text = configuration(name, port, directives, directory.path());
-        std::fs::write(directory.path().join("nginx.conf"), text).expect("a written nginx.conf");
+        write(port, directives, directory.path(), &usual(name));
         let program = launch(directory.path());
-        Self { name: name.to_owned(), address: (Ipv4Addr::LOCALHOST, port).into(), directory, program }
+        let address = (Ipv4Addr::LOCALHOST, port).into();
+        Self { name: name.to_owned(), directives: directives.to_owned(), address, directory, program }
     }
 
     /// Its name, which is what it answers.
@@ -76,6 +77,26 @@ impl Nginx {
         self.program.kill();
     }
 
+    /// From now on everything below `/` is answered by these directives, such as `return 500;`; `None`: as at first.
+    /// Waits until new connections meet it.
+    pub fn behave(&self, location: Option<&str>) {
+        let location = location.map_or_else(|| usual(&self.name), str::to_owned);
+        write(self.address.port(), &self.directives, self.directory.path(), &location);
+        let seen = self.program.lines().len();
+        self.program.signal(Signal::HUP);
+        self.program.wait_for_line_after(seen, |line| line.contains("gracefully shutting down"), BOUND);
+    }
+
+    /// Stops master and worker where they are: the kernel goes on accepting for them.
+    pub fn freeze(&self) {
+        self.program.signal_all(Signal::STOP);
+    }
+
+    /// Lets them go on.
+    pub fn thaw(&self) {
+        self.program.signal_all(Signal::CONT);
+    }
+
     /// Starts it again on the same port, and waits until it accepts connections.
     pub fn restart(&mut self) {
         self.program.kill();
@@ -97,7 +118,16 @@ fn launch(directory: &Path) -> Program {
     program
 }
 
-fn configuration(name: &str, port: u16, directives: &str, directory: &Path) -> String {
+fn usual(name: &str) -> String {
+    format!("return 200 \"{name}\";")
+}
+
+fn write(port: u16, directives: &str, directory: &Path, location: &str) {
+    let text = configuration(port, directives, directory, location);
+    std::fs::write(directory.join("nginx.conf"), text).expect("a written nginx.conf");
+}
+
+fn configuration(port: u16, directives: &str, directory: &Path, location: &str) -> String {
     let directory = directory.display();
     // As root, workers would become a user who may not read the directory.
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
@@ -120,7 +150,7 @@ http {{
     {directives}
     server {{
         listen 127.0.0.1:{port} backlog=4096;
-        location / {{ return 200 \"{name}\"; }}
+        location / {{ {location} }}
         location /files/ {{ alias {directory}/files/; }}
     }}
 }}

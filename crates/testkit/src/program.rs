@@ -141,6 +141,11 @@ impl Program {
         kill_process(self.pid(), signal).expect("a signal to a child that is not reaped");
     }
 
+    /// Sends a signal to the program and its whole process group.
+    pub fn signal_all(&self, signal: Signal) {
+        kill_process_group(self.pid(), signal).expect("a signal to a child that is not reaped");
+    }
+
     /// Waits until the program has ended and returns its exit code, or 128 + the signal that ended it, as a shell
     /// does.
     ///

@@ -1,6 +1,6 @@
 //! A TCP server whose behaviour is a closure, for servers that behave well and for those that do not.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -209,7 +209,7 @@ impl Connection {
 
     fn fill(&mut self) -> io::Result<usize> {
         let mut buffer = [0; 64 * 1024];
-        let length = self.stream.read(&mut buffer)?;
+        let length = crate::http::read(&mut self.stream, &mut buffer)?;
         self.ahead.extend_from_slice(&buffer[..length]);
         let mut state = self.shared.state();
         state.received[self.index].extend_from_slice(&buffer[..length]);
@@ -229,6 +229,8 @@ impl Drop for Connection {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     #[test]

@@ -81,6 +81,10 @@ pub trait Facts {
     fn any_header(&self, name: &str, each: &mut dyn FnMut(&[u8]) -> bool) -> bool;
     /// The client's address; `None` for a client on a unix socket.
     fn source(&self) -> Option<IpAddr>;
+    /// The name of the server in a TLS hello (SNI), when one was looked for and is there; else empty.
+    fn sni(&self) -> &[u8] {
+        &[]
+    }
 }
 
 /// Finds the first rule that matches, as its index in `rules`.

@@ -1,11 +1,13 @@
-//! May a server take traffic, how much, and why not: what its active check, live traffic and slow start say together.
+//! May a server take traffic, how much, and why not: what its active check, its agent, live traffic and slow start say
+//! together.
 //!
-//! Invariants: a failing active check outweighs everything; an ejection outweighs slow start; a server that nobody
+//! Invariants: an agent that wants no traffic outweighs everything, then comes a failing active check; an ejection outweighs slow start; a server that nobody
 //! has complained about is up. It holds no settings of its own: they come in with each call, because they may change
 //! under a server that stays.
 
 use std::time::{Duration, Instant};
 
+use crate::agent::{Agent, Answer, Stance};
 use crate::health::{Check, Transition, Verdict};
 use crate::outlier::{self, Outlier, Standing};
 
@@ -63,12 +65,27 @@ pub enum Usability {
         /// What failed before the ejection.
         why: String,
     },
+    /// Its agent wants nothing new for it.
+    Drain {
+        /// Since when.
+        since: Instant,
+        /// The agent's words.
+        why: String,
+    },
+    /// Its agent says that it is being worked on.
+    Maintenance {
+        /// Since when.
+        since: Instant,
+        /// The agent's words.
+        why: String,
+    },
 }
 
 /// All that is known of one server's health.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
     check: Option<Check>,
+    agent: Option<Agent>,
     outlier: Outlier,
     /// When it began to take traffic again.
     back_since: Option<Instant>,
@@ -89,6 +106,38 @@ impl Health {
     /// Begins an active check, or ends it with `None`; what it had found is forgotten.
     pub fn set_check(&mut self, check: Option<Check>) {
         self.check = check;
+    }
+
+    /// The agent, if the server has one.
+    #[must_use]
+    pub fn agent(&self) -> Option<&Agent> {
+        self.agent.as_ref()
+    }
+
+    /// The agent for its settings.
+    pub fn agent_mut(&mut self) -> Option<&mut Agent> {
+        self.agent.as_mut()
+    }
+
+    /// Begins to ask an agent, or ends it with `None`; what it had said is forgotten.
+    pub fn set_agent(&mut self, agent: Option<Agent>) {
+        self.agent = agent;
+    }
+
+    /// The agent has answered, or not; see [`Agent::answered`].
+    pub fn agent_answered(
+        &mut self,
+        answer: Result<Answer, String>,
+        started: Instant,
+        now: Instant,
+    ) -> Option<String> {
+        let agent = self.agent.as_mut()?;
+        let before = agent.stance();
+        let sentence = agent.answered(answer, started, now)?;
+        if matches!(before, Stance::Down | Stance::Maintenance) && agent.stance() == Stance::Takes {
+            self.back_since = Some(now);
+        }
+        Some(sentence)
     }
 
     /// What live traffic says.
@@ -164,6 +213,15 @@ impl Health {
     #[must_use]
     pub fn usability(&self, slow_start: Duration, now: Instant) -> Usability {
         let why = |why: Option<&str>| why.unwrap_or_default().to_owned();
+        if let Some(agent) = &self.agent {
+            let (since, why) = (agent.since(), agent.why().unwrap_or_default());
+            match agent.stance() {
+                Stance::Takes => {}
+                Stance::Drain => return Usability::Drain { since, why },
+                Stance::Maintenance => return Usability::Maintenance { since, why },
+                Stance::Down => return Usability::Down { since, why },
+            }
+        }
         match &self.check {
             Some(check) if check.verdict() == Verdict::Down => {
                 return Usability::Down { since: check.since(), why: why(check.why()) };

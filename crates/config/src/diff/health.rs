@@ -27,6 +27,11 @@ pub(super) fn probe(pool: &Pool) -> String {
             parts.push(format!("status = {:?}", ranges.join(",")));
             parts.extend(http.body.iter().map(|body| format!("body = {body:?}")));
         }
+        ProbeKind::Exec(exec) => {
+            let program = exec.program.display().to_string();
+            let words = std::iter::once(&program).chain(&exec.arguments).map(|word| format!("{word:?}"));
+            parts.push(format!("exec = [{}]", words.collect::<Vec<_>>().join(", ")));
+        }
         ProbeKind::Tcp(tcp) => {
             parts.push("tcp".into());
             let dialogue = [("send", &tcp.send), ("expect", &tcp.expect)];
@@ -52,6 +57,17 @@ pub(super) fn probe(pool: &Pool) -> String {
     };
     parts.push(format!("initial-state = {initial:?}"));
     format!("{{ {} }}", parts.join(", "))
+}
+
+pub(super) fn agent(pool: &Pool) -> String {
+    let Some(agent) = &pool.agent else { return "none".into() };
+    let send = if agent.send.is_empty() { String::new() } else { format!(", send = {:?}", agent.send) };
+    format!(
+        "{{ port = {}{send}, interval = \"{}\", timeout = \"{}\" }}",
+        agent.port,
+        duration(agent.interval),
+        duration(agent.timeout)
+    )
 }
 
 pub(super) fn passive(pool: &Pool) -> String {

@@ -330,8 +330,8 @@ pub static KEYS: &[Key] = &[
     key(Section::Pool, "balance", Kind::Balance, Default::Value("round-robin")).says(
         "How servers are chosen. `\"round-robin\"`: in turn, smoothly interleaved by weight. `\"least-connections\"`: the \
          fewest running requests or connections relative to weight. `{ hash = KEY }`: a key always reaches the same \
-         server; KEY is `\"source\"`, `\"path\"`, `\"uri\"`, `{ header = \"NAME\" }`, `{ cookie = \"NAME\" }` or \
-         `{ query = \"NAME\" }`. Beside it, `bounded-load = 1.25` caps a server at that many times its share of what \
+         server; KEY is `\"source\"`, `\"path\"`, `\"uri\"`, `{ header = \"NAME\" }`, `{ cookie = \"NAME\" }`, \
+         `{ query = \"NAME\" }`, or with `mode = \"tcp\"` `\"sni\"`, the name that a TLS client asks for. Beside it, `bounded-load = 1.25` caps a server at that many times its share of what \
          runs (1.01 to 10), and with `\"source\"` `ipv6-prefix = 64` takes clients of one IPv6 network for one. \
          `\"source\"`: short for `{ hash = \"source\" }`. `\"random-two\"`: two at random by weight, the one with fewer \
          running relative to weight. `\"peak-ewma\"`: two at random by weight, the one that is expected to answer sooner. \
@@ -389,6 +389,10 @@ pub static KEYS: &[Key] = &[
         "How servers are checked. `\"tcp\"` is a check that only opens a connection, with all its defaults.",
         "health = { http = \"/healthz\", interval = \"2s\", rise = 2, fall = 3 }",
     ),
+    key(Section::Pool, "agent", Kind::Table(Section::Agent), Default::Nothing("no agent is asked")).says(
+        "An agent on each server that says how much traffic it wants.",
+        "agent = { port = 9000, interval = \"2s\" }",
+    ),
     key(
         Section::Pool,
         "passive",
@@ -436,6 +440,13 @@ pub static KEYS: &[Key] = &[
         "A text that must be in the first 64 KiB of the answer's body, compared byte by byte. Only with `http`.",
         "body = \"ready\"",
     ),
+    key(Section::Health, "exec", Kind::Command, Default::Nothing("no program is run")).says(
+        "Run this program; the check passes when its exit code is 0. It runs as the user of the proxy role, with an empty \
+         environment but for `PATH`, `EVENKEEL_POOL`, `EVENKEEL_SERVER`, `EVENKEEL_ADDRESS` and `EVENKEEL_PORT`, and is \
+         killed with all that it started when `timeout` is over. Nobody but root and the user that starts Evenkeel may be \
+         able to change it or any element of its path. Not with `http`, `send` or `expect`.",
+        "exec = [\"/usr/bin/test\", \"-e\", \"/run/ready\"]",
+    ),
     key(Section::Health, "send", Kind::Text, Default::Nothing("nothing is said")).says(
         "What is sent over the connection once it is open. Not with `http`.",
         "send = \"PING\\r\\n\"",
@@ -450,7 +461,10 @@ pub static KEYS: &[Key] = &[
         Kind::Count { least: 1, most: 65_535, auto: false },
         Default::Nothing("the server's own port"),
     )
-    .says("The port to which the check connects, on the server's address.", "port = 8081"),
+    .says(
+        "The port to which the check connects, on the server's address. A server's `check-address` outweighs it.",
+        "port = 8081",
+    ),
     key(Section::Health, "interval", PAUSE, Default::Value("2s")).says(
         "From the start of a check to the start of the next. The checks of different servers are spread over it.",
         "interval = \"5s\"",
@@ -487,6 +501,25 @@ pub static KEYS: &[Key] = &[
          decides alone. `\"checking\"`: it takes none, and the first check decides alone. `\"down\"`: it takes none until \
          `rise` checks have passed.",
         "initial-state = \"checking\"",
+    ),
+    key(
+        Section::Agent,
+        "port",
+        Kind::Count { least: 1, most: 65_535, auto: false },
+        Default::Required,
+    )
+    .says("The port of the agent, on the server's own address.", "port = 9000"),
+    key(Section::Agent, "send", Kind::Text, Default::Nothing("nothing is said")).says(
+        "What is sent to the agent once the connection is open.",
+        "send = \"state\\n\"",
+    ),
+    key(Section::Agent, "interval", PAUSE, Default::Value("2s")).says(
+        "From the start of a question to the start of the next.",
+        "interval = \"5s\"",
+    ),
+    key(Section::Agent, "timeout", TIMEOUT, Default::Value("2s")).says(
+        "How long one question may take. An agent that gives no answer in time changes nothing.",
+        "timeout = \"500ms\"",
     ),
     key(Section::Passive, "failures", ROW, Default::Value("5")).says(
         "Failures in a row that eject a server: connections that cannot be opened, requests without an answer or with one \
@@ -587,6 +620,12 @@ pub static KEYS: &[Key] = &[
          names are not looked up.",
         "address = \"192.168.1.2:80\"",
     ),
+    key(Section::Server, "check-address", Kind::Address, Default::Nothing("`address`, with the `port` of the check"))
+        .says(
+            "Where the health check of this server asks, when that is not where its traffic goes: another port, another \
+             network, a unix socket.",
+            "check-address = \"10.0.0.2:8081\"",
+        ),
     key(
         Section::Server,
         "weight",

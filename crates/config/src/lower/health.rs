@@ -1,4 +1,4 @@
-//! Makes checks of `health` and `passive`, and refuses what does not go together.
+//! Makes checks of `health`, `agent` and `passive`, and refuses what does not go together.
 
 use evenkeel_traffic::address::Address;
 use evenkeel_traffic::health::{Initial, Timing};
@@ -6,13 +6,13 @@ use evenkeel_traffic::outlier;
 
 use super::{HTTP, count, default, time};
 use crate::keys::Section;
-use crate::model::{Health, Passive, Pool, WordOr};
-use crate::plan::{HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
+use crate::model::{Health, Passive, Pool, Server, WordOr};
+use crate::plan::{self, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
 use crate::problems::{At, Problems};
 
 /// Keys that mean something only with `http`.
 const OF_HTTP: [&str; 5] = ["method", "host", "headers", "status", "body"];
-/// Keys that mean something only without.
+/// Keys that mean something only for a connection without `http`.
 const OF_TCP: [&str; 2] = ["send", "expect"];
 
 pub(super) fn probe(pool: &Pool, problems: &mut Problems) -> Option<Probe> {
@@ -36,6 +36,9 @@ pub(super) fn probe(pool: &Pool, problems: &mut Problems) -> Option<Probe> {
 
 fn kind(typed: &Health) -> ProbeKind {
     let text = |setting: &Option<At<String>>| setting.as_ref().map(|text| text.value.clone());
+    if let Some((program, arguments)) = typed.exec.as_ref().and_then(|exec| exec.value.split_first()) {
+        return ProbeKind::Exec(ExecProbe { program: program.into(), arguments: arguments.to_vec() });
+    }
     let Some(target) = text(&typed.http) else {
         return ProbeKind::Tcp(TcpProbe {
             send: text(&typed.send).unwrap_or_default(),
@@ -83,9 +86,16 @@ fn timing(typed: Option<&Health>, problems: &mut Problems) -> Timing {
 
 /// Reports keys of the other kind of check.
 fn mixed(typed: &Health, problems: &mut Problems) {
-    let http = typed.given.iter().any(|key| key.value == "http");
+    let given = |name: &str| typed.given.iter().any(|key| key.value == name);
+    let (http, exec) = (given("http"), given("exec"));
     for key in &typed.given {
         let name = key.value.as_str();
+        if exec && (name == "http" || OF_HTTP.contains(&name) || OF_TCP.contains(&name)) {
+            problems
+                .error(key.span, format!("`{name}` means nothing together with `exec`"))
+                .help("the exit code of the program decides alone: remove the key, or `exec`");
+            continue;
+        }
         if !http && OF_HTTP.contains(&name) {
             problems
                 .error(key.span, format!("`{name}` means nothing without `http`"))
@@ -109,14 +119,33 @@ fn mixed(typed: &Health, problems: &mut Problems) {
 /// A unix socket has no port that another could stand for.
 fn unix_port(pool: &Pool, typed: &Health, problems: &mut Problems) {
     let Some(port) = &typed.port else { return };
-    let unix = pool.servers.iter().find(|server| {
-        server.settings.address.as_ref().is_some_and(|address| matches!(address.value, Address::Unix(_)))
-    });
+    let unix = pool.servers.iter().find(|server| is_unix(server) && server.settings.check_address.is_none());
     if let Some(server) = unix {
         problems
             .error(port.span, format!("server `{}` is a unix socket and has no ports", server.name.value))
-            .help("remove `port`, or put the server into a pool of its own");
+            .help("remove `port`, give the server a `check-address`, or put it into a pool of its own");
     }
+}
+
+fn is_unix(server: &Server) -> bool {
+    server.settings.address.as_ref().is_some_and(|address| matches!(address.value, Address::Unix(_)))
+}
+
+pub(super) fn agent(pool: &Pool, problems: &mut Problems) -> Option<plan::Agent> {
+    const SECTION: Section = Section::Agent;
+    let typed = pool.agent.as_ref()?;
+    let port = typed.port?;
+    if let Some(server) = pool.servers.iter().find(|server| is_unix(server)) {
+        problems
+            .error(port.span, format!("server `{}` is a unix socket and has no ports", server.name.value))
+            .help("put the server into a pool without `agent`");
+    }
+    Some(plan::Agent {
+        port: u16::try_from(port.value).ok()?,
+        send: typed.send.as_ref().map(|send| send.value.clone()).unwrap_or_default(),
+        interval: time(typed.interval, SECTION, "interval", HTTP),
+        timeout: time(typed.timeout, SECTION, "timeout", HTTP),
+    })
 }
 
 pub(super) fn passive(pool: &Pool, problems: &mut Problems) -> Option<outlier::Settings> {

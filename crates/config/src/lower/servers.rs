@@ -43,29 +43,39 @@ pub(super) fn check(pool: &Pool, problems: &mut Problems) {
     }
 }
 
-/// Warns of keys that a connection without a request does not have.
+/// Warns of keys that a connection without a request does not have, or a request.
 pub(super) fn keys_of_connections(model: &Model, problems: &mut Problems) {
-    let tcp = model.listeners.iter().filter(|listener| listener.mode.is_some_and(|mode| mode.value == TCP));
-    let named: Vec<&str> = tcp
-        .flat_map(|listener| {
-            listener.pool.iter().chain(listener.routes.iter().filter_map(|r| r.pool.as_ref()))
-        })
-        .map(|pool| pool.value.as_str())
-        .collect();
-    for pool in model.pools.iter().filter(|pool| named.contains(&pool.name.value.as_str())) {
-        if let Some(balance) = &pool.balance
-            && let Balance::Hash { key, .. } = &balance.value
-            && !key.is_of_connections()
-        {
+    let named = |tcp: bool| -> Vec<&str> {
+        let of_mode = model.listeners.iter().filter(|l| l.mode.is_some_and(|mode| mode.value == TCP) == tcp);
+        of_mode
+            .flat_map(|listener| {
+                listener.pool.iter().chain(listener.routes.iter().filter_map(|r| r.pool.as_ref()))
+            })
+            .map(|pool| pool.value.as_str())
+            .collect()
+    };
+    let (by_tcp, by_http) = (named(true), named(false));
+    for pool in &model.pools {
+        let Some(balance) = &pool.balance else { continue };
+        let Balance::Hash { key, .. } = &balance.value else { continue };
+        let name = pool.name.value.as_str();
+        if by_tcp.contains(&name) && !key.is_of_connections() {
             problems
                 .warning(
                     balance.span,
                     format!(
-                        "a listener with `mode = \"tcp\"` sends to pool `{}`, where nobody sees a request",
-                        pool.name.value
+                        "a listener with `mode = \"tcp\"` sends to pool `{name}`, where nobody sees a request"
                     ),
                 )
                 .help("write `balance = \"source\"`; without their key, connections take turns");
+        }
+        if by_http.contains(&name) && !key.is_of_requests() {
+            problems
+                .warning(
+                    balance.span,
+                    format!("a listener with `mode = \"http\"` sends to pool `{name}`, where nobody sees a TLS hello"),
+                )
+                .help("hash by `{ header = \"host\" }`; without their key, requests take turns");
         }
     }
 }

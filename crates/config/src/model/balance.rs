@@ -95,6 +95,7 @@ fn key(entry: &Entry, ipv6_prefix: u8, problems: &mut Problems) -> Option<Key> {
             "source" => return Some(Key::Source { ipv6_prefix }),
             "path" => return Some(Key::Path),
             "uri" => return Some(Key::Uri),
+            "sni" => return Some(Key::Sni),
             other => {
                 let draft = problems.error(entry.span, format!("unknown value {} for `hash`", quoted(other)));
                 draft.help(if HASH_NAMED.contains(&other) {
@@ -114,7 +115,7 @@ fn key(entry: &Entry, ipv6_prefix: u8, problems: &mut Problems) -> Option<Key> {
 }
 
 fn known_keys() -> String {
-    "known: `\"source\"`, `\"path\"`, `\"uri\"`, `{ header = \"NAME\" }`, `{ cookie = \"NAME\" }` and `{ query = \"NAME\" }`"
+    "known: `\"source\"`, `\"path\"`, `\"uri\"`, `\"sni\"`, `{ header = \"NAME\" }`, `{ cookie = \"NAME\" }` and `{ query = \"NAME\" }`"
         .into()
 }
 

@@ -1,4 +1,4 @@
-//! Reads `health` and `passive` of a pool.
+//! Reads `health`, `agent` and `passive` of a pool.
 
 use std::time::Duration;
 
@@ -6,13 +6,15 @@ use super::Setting;
 use super::read::Reader;
 use super::route::is_token;
 use super::value::{MOST_VALUES, one_word};
-use crate::keys::{Key, Kind};
+use crate::keys::{Key, Kind, Section};
 use crate::problems::{At, Problems, Span};
 use crate::suggest::quoted;
 use crate::text::{Entry, Value};
 
 /// The most further header fields of a check.
 const MOST_FIELDS: usize = 32;
+/// The most words of `exec`: the program and its arguments.
+const MOST_WORDS: usize = 64;
 /// The longest text of a check, in bytes.
 const LONGEST_TEXT: usize = 4096;
 
@@ -31,6 +33,7 @@ pub(crate) struct Health {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) status: Option<Vec<(u16, u16)>>,
     pub(crate) body: Setting<String>,
+    pub(crate) exec: Setting<Vec<String>>,
     pub(crate) send: Setting<String>,
     pub(crate) expect: Setting<String>,
     pub(crate) port: Setting<u64>,
@@ -43,6 +46,14 @@ pub(crate) struct Health {
     pub(crate) initial_state: Setting<&'static str>,
     /// The keys that are given, right or wrong.
     pub(crate) given: Vec<At<String>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Agent {
+    pub(crate) port: Setting<u64>,
+    pub(crate) send: Setting<String>,
+    pub(crate) interval: Setting<Duration>,
+    pub(crate) timeout: Setting<Duration>,
 }
 
 #[derive(Debug)]
@@ -62,6 +73,7 @@ pub(super) fn health(pool: &Reader<'_>, problems: &mut Problems) -> Setting<Word
         headers: reader.fields("headers", problems),
         status: reader.statuses("status", problems),
         body: reader.text("body", problems),
+        exec: reader.command("exec", problems),
         send: reader.text("send", problems),
         expect: reader.text("expect", problems),
         port: reader.count("port", problems),
@@ -73,6 +85,15 @@ pub(super) fn health(pool: &Reader<'_>, problems: &mut Problems) -> Setting<Word
         fall: reader.count("fall", problems),
         initial_state: reader.word("initial-state", problems),
         given: reader.table.entries.iter().map(|entry| entry.key.clone()).collect(),
+    })
+}
+
+pub(super) fn agent(pool: &Reader<'_>, problems: &mut Problems) -> Option<Agent> {
+    pool.table("agent", Section::Agent, problems).map(|reader| Agent {
+        port: reader.count("port", problems),
+        send: reader.text("send", problems),
+        interval: reader.time("interval", problems),
+        timeout: reader.time("timeout", problems),
     })
 }
 
@@ -128,6 +149,27 @@ impl<'a> Reader<'a> {
             return None;
         }
         Some(At::new(text.to_owned(), span))
+    }
+
+    /// An absolute path and words that follow it.
+    fn command(&self, name: &str, problems: &mut Problems) -> Setting<Vec<String>> {
+        let (entry, key) = self.given(name)?;
+        let texts = self.texts(name, false, MOST_WORDS, problems)?;
+        let words: Vec<String> = texts.iter().map(|text| text.value.text.clone()).collect();
+        let program = words.first()?;
+        if !program.starts_with('/') || program.ends_with('/') {
+            problems
+                .error(entry.span, format!("{} is no absolute path of a program", quoted(program)))
+                .help(format!("write {}; no shell splits it or looks for it", key.kind.expectation()));
+            return None;
+        }
+        if words.iter().any(|word| word.len() > LONGEST_TEXT || word.contains('\0')) {
+            problems
+                .error(entry.span, format!("`{name}` has a word that cannot be given to a program"))
+                .help(format!("a word has at most {LONGEST_TEXT} bytes and no zero byte"));
+            return None;
+        }
+        Some(At::new(words, entry.span))
     }
 
     fn target(&self, name: &str, problems: &mut Problems) -> Setting<String> {

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use evenkeel_traffic::name::{InvalidName, Name};
 use evenkeel_traffic::pick::Weight;
 
-use super::health::{health, passive};
+use super::health::{agent, health, passive};
 use super::route::route;
 use super::{
     AccessLog, Admin, Count, Global, Listener, Model, Pool, Queue, Route, Server, ServerSettings,
@@ -143,6 +143,7 @@ fn pool(name: At<Name>, reader: &Reader<'_>, problems: &mut Problems) -> Pool {
         keep_alive: reader.time("keep-alive", problems),
         max_idle_connections: reader.count("max-idle-connections", problems),
         health: health(reader, problems),
+        agent: agent(reader, problems),
         passive: passive(reader, problems),
         slow_start: reader.time("slow-start", problems),
         when_all_down: reader.word("when-all-down", problems),
@@ -188,6 +189,7 @@ fn servers(pool: &Name, reader: &Reader<'_>, problems: &mut Problems) -> Vec<Ser
                     Some(At::new(Weight::try_from(number).ok()?, weight.span))
                 });
                 server.address = reader.address("address", problems);
+                server.check_address = reader.address("check-address", problems);
                 server.max_connections = reader.count("max-connections", problems);
                 server.backup = reader.flag("backup", problems);
                 server.priority = reader.count("priority", problems);
@@ -312,6 +314,7 @@ impl<'a> Reader<'a> {
             Section::Route => format!("this route of listener `{name}`"),
             Section::Pool => format!("pool `{name}`"),
             Section::Health => format!("the check of pool `{name}`"),
+            Section::Agent => "this agent".into(),
             Section::Passive => format!("`passive` of pool `{name}`"),
             Section::Sticky => "this `sticky`".into(),
             Section::Queue => "this queue".into(),
@@ -329,7 +332,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A single table below this one.
-    fn table(&self, key: &str, section: Section, problems: &mut Problems) -> Option<Reader<'a>> {
+    pub(super) fn table(&self, key: &str, section: Section, problems: &mut Problems) -> Option<Reader<'a>> {
         let entry = self.table.find(key)?;
         let Value::Table(table) = &entry.value else {
             problems

@@ -1,5 +1,8 @@
 //! `health`: what a pool asks its servers to find out whether they work.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use evenkeel_traffic::health::Timing;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +25,8 @@ pub enum ProbeKind {
     Tcp(TcpProbe),
     /// `http` and its kin.
     Http(HttpProbe),
+    /// `exec`.
+    Exec(ExecProbe),
 }
 
 /// A connection can be opened, and possibly a short dialogue held.
@@ -48,6 +53,28 @@ pub struct HttpProbe {
     pub statuses: Vec<(u16, u16)>,
     /// `body`: a text that must be in the answer's body.
     pub body: Option<String>,
+}
+
+/// A program ends with exit code 0.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecProbe {
+    /// Its absolute path.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+}
+
+/// `agent`: a program on each server that says how much traffic the server wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// `port`, on the server's address.
+    pub port: u16,
+    /// `send`: what is said first; empty says nothing.
+    pub send: String,
+    /// `interval`: from the start of a question to the start of the next.
+    pub interval: Duration,
+    /// `timeout`: how long one question may take.
+    pub timeout: Duration,
 }
 
 /// `when-all-down`: what happens while the active checks of all servers fail.

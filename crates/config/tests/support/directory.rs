@@ -28,6 +28,15 @@ impl Source for Directory {
         Ok(names.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect())
     }
 
+    /// Below `/srv` everybody may write.
+    fn program(&self, path: &Path, user: Option<&str>) -> Result<(), String> {
+        let user = user.unwrap_or("evenkeel");
+        match path.starts_with("/srv") {
+            true => Err(format!("/srv (mode 0777) is writable by others than `{user}`")),
+            false => Ok(()),
+        }
+    }
+
     fn variable(&self, name: &str) -> Option<String> {
         self.variables.get(name).map(|value| (*value).to_owned())
     }

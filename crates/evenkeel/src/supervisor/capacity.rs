@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 
 use evenkeel_config::plan::{MOST_WORKERS, Plan};
 
-/// Open files of the proxy role that are no connection: channel, log, libraries, a spare for the moment of a reload, and
-/// 32 health checks that are under way.
-const RESERVED_FILES: u64 = 96;
+/// Open files of the proxy role that are no connection: channel, log, libraries, a spare for the moment of a reload, 32
+/// health checks and 32 questions to agents that are under way, and 8 programs with four each.
+const RESERVED_FILES: u64 = 160;
 /// Open files of each worker that are no connection: its poller, its waker, its timer.
 const FILES_PER_WORKER: u64 = 8;
 /// Open files of a connection: the client's socket, the server's, and the two ends of a pipe for bytes that pass
@@ -112,8 +112,8 @@ mod tests {
     fn the_file_limit_decides_when_memory_is_plenty() {
         let capacity = capacity(&plan(None, None), MACHINE);
         assert_eq!(capacity.workers, 2);
-        // 1024 files less 96 and two times 8, four for each connection.
-        assert_eq!(capacity.max_connections.get(), 228);
+        // 1024 files less 160 and two times 8, four for each connection.
+        assert_eq!(capacity.max_connections.get(), 212);
         assert_eq!(capacity.max_connections_from, "the limit of 1024 open files");
     }
 
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(capacity(&plan(None, Some(200)), MACHINE).warning, None);
         let large = capacity(&plan(None, Some(1000)), MACHINE);
         assert_eq!(large.max_connections.get(), 1000);
-        assert!(large.warning.unwrap().contains("needs 4112 open files and the limit is 1024"));
+        assert!(large.warning.unwrap().contains("needs 4176 open files and the limit is 1024"));
     }
 
     #[test]

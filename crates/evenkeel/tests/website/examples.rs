@@ -161,6 +161,26 @@ fn tcp_passes_bytes_to_replicas_by_weight_and_to_the_primary_by_source() {
 }
 
 #[test]
+fn servers_say_how_they_are_by_programs_and_at_other_addresses() {
+    let mut moved = Moved::new("checks.toml");
+    moved.bind("0.0.0.0:5432");
+    moved.bind("0.0.0.0:443");
+    for server in ["192.168.1.21:5432", "192.168.1.22:5432", "192.168.1.31:443", "192.168.1.32:443"] {
+        moved.server(server, "busy");
+    }
+    moved.server("10.0.0.31:8080", "well");
+    // Nobody is at the address of the other one's check.
+    moved.text = replace(&moved.text, "10.0.0.32:8080", &free_address().to_string());
+    let site = moved.start();
+    let states = |status: &serde_json::Value| -> Vec<String> {
+        let pools = status["traffic"]["pools"].as_array().into_iter().flatten();
+        let servers = pools.flat_map(|pool| pool["servers"].as_array().into_iter().flatten());
+        servers.map(|server| server["state"].as_str().unwrap().to_owned()).collect()
+    };
+    site.wait_until(|status| states(status) == ["up", "up", "up", "down"]);
+}
+
+#[test]
 fn unix_sockets_lead_to_and_from_local_programs() {
     if !needs("nginx") {
         return;

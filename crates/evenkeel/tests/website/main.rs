@@ -11,3 +11,4 @@ mod reload;
 mod site;
 mod slow_peers;
 mod stop;
+mod troubles;

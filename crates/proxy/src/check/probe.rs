@@ -1,4 +1,4 @@
-//! One check of one server, whatever it asks, within its time.
+//! One check of one server over the network, whatever it asks, within its time.
 
 use evenkeel_config::plan::{Probe, ProbeKind};
 use evenkeel_traffic::address::Address;
@@ -11,31 +11,25 @@ use crate::table::Server;
 pub(super) const MOST_BYTES: usize = 64 * 1024;
 
 /// Asks once; the error is the sentence for the operator.
-pub(super) async fn ask(server: &Server, probe: &Probe) -> Result<(), String> {
+pub(super) async fn ask(server: &Server, probe: &Probe, address: &Address) -> Result<(), String> {
     let patience = probe.timing.timeout;
-    let address = target(&server.plan.address, probe.port);
     // What it was doing when time was up.
     let mut step = format!("cannot connect to {address}");
     let work = async {
-        let mut stream = Stream::connect(&address)
+        let mut stream = Stream::connect(address)
             .await
             .map_err(|error| format!("cannot connect to {address}: {error}"))?;
         step = format!("no whole answer from {address}");
         match &probe.kind {
             ProbeKind::Tcp(dialogue) => tcp::ask(&mut stream, dialogue).await,
             ProbeKind::Http(request) => http::ask(&mut stream, request, &server.host).await,
+            // Asks nobody over the network.
+            ProbeKind::Exec(_) => Ok(()),
         }
     };
     match tokio::time::timeout(patience, work).await {
         Ok(result) => result,
         Err(_) => Err(format!("{step} within {patience:?}")),
-    }
-}
-
-fn target(address: &Address, port: Option<u16>) -> Address {
-    match (address, port) {
-        (Address::Tcp(address), Some(port)) => Address::Tcp((address.ip(), port).into()),
-        _ => address.clone(),
     }
 }
 

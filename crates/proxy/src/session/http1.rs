@@ -43,10 +43,10 @@ const LAST_CHANCE: Duration = Duration::from_secs(1);
 
 /// A client's connection with what belongs to it.
 struct Client<'a> {
-    stream: Stream,
+    stream: &'a mut Stream,
     /// Who is connected; `None` on a unix socket.
     peer: Option<IpAddr>,
-    counted: Counted,
+    counted: &'a Counted,
     alarm: Alarm<'a>,
     /// How long it may stay without a request: `header-timeout` at first, `idle-timeout` after each request. The
     /// alarm may ring for other reasons meanwhile.
@@ -86,17 +86,29 @@ fn http_mode(listener: &Listener) -> Option<&HttpMode> {
 }
 
 /// Serves one accepted connection to its end.
-pub(crate) async fn serve(stream: Stream, peer: Option<IpAddr>, counted: Counted) {
-    let listener = counted.slot.current.load_full();
-    let Some(mode) = http_mode(&listener) else { return };
-    let timer = std::pin::pin!(tokio::time::sleep(mode.header_timeout));
-    let quiet_until = timer.deadline();
-    drop(listener);
-    let mut client = Client { stream, peer, counted, alarm: Alarm::new(timer), quiet_until, note: None };
-    while wait_for_request(&mut client).await {
-        // An accepted connection counts as readable until a read has shown otherwise, so nothing may come of it.
-        if Box::pin(burst(&mut client)).await == Next::Close {
+///
+/// Every idle connection holds this future. An `async fn` would hold its arguments twice, as such and as variables; a
+/// block uses them where they are.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would be a fifth larger")]
+pub(crate) fn serve(mut stream: Stream, peer: Option<IpAddr>, counted: Counted) -> impl Future<Output = ()> {
+    async move {
+        let Some(patience) = http_mode(&counted.slot.current.load()).map(|mode| mode.header_timeout) else {
             return;
+        };
+        let timer = std::pin::pin!(tokio::time::sleep(patience));
+        let mut client = Client {
+            stream: &mut stream,
+            peer,
+            counted: &counted,
+            quiet_until: timer.deadline(),
+            alarm: Alarm::new(timer),
+            note: None,
+        };
+        while wait_for_request(&mut client).await {
+            // An accepted connection counts as readable until a read has shown otherwise, so nothing may come of it.
+            if Box::pin(burst(&mut client)).await == Next::Close {
+                return;
+            }
         }
     }
 }

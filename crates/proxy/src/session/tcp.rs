@@ -10,6 +10,7 @@ use evenkeel_traffic::load::Running;
 use evenkeel_traffic::{retry, route};
 use tokio::time::Instant;
 
+use super::peek;
 use super::tunnel::{self, Ended};
 use crate::access_log::{End, Facts};
 use crate::alarm::Alarm;
@@ -25,14 +26,20 @@ use crate::upstream;
 /// Serves one accepted connection to its end.
 pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Counted) {
     let mut line = Line { peer, ..Line::new(&counted, clock::now()) };
+    let mut facts = ConnectionFacts { source: peer, sni: None };
+    // What was read of the client before it had a server.
+    let mut first = Buffer::of_size(0);
     let mut in_line = None;
     let (found, idle) = loop {
         let listener = counted.slot.current.load_full();
         let Mode::Tcp(mode) = &listener.plan.mode else { return };
-        let found = match listener.route(&ConnectionFacts(peer)) {
+        let found = match listener.route(&facts) {
             Some((place, pool)) => {
                 line.place = Some(place);
-                connect(pool, &client, in_line.take(), &mut line).await
+                if facts.sni.is_none() && pool.plan.balance.needs_hello() {
+                    facts.sni = Some(peek::server_name(&mut client, &mut first).await);
+                }
+                connect(pool, (&client, &facts), in_line.take(), &mut line).await
             }
             None => Err(Nowhere::Refused(Reason::NoRoute)),
         };
@@ -50,9 +57,9 @@ pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Cou
         Ok((mut server, _running)) => {
             let timer = std::pin::pin!(tokio::time::sleep(idle));
             let mut alarm = Alarm::new(timer);
-            let mut none = (Buffer::of_size(0), Buffer::of_size(0));
+            let mut nothing = Buffer::of_size(0);
             let streams = (&mut client, &mut server);
-            line.ended = Some(tunnel::run(streams, (&mut none.0, &mut none.1), &mut alarm, idle).await);
+            line.ended = Some(tunnel::run(streams, (&mut first, &mut nothing), &mut alarm, idle).await);
             line.write();
         }
         Err(nowhere) => {
@@ -144,12 +151,12 @@ impl<'a> Line<'a> {
 /// Connects to a server of the pool, trying others as often as `retries` allows. Waits for one while all are full.
 async fn connect(
     pool: &Arc<Pool>,
-    client: &Stream,
+    (client, facts): (&Stream, &ConnectionFacts),
     mut in_line: Option<Place<Pool>>,
     line: &mut Line<'_>,
 ) -> Result<(Stream, Running), Nowhere> {
     let worker = &*line.counted.worker;
-    let key = pool.plan.balance.key(&ConnectionFacts(line.peer));
+    let key = pool.plan.balance.key(facts);
     let mut tried = Vec::new();
     for _ in 0..=pool.plan.retries {
         let picked = match pool.pick(key, &tried, worker) {
@@ -186,8 +193,12 @@ async fn connect(
     Err(Nowhere::Refused(pool.why_nobody()))
 }
 
-/// What routes may look at: only the source.
-struct ConnectionFacts(Option<IpAddr>);
+/// What is known of a connection.
+struct ConnectionFacts {
+    source: Option<IpAddr>,
+    /// Read only when the choice of a server needs it, so routes never see it.
+    sni: Option<String>,
+}
 
 impl route::Facts for ConnectionFacts {
     fn host(&self) -> &[u8] {
@@ -211,6 +222,10 @@ impl route::Facts for ConnectionFacts {
     }
 
     fn source(&self) -> Option<IpAddr> {
-        self.0
+        self.source
+    }
+
+    fn sni(&self) -> &[u8] {
+        self.sni.as_deref().unwrap_or_default().as_bytes()
     }
 }

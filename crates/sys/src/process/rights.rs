@@ -20,9 +20,9 @@ pub const FALLBACK_USER: &str = "nobody";
 /// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    name: String,
-    uid: u32,
-    gid: u32,
+    pub(super) name: String,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
 }
 
 impl Account {

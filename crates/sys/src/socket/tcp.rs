@@ -77,6 +77,16 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn accepted_connections_inherit_that_they_send_at_once() {
+        let listening = listen_tcp(free("127.0.0.1"), 1, &[]).unwrap().remove(0);
+        crate::socket::send_at_once(std::os::fd::AsFd::as_fd(&listening)).unwrap();
+        let listening = TcpListener::from(listening);
+        let _client = TcpStream::connect(listening.local_addr().unwrap()).unwrap();
+        listening.set_nonblocking(false).unwrap();
+        assert!(listening.accept().unwrap().0.nodelay().unwrap());
+    }
+
     /// An address that is free: port 0 asks the kernel for one.
     fn free(ip: &str) -> SocketAddr {
         TcpListener::bind(format!("{ip}:0")).unwrap().local_addr().unwrap()

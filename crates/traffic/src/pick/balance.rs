@@ -43,6 +43,12 @@ impl Balance {
     pub const SOURCE: Self =
         Self::Hash { key: Key::Source { ipv6_prefix: WHOLE_ADDRESS }, bounded_load: None };
 
+    /// Says whether the TLS hello of a client decides, so that it must be read first.
+    #[must_use]
+    pub fn needs_hello(&self) -> bool {
+        matches!(self, Self::Hash { key: Key::Sni, .. })
+    }
+
     /// The hash of what decides where something with these facts goes; `None` when nothing of it does.
     #[must_use]
     pub fn key(&self, facts: &impl Facts) -> Option<u64> {

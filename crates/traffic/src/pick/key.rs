@@ -31,6 +31,8 @@ pub enum Key {
     Cookie(String),
     /// The first parameter of this name in the query.
     Query(String),
+    /// The name of the server that a TLS client asks for, in lower case.
+    Sni,
 }
 
 impl Key {
@@ -59,13 +61,20 @@ impl Key {
                 found
             }
             Self::Query(name) => uri::query_value(facts.target(), name.as_bytes()).and_then(some),
+            Self::Sni => some(&facts.sni().to_ascii_lowercase()),
         }
+    }
+
+    /// Says whether a request has it.
+    #[must_use]
+    pub fn is_of_requests(&self) -> bool {
+        *self != Self::Sni
     }
 
     /// Says whether a connection without a request has it.
     #[must_use]
     pub fn is_of_connections(&self) -> bool {
-        matches!(self, Self::Source { .. })
+        matches!(self, Self::Source { .. } | Self::Sni)
     }
 }
 
@@ -78,6 +87,7 @@ impl fmt::Display for Key {
             Self::Uri => f.write_str("\"uri\""),
             Self::Header(name) => write!(f, "{{ header = \"{name}\" }}"),
             Self::Cookie(name) => write!(f, "{{ cookie = \"{name}\" }}"),
+            Self::Sni => f.write_str("\"sni\""),
             Self::Query(name) => write!(f, "{{ query = {name:?} }}"),
         }
     }
@@ -114,6 +124,9 @@ mod tests {
         fn source(&self) -> Option<IpAddr> {
             None
         }
+        fn sni(&self) -> &[u8] {
+            b"WWW.example.com"
+        }
     }
 
     #[test]
@@ -124,6 +137,7 @@ mod tests {
         assert_eq!(Key::Query("user".into()).hash(&Request), user);
         assert_eq!(Key::Query("x".into()).hash(&Request), Some(xxh3_64(b"%41")));
         assert_eq!(Key::Path.hash(&Request), Some(xxh3_64(b"/a")));
+        assert_eq!(Key::Sni.hash(&Request), Some(xxh3_64(b"www.example.com")));
         assert_eq!(Key::Uri.hash(&Request), Some(xxh3_64(b"/a?user=u1&empty=&x=%41")));
     }
 

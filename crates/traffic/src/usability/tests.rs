@@ -116,3 +116,45 @@ fn a_first_pass_is_no_comeback() {
     health.probed(Ok(()), now, now);
     assert_eq!(health.usability(60 * SECOND, now), Usability::Up { doubt: None });
 }
+
+fn heard(health: &mut Health, text: &str, now: Instant) {
+    let answer = crate::agent::parse(text.as_bytes()).map_err(|why| why.to_string());
+    health.agent_answered(answer, now, now);
+}
+
+#[test]
+fn an_agent_that_wants_no_traffic_outweighs_a_check_either_way() {
+    let now = start();
+    let mut health = checked(Initial::Up, now);
+    health.set_agent(Some(Agent::new(SECOND, 0, now)));
+    heard(&mut health, "drain", now);
+    let drain = Usability::Drain { since: now, why: "its agent said `drain`".into() };
+    assert_eq!(health.usability(NONE, now), drain);
+    health.probed(refused(), now, now);
+    assert_eq!(health.usability(NONE, now), drain);
+    heard(&mut health, "ready", now + SECOND);
+    // What the check has found meanwhile holds again.
+    assert!(matches!(health.usability(NONE, now), Usability::Down { since, .. } if since == now));
+    heard(&mut health, "down", now + SECOND);
+    health.probed(Ok(()), now + SECOND, now + SECOND);
+    let why = "its agent said `down`".to_owned();
+    assert_eq!(health.usability(NONE, now), Usability::Down { since: now + SECOND, why });
+    heard(&mut health, "up", now + 2 * SECOND);
+    assert_eq!(health.usability(NONE, now + 2 * SECOND), Usability::Up { doubt: None });
+}
+
+#[test]
+fn a_server_comes_back_slowly_from_what_its_agent_said_unless_it_only_drained() {
+    let now = start();
+    let mut health = Health::default();
+    health.set_agent(Some(Agent::new(SECOND, 0, now)));
+    let after = |health: &mut Health, away: &str| {
+        heard(health, away, now);
+        heard(health, "up ready", now);
+        health.usability(10 * SECOND, now)
+    };
+    assert_eq!(after(&mut health, "drain"), Usability::Up { doubt: None });
+    assert!(matches!(after(&mut health, "maint"), Usability::SlowStart { .. }));
+    health.tick(NONE, now);
+    assert!(matches!(after(&mut health, "down"), Usability::SlowStart { .. }));
+}

@@ -156,7 +156,7 @@ impl OneTry<'_, '_> {
         server: &mut Stream,
         head: &[u8],
     ) -> Poll<Result<(), UploadError>> {
-        self.upload.poll(cx, &mut self.client.stream, server, head, self.inbound)
+        self.upload.poll(cx, self.client.stream, server, head, self.inbound)
     }
 
     /// Says whether the client has broken its connection while it waits. A client that has only ended its own

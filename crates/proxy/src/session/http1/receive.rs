@@ -58,7 +58,7 @@ pub(super) async fn request(
             client.alarm.set_at(if begun { now + mode.header_timeout } else { quiet });
         }
         let wake = poll_fn(|cx| {
-            if let Poll::Ready(read) = inbound.poll_fill(cx, &mut client.stream) {
+            if let Poll::Ready(read) = inbound.poll_fill(cx, client.stream) {
                 return Poll::Ready(read.map_or(Wake::Broken, Wake::Read));
             }
             client.alarm.poll(cx).map(|()| Wake::Late)

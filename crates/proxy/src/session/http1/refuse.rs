@@ -88,7 +88,7 @@ pub(super) async fn part(client: &mut Client<'_>) {
             let _shut = Pin::new(&mut client.stream).poll_shutdown(cx);
         }
         loop {
-            match buffer.poll_fill(cx, &mut client.stream) {
+            match buffer.poll_fill(cx, client.stream) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Ready(Ok(count)) => {

@@ -1,0 +1,199 @@
+//! What each state has to remember, and nothing more.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::super::params::{Announcing, Priority};
+use super::super::status::State;
+use super::output::Output;
+
+/// Answers to other active routers that may follow each other at once.
+const MOST_ANSWERS: u8 = 4;
+/// After that many, one in this time: a stranger must not make us flood the link.
+pub(super) const ANSWER_PAUSE: Duration = Duration::from_secs(1);
+
+/// The state with its deadlines.
+#[derive(Clone, Debug)]
+pub(super) enum Office {
+    Stopped,
+    Fault,
+    Backup(Backup),
+    Listening(Listening),
+    Active(Active),
+}
+
+impl Office {
+    pub(super) fn state(&self) -> State {
+        match self {
+            Self::Stopped => State::Stopped,
+            Self::Fault => State::Fault,
+            Self::Backup(_) => State::Backup,
+            Self::Listening(_) => State::Listening,
+            Self::Active(_) => State::Active,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Stopped | Self::Fault => None,
+            Self::Backup(backup) => backup.down_at,
+            Self::Listening(listening) => listening.until,
+            Self::Active(active) => Some(active.deadline()),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Backup {
+    /// Silence until then makes us active. `None`: it has lasted, and the group holds us.
+    pub(super) down_at: Option<Instant>,
+    /// Until then lower priorities are put up with; set by the first one heard.
+    pub(super) preempt_from: Option<Instant>,
+    /// The active router of lower priority to which we do not listen.
+    pub(super) displaced: Option<(IpAddr, Priority)>,
+    /// The active router.
+    pub(super) owner: Option<IpAddr>,
+    /// The wait was made longer once, after a stall.
+    pub(super) listened: bool,
+}
+
+impl Backup {
+    pub(super) fn new(down_at: Option<Instant>, owner: Option<IpAddr>) -> Self {
+        Self { down_at, preempt_from: None, displaced: None, owner, listened: false }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Listening {
+    /// Silence until then makes us active. `None`: it has lasted, and the group holds us.
+    pub(super) until: Option<Instant>,
+    /// Another router was heard: the neighbours may believe it.
+    pub(super) heard: bool,
+}
+
+impl Listening {
+    pub(super) fn new(until: Instant) -> Self {
+        Self { until: Some(until), heard: false }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Active {
+    pub(super) advertise_at: Instant,
+    pub(super) sent_at: Instant,
+    pub(super) announcer: Announcer,
+    /// The router that we have displaced, until it has said its last word.
+    pub(super) displaced: Option<IpAddr>,
+    pub(super) dual: Option<Dual>,
+    answers: u8,
+    refilled_at: Instant,
+}
+
+impl Active {
+    pub(super) fn new(
+        now: Instant,
+        interval: Duration,
+        announcer: Announcer,
+        displaced: Option<IpAddr>,
+    ) -> Self {
+        Self {
+            advertise_at: now + interval,
+            sent_at: now,
+            announcer,
+            displaced,
+            dual: None,
+            answers: MOST_ANSWERS,
+            refilled_at: now,
+        }
+    }
+
+    /// Whether an answer may go out now; otherwise when.
+    pub(super) fn may_answer(&mut self, now: Instant) -> Result<(), Instant> {
+        let passed = now.saturating_duration_since(self.refilled_at).as_secs();
+        if passed > 0 {
+            self.answers =
+                self.answers.saturating_add(u8::try_from(passed).unwrap_or(u8::MAX)).min(MOST_ANSWERS);
+            self.refilled_at = now;
+        }
+        match self.answers.checked_sub(1) {
+            Some(left) => {
+                self.answers = left;
+                Ok(())
+            }
+            None => Err(self.refilled_at + ANSWER_PAUSE),
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let others = [self.announcer.deadline(), self.dual.as_ref().map(|dual| dual.quiet_at)];
+        others.into_iter().flatten().fold(self.advertise_at, Instant::min)
+    }
+}
+
+/// Another router is active as well.
+#[derive(Clone, Debug)]
+pub(super) struct Dual {
+    pub(super) source: IpAddr,
+    pub(super) begun: Instant,
+    pub(super) last: Instant,
+    /// When it is thought gone.
+    pub(super) quiet_at: Instant,
+    /// The operator was told.
+    pub(super) noted: bool,
+}
+
+/// Tells neighbours: a round at once, a round a little later, then one announcement every so often.
+#[derive(Clone, Debug)]
+pub(super) struct Announcer {
+    round_at: Option<Instant>,
+    /// Rounds that are to come.
+    rounds: u8,
+    refresh_at: Option<Instant>,
+}
+
+impl Announcer {
+    pub(super) fn begin(now: Instant, announcing: &Announcing, output: &mut Output) -> Self {
+        let mut announcer = Self { round_at: None, rounds: 0, refresh_at: None };
+        announcer.again(now, announcing, output);
+        announcer
+    }
+
+    /// Both rounds, the first not before `at`.
+    pub(super) fn later(at: Instant) -> Self {
+        Self { round_at: Some(at), rounds: 2, refresh_at: None }
+    }
+
+    /// Both rounds from their beginning.
+    pub(super) fn again(&mut self, now: Instant, announcing: &Announcing, output: &mut Output) {
+        self.rounds = 2;
+        self.round(now, announcing, output);
+    }
+
+    /// Both rounds, not before `at`.
+    pub(super) fn again_at(&mut self, at: Instant) {
+        self.rounds = 2;
+        self.round_at = Some(self.round_at.map_or(at, |before| before.min(at)));
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant, announcing: &Announcing, output: &mut Output) {
+        if self.round_at.is_some_and(|at| at <= now) {
+            self.round(now, announcing, output);
+        }
+        if self.refresh_at.is_some_and(|at| at <= now) {
+            output.announce(1);
+            self.refresh_at = announcing.refresh.map(|every| now + every);
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.round_at.into_iter().chain(self.refresh_at).min()
+    }
+
+    fn round(&mut self, now: Instant, announcing: &Announcing, output: &mut Output) {
+        output.announce(announcing.count);
+        self.rounds = self.rounds.saturating_sub(1);
+        let another = self.rounds > 0 && !announcing.again_after.is_zero();
+        self.round_at = another.then(|| now + announcing.again_after);
+        self.refresh_at = announcing.refresh.map(|every| now + every);
+    }
+}
