@@ -89,6 +89,9 @@ pub struct Adjustment {
 pub struct NewServer {
     /// Where it answers.
     pub address: Address,
+    /// Where checks ask instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_address: Option<Address>,
     /// Its share, 0 to 256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<Weight>,
@@ -110,6 +113,7 @@ impl NewServer {
         Server {
             name,
             address: self.address,
+            check_address: self.check_address,
             weight: self.weight.unwrap_or(Weight::ONE),
             priority: self.priority.map_or(Priority::USUAL, Priority),
             max_connections: self.max_connections,
@@ -156,6 +160,7 @@ impl fmt::Display for Adjustment {
 #[must_use]
 pub fn described(server: &Server) -> String {
     let mut words = vec![server.address.to_string(), format!("weight {}", server.weight.value())];
+    words.extend(server.check_address.iter().map(|address| format!("check-address {address}")));
     if server.priority != Priority::USUAL {
         words.push(format!("priority {}", server.priority.0));
     }

@@ -157,6 +157,8 @@ fn last_key(servers: &dyn TableLike) -> Option<&Key> {
 fn settings(server: &Server) -> Vec<(&'static str, Value)> {
     let mut settings = vec![("address", Value::from(server.address.to_string()))];
     let number = |number: u32| Value::from(i64::from(number));
+    let check = server.check_address.iter();
+    settings.extend(check.map(|address| ("check-address", Value::from(address.to_string()))));
     if server.weight.value() != 1 {
         settings.push(("weight", number(server.weight.value().into())));
     }

@@ -157,10 +157,10 @@ fn edits_that_make_no_sense_are_refused_with_the_reason() {
         assert!(live.overlay.is_empty());
     }
     let plan = live.plan();
-    let nowhere = (&name("wbe"), &name("a"));
+    let nowhere = (&name("webb"), &name("a"));
     let refused =
         live.overlay.edit((&live.file, &plan), nowhere, &Edit::Leave, &Conditions::default(), "", 0);
-    assert_eq!(refused.unwrap_err().detail, "there is no pool wbe: did you mean web?");
+    assert_eq!(refused.unwrap_err().detail, "there is no pool webb: did you mean web?");
 }
 
 #[test]
