@@ -87,3 +87,9 @@ pub fn load(path: &Path, source: &dyn Source) -> Result<Loaded, Report> {
         _ => Err(report),
     }
 }
+
+/// A duration as files write it, such as `30s`; `None` when it is none.
+#[must_use]
+pub fn duration(text: &str) -> Option<std::time::Duration> {
+    units::duration(text).ok()
+}

@@ -38,9 +38,10 @@ pub fn write(text: &str, entries: &[Entry]) -> Result<(String, usize), NotWritab
             .and_then(|pools| pools.as_table_like_mut()?.get_mut(entry.pool.as_str()))
             .and_then(Item::as_table_like_mut);
         let Some(pool) = pool else { continue };
-        let servers = pool.get_mut("servers").and_then(Item::as_table_like_mut).ok_or_else(|| {
-            NotWritable(format!("the servers of pool {} are no table in it", entry.pool))
-        })?;
+        let servers = pool
+            .get_mut("servers")
+            .and_then(Item::as_table_like_mut)
+            .ok_or_else(|| NotWritable(format!("the servers of pool {} are no table in it", entry.pool)))?;
         let name = entry.server.as_str();
         match &entry.change {
             Change::Removed => remove(servers, name),

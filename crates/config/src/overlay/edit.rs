@@ -66,9 +66,9 @@ fn not_done(cause: Cause, detail: impl Into<String>) -> NotDone {
 pub fn tag(server: &Server, leaving: bool) -> String {
     // FNV-1a: it has to notice changes, not to withstand anybody.
     let text = serde_json::to_string(&(server, leaving)).unwrap_or_default();
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-    });
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
     format!("\"{hash:016x}\"")
 }
 
@@ -77,7 +77,10 @@ impl Overlay {
     ///
     /// # Errors
     /// When it cannot be done; the words say what to do instead.
-    #[expect(clippy::too_many_arguments, reason = "an edit is about all of these, and each is another kind of thing")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "an edit is about all of these, and each is another kind of thing"
+    )]
     pub fn edit(
         &self,
         (file, plan): (&Plan, &Plan),
@@ -93,7 +96,9 @@ impl Overlay {
                 Some(_) => Ok(self.without(pool, server)),
                 None => Err(not_done(
                     Cause::Missing,
-                    format!("nothing about {pool}/{server} was changed at run time: `evenkeel status` lists what was"),
+                    format!(
+                        "nothing about {pool}/{server} was changed at run time: `evenkeel status` lists what was"
+                    ),
                 )),
             };
         }
@@ -176,7 +181,8 @@ fn put(pool: &Pool, now: Option<&Server>, new: &NewServer, name: &Name) -> Resul
         return Err(not_done(Cause::Invalid, what));
     }
     if now.is_none() && pool.servers.len() >= MOST_SERVERS {
-        let what = format!("pool {} has {MOST_SERVERS} servers, more are not allowed: use another pool", pool.name);
+        let what =
+            format!("pool {} has {MOST_SERVERS} servers, more are not allowed: use another pool", pool.name);
         return Err(not_done(Cause::Full, what));
     }
     if let Some(twin) = pool.servers.iter().find(|one| one.address == new.address && one.name != *name) {

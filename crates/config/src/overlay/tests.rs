@@ -206,9 +206,8 @@ fn a_change_of_a_pool_that_is_gone_waits_for_it() {
     let mut live = Live::new();
     live.edit("c", &new("192.0.2.3:80")).unwrap();
     live.edit("a", &state(Duty::Drain)).unwrap();
-    let other = plan(
-        "[listener.l]\nbind = \"127.0.0.1:80\"\npool = \"x\"\n[pool.x.servers]\na = \"192.0.2.1:80\"\n",
-    );
+    let other =
+        plan("[listener.l]\nbind = \"127.0.0.1:80\"\npool = \"x\"\n[pool.x.servers]\na = \"192.0.2.1:80\"\n");
     let overlay = live.overlay.settle(&other);
     assert_eq!(overlay, live.overlay);
     assert_eq!(overlay.over(&other), other);

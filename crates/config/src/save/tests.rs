@@ -103,7 +103,10 @@ fn a_replaced_server_stands_where_it_stood() {
         entry("static", "cache", server("cache", r#"{"address":"192.0.2.10:80","priority":0}"#)),
     ]);
     assert!(text.contains("# the second one\nweb2 = \"192.0.2.22:80\" # heavy\nweb3"), "{text}");
-    assert!(text.contains("[pool.static.servers.cache]\naddress = \"192.0.2.10:80\"\npriority = 0\n"), "{text}");
+    assert!(
+        text.contains("[pool.static.servers.cache]\naddress = \"192.0.2.10:80\"\npriority = 0\n"),
+        "{text}"
+    );
 }
 
 #[test]

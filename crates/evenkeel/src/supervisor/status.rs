@@ -29,6 +29,12 @@ struct Query {
 }
 
 impl Queries {
+    /// A number that no other snapshot has.
+    pub(super) fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.waiting.first().map(|query| query.deadline)
     }
@@ -43,8 +49,7 @@ impl Supervisor {
         } else if self.queries.waiting.len() >= MOST_WAITING {
             format!("{MOST_WAITING} questions wait for it already")
         } else {
-            self.queries.last_id += 1;
-            let id = self.queries.last_id;
+            let id = self.queries.next_id();
             self.queries.waiting.push(Query { id, asker, deadline: now + LONGEST_SNAPSHOT });
             self.proxy.tell(Change::Snapshot { id }, Vec::new());
             return;
@@ -53,6 +58,9 @@ impl Supervisor {
     }
 
     pub(super) fn snapshot_came(&mut self, id: u64, snapshot: Snapshot, now: Instant) {
+        if self.leaving_seen(id, &snapshot, now) {
+            return;
+        }
         if let Some(place) = self.queries.waiting.iter().position(|query| query.id == id) {
             let Query { asker, .. } = self.queries.waiting.remove(place);
             self.answer(asker, self.status(Ok(snapshot), now));
@@ -107,6 +115,9 @@ impl Supervisor {
             max_connections_from: self.capacity.max_connections_from.clone(),
             roles: vec![self.proxy.status(now), self.admin.status(now)],
             last_reload: self.last_reload.clone(),
+            runtime_changes: self.runtime_changes(),
+            state_dir: self.store.directory().map(Into::into),
+            alarms: self.alarms.clone(),
             traffic,
             traffic_missing,
         }))
