@@ -1,3 +1,5 @@
+mod served;
+
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode};
 use evenkeel_proxy::message::{PoolSnapshot, QueueSnapshot, Snapshot};
@@ -150,16 +152,23 @@ async fn wrong_methods_and_unknown_paths_are_problems_too() {
     let router = supervised(Door::Control, |_| unreachable!("no command may get here"));
     let response = ask(&router, Method::GET, "/v1/reload", "x").await;
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(json_of(response).await["detail"], "GET is not what /v1/reload is for");
+    assert_eq!(response.headers()["allow"], "POST");
+    assert_eq!(
+        json_of(response).await["detail"],
+        "GET is not what /v1/reload is for: the header `Allow` of this answer says what is"
+    );
     let response = ask(&router, Method::GET, "/v2", "x").await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
-    assert_eq!(json_of(response).await["detail"], "there is nothing at /v2");
+    assert_eq!(
+        json_of(response).await["detail"],
+        "there is nothing at /v2: `/v1/openapi.json` lists what there is"
+    );
 }
 
 #[tokio::test]
 async fn a_supervisor_that_ends_leaves_nobody_waiting() {
     let (desk, outbox) = Desk::new();
-    let router = router(desk.clone(), Door::Control);
+    let router = router(desk.clone(), Door::Control).layer(Extension(By("a test".into())));
     let asking = tokio::spawn(async move { ask(&router, Method::GET, "/v1/status", "x").await });
     // The command has arrived when it can be taken.
     let mut outbox = outbox;
