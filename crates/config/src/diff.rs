@@ -9,7 +9,7 @@ use evenkeel_traffic::name::Name;
 use serde::Serialize;
 
 use crate::keys::Section;
-use crate::plan::{Global, Listener, Mode, Plan, Pool, Server};
+use crate::plan::{Admin, Global, Listener, Mode, Plan, Pool, Server};
 
 mod health;
 mod shown;
@@ -54,7 +54,11 @@ pub fn diff(old: &Plan, new: &Plan) -> Vec<Difference> {
     global(&old.global, &new.global, &mut differences);
     differences.of("admin".into(), Section::Admin);
     match (&old.admin, &new.admin) {
-        (Some(old), Some(new)) => differences.compare("bind", &old.bind, &new.bind),
+        (Some(old), Some(new)) => {
+            differences.compare("bind", &old.bind, &new.bind);
+            let token = |admin: &Admin| shown::path(admin.token_file.as_deref(), "none");
+            differences.compare("token-file", &token(old), &token(new));
+        }
         (None, Some(new)) => differences.add_at_restart(format!("added ({})", new.bind)),
         (Some(old), None) => differences.add_at_restart(format!("removed ({})", old.bind)),
         (None, None) => {}
@@ -130,6 +134,8 @@ fn global(old: &Global, new: &Global, differences: &mut Differences) {
     differences.compare("graceful-timeout", &duration(old.graceful_timeout), &duration(new.graceful_timeout));
     let socket = |global: &Global| global.control_socket.display().to_string();
     differences.compare("control-socket", &socket(old), &socket(new));
+    let state_dir = |global: &Global| shown::path(global.state_dir.as_deref(), "the usual place");
+    differences.compare("state-dir", &state_dir(old), &state_dir(new));
 }
 
 fn listener(old: &Listener, new: &Listener, differences: &mut Differences) {
@@ -278,6 +284,7 @@ fn server(old: &Server, new: &Server, differences: &mut Differences) {
     compare("priority", old.priority.0.to_string(), new.priority.0.to_string());
     let most = |server: &Server| server.max_connections.map_or("none".to_owned(), |most| most.to_string());
     compare("max-connections", most(old), most(new));
+    compare("state", old.duty.word().into(), new.duty.word().into());
     if old.weight != new.weight {
         differences.add(format!(
             "server {name}: weight changed from {} to {}",

@@ -17,6 +17,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use evenkeel_http::limits::Limits;
+use evenkeel_traffic::duty::Duty;
 use evenkeel_traffic::name::Name;
 use evenkeel_traffic::pick::{Balance, Weight};
 use evenkeel_traffic::queue;
@@ -56,6 +57,7 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
                 || default(Section::Global, "control-socket", HTTP).unwrap_or_default().into(),
                 |path| path.value.clone(),
             ),
+            state_dir: global.state_dir.as_ref().map(|path| path.value.clone()),
         },
         admin: match &model.admin {
             None => None,
@@ -64,6 +66,7 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
                     Some(bind) => bind.value.clone(),
                     None => default(Section::Admin, "bind", HTTP)?.parse().ok()?,
                 },
+                token_file: admin.token_file.as_ref().map(|path| path.value.clone()),
             }),
         },
         listeners,
@@ -250,6 +253,7 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
                     .settings
                     .max_connections
                     .and_then(|most| NonZeroU32::new(u32::try_from(most.value).ok()?)),
+                duty: server.settings.duty.and_then(|word| Duty::of_word(word.value)).unwrap_or_default(),
             })
         })
         .collect();

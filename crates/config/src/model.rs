@@ -55,11 +55,13 @@ pub(crate) struct Global {
     pub(crate) user: Setting<String>,
     pub(crate) graceful_timeout: Setting<Duration>,
     pub(crate) control_socket: Setting<PathBuf>,
+    pub(crate) state_dir: Setting<PathBuf>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Admin {
     pub(crate) bind: Setting<Address>,
+    pub(crate) token_file: Setting<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -152,6 +154,7 @@ pub(crate) struct ServerSettings {
     pub(crate) max_connections: Setting<u64>,
     pub(crate) backup: Setting<bool>,
     pub(crate) priority: Setting<u64>,
+    pub(crate) duty: Setting<&'static str>,
 }
 
 /// Reads a whole document.

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use evenkeel_http::limits::Limits;
 use evenkeel_traffic::address::Address;
+use evenkeel_traffic::duty::Duty;
 use evenkeel_traffic::name::Name;
 use evenkeel_traffic::outlier;
 use evenkeel_traffic::pick::{Balance, Priority, Weight};
@@ -69,6 +70,8 @@ pub struct Global {
     pub graceful_timeout: Duration,
     /// `control-socket`: where the command line reaches the running program.
     pub control_socket: PathBuf,
+    /// `state-dir`: where runtime changes are kept; `None` is the usual place of the machine.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// `[admin]`: the API on a TCP address.
@@ -76,6 +79,8 @@ pub struct Global {
 pub struct Admin {
     /// `bind`.
     pub bind: Address,
+    /// `token-file`: what whoever steers over TCP must know; `None` lets nobody.
+    pub token_file: Option<PathBuf>,
 }
 
 /// `[listener.NAME]`: where clients arrive.
@@ -262,6 +267,8 @@ pub struct Server {
     pub priority: Priority,
     /// `max-connections`: requests or connections running on it at once; `None` sets no bound.
     pub max_connections: Option<NonZeroU32>,
+    /// `state`: what the operator wants of it.
+    pub duty: Duty,
 }
 
 impl Plan {

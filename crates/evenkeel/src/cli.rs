@@ -3,13 +3,16 @@
 pub(crate) mod check;
 mod client;
 mod completions;
+mod config;
 mod demo;
 mod diff;
+mod events;
 mod explain;
 mod reload;
 mod run;
 mod schema;
 mod screen;
+mod server;
 mod status;
 mod stop;
 
@@ -45,6 +48,12 @@ enum Command {
     Stop(stop::Stop),
     /// Show listeners, pools, servers and roles, and why each is as it is
     Status(status::Status),
+    /// Add, remove, drain or weight a server of the running program
+    Server(server::Server),
+    /// Write what was changed at run time into the configuration file
+    Config(config::Config),
+    /// Show what happened, and what happens
+    Events(events::Events),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
     /// Explain a key of the configuration
@@ -104,6 +113,9 @@ pub(crate) fn main() -> Exit {
         Command::Reload(reload) => reload.perform(),
         Command::Stop(stop) => stop.perform(),
         Command::Status(status) => status.perform(),
+        Command::Server(server) => server.perform(),
+        Command::Config(config) => config.perform(),
+        Command::Events(events) => events.perform(),
         Command::Schema => schema::perform(),
         Command::Explain(explain) => explain.perform(),
         Command::Completions(completions) => completions.perform(),

@@ -113,7 +113,8 @@ fn next_pool(
                 |old| old.state.clone(),
             );
             // Before a worker sees the server: one that starts as down must take no traffic.
-            state.gate.prepare(plan, server, Instant::now());
+            let added = before.is_some() && same.is_none();
+            state.gate.prepare(plan, server, added, Instant::now());
             Arc::new(Server { plan: server.clone(), host: host_of(server), state })
         })
         .collect();

@@ -13,6 +13,7 @@ use evenkeel_config::plan::Plan;
 use evenkeel_traffic::address::Address;
 use evenkeel_traffic::name::Name;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use crate::sticky::Keys;
 
@@ -93,7 +94,7 @@ pub enum Event {
 }
 
 /// The state of the proxy role at one moment, for `status`. Counters count since the role started.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Snapshot {
     /// Revision of the plan in force.
     pub revision: u64,
@@ -112,7 +113,7 @@ pub struct Snapshot {
 }
 
 /// A place that access logs go to, in a [`Snapshot`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LogSnapshot {
     /// `stdout`, `syslog` or a path.
     pub to: String,
@@ -123,11 +124,13 @@ pub struct LogSnapshot {
 }
 
 /// One listener in a [`Snapshot`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ListenerSnapshot {
     /// Its name.
+    #[schema(value_type = String)]
     pub name: Name,
     /// Where it listens.
+    #[schema(value_type = Vec<String>)]
     pub binds: Vec<Address>,
     /// `http` or `tcp`.
     pub mode: String,
@@ -174,7 +177,7 @@ pub const LATENCY_BOUNDS: [Duration; 16] = [
 ];
 
 /// How long things took.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HistogramSnapshot {
     /// How many took at most as long as each of [`LATENCY_BOUNDS`] and longer than the bound before; last, how many
     /// took longer than all of them.
@@ -188,9 +191,10 @@ pub const SERVER_STATES: [&str; 8] =
     ["up", "slow-start", "checking", "down", "ejected", "probation", "drain", "maintenance"];
 
 /// One pool in a [`Snapshot`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PoolSnapshot {
     /// Its name.
+    #[schema(value_type = String)]
     pub name: Name,
     /// Its algorithm as the file names it.
     pub balance: String,
@@ -211,7 +215,7 @@ pub struct PoolSnapshot {
 }
 
 /// The queue of a pool, in a [`PoolSnapshot`]: requests (HTTP) or connections (TCP).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct QueueSnapshot {
     /// How many wait now.
     pub length: u64,
@@ -230,11 +234,13 @@ pub struct QueueSnapshot {
 }
 
 /// One server in a [`PoolSnapshot`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ServerSnapshot {
     /// Its name.
+    #[schema(value_type = String)]
     pub name: Name,
     /// Where it answers.
+    #[schema(value_type = String)]
     pub address: Address,
     /// One of [`SERVER_STATES`].
     pub state: String,

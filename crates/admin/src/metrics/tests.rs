@@ -80,6 +80,9 @@ fn status() -> Status {
         revision: 25,
         max_connections_from: "the file".into(),
         roles: vec![role("proxy", RoleState::Running), role("admin", RoleState::Waiting)],
+        runtime_changes: Vec::new(),
+        state_dir: None,
+        alarms: Vec::new(),
         last_reload: Some(LastReload { at: 1_000_007, succeeded: true, what: "done".into() }),
         traffic: Some(Snapshot {
             revision: 25,

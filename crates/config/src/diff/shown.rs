@@ -1,6 +1,7 @@
 //! Values as the file would write them.
 
 use std::fmt::{self, Display};
+use std::path::Path;
 use std::time::Duration;
 
 use evenkeel_traffic::route::{HeaderExpectation, HostPattern, Rule};
@@ -86,4 +87,9 @@ pub(super) fn rule(rule: &Rule) -> String {
         parts.push("everything".into());
     }
     format!("{} → pool {}", parts.join(", "), rule.pool)
+}
+
+/// A path, or what holds without one.
+pub(super) fn path(path: Option<&Path>, without: &str) -> String {
+    path.map_or_else(|| without.to_owned(), |path| path.display().to_string())
 }

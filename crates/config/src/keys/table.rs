@@ -5,6 +5,7 @@ mod virtual_router;
 use std::time::Duration;
 
 use evenkeel_http::limits::MOST_HEADERS;
+use evenkeel_traffic::duty::Duty;
 use evenkeel_traffic::health::LONGEST_ROW;
 use evenkeel_traffic::pick::Weight;
 use evenkeel_traffic::queue::LONGEST_QUEUE;
@@ -157,10 +158,37 @@ const BALANCING: &[Key] = &[
              it. The path is at most 107 bytes long.",
             "control-socket = \"/run/evenkeel/control.sock\"",
         ),
+    key(
+        Section::Global,
+        "state-dir",
+        Kind::File,
+        Default::Nothing("`$STATE_DIRECTORY` of the service manager, else `/var/lib/evenkeel` when root starts it, else none"),
+    )
+    .at_restart()
+    .says(
+        "The directory in which runtime changes are kept, so that they outlive a restart. It is made when it is missing. \
+         Without one they end with the program, and `evenkeel status` says so.",
+        "state-dir = \"/var/lib/evenkeel\"",
+    ),
     key(Section::Admin, "bind", Kind::Address, Default::Value("127.0.0.1:8404")).at_restart().says(
-        "Where the API listens. Only a loopback address or a unix socket is allowed: whoever reaches it learns about \
-         every server. Over TCP it only shows; a unix socket is open to its owner and group and may also steer.",
+        "Where the API listens: a loopback address or a unix socket, or with `token-file` any address. Over TCP it only \
+         shows, unless the request brings the token; a unix socket is open to its owner and group and may also steer.",
         "bind = \"127.0.0.1:8404\"",
+    ),
+    key(
+        Section::Admin,
+        "token-file",
+        Kind::File,
+        Default::Nothing("over TCP nobody steers"),
+    )
+    .at_restart()
+    .says(
+        "A file with the token that steers over TCP, at least 32 bytes in one line, such as `openssl rand -base64 32` \
+         writes: `Authorization: Bearer TOKEN`. When `bind` is not loopback it is needed, for reading as well. Nobody but \
+         its owner may change it, and nobody but its owner and group read it. It is read at the start and at each reload, \
+         as the user who starts the program. It goes over the network as it is: use it behind TLS or in a network that \
+         you trust.",
+        "token-file = \"/etc/evenkeel/token\"",
     ),
     key(Section::Listener, "bind", Kind::Addresses, Default::Required).says(
         "Where clients arrive: an address or a list. `0.0.0.0` is every IPv4 address of the machine, `[::]` every IPv6 \
@@ -655,5 +683,11 @@ const BALANCING: &[Key] = &[
     key(Section::Server, "priority", Kind::Count { least: 0, most: 255, auto: false }, Default::Value("100")).says(
         "Its rank: traffic goes to servers of the highest rank of which one is usable and below its `max-connections`.",
         "priority = 50",
+    ),
+    key(Section::Server, "state", Kind::Word(&Duty::WORDS), Default::Value("ready")).says(
+        "What you want of it. `\"drain\"`: it gets nothing new but the requests of clients that `sticky` binds to it, and \
+         finishes what it has. `\"maintenance\"`: it gets nothing at all and is not checked. `evenkeel server` changes it \
+         while the program runs.",
+        "state = \"drain\"",
     ),
 ];

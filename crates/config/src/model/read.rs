@@ -30,7 +30,10 @@ pub(super) fn model(document: &Table, host: &Host, problems: &mut Problems) -> M
         model.global = global(&reader, problems);
     }
     if let Some(reader) = top.table("admin", Section::Admin, problems) {
-        model.admin = Some(Admin { bind: reader.address("bind", problems) });
+        model.admin = Some(Admin {
+            bind: reader.address("bind", problems),
+            token_file: reader.file("token-file", problems),
+        });
     }
     for (name, reader) in top.named("listener", Section::Listener, problems) {
         model.listeners.push(listener(name, &reader, problems));
@@ -52,6 +55,7 @@ fn global(reader: &Reader<'_>, problems: &mut Problems) -> Global {
         user: reader.user("user", problems),
         graceful_timeout: reader.time("graceful-timeout", problems),
         control_socket: reader.path("control-socket", problems),
+        state_dir: reader.directory("state-dir", problems),
     }
 }
 
@@ -190,6 +194,7 @@ fn servers(pool: &Name, reader: &Reader<'_>, problems: &mut Problems) -> Vec<Ser
                 server.max_connections = reader.count("max-connections", problems);
                 server.backup = reader.flag("backup", problems);
                 server.priority = reader.count("priority", problems);
+                server.duty = reader.word("state", problems);
             }
             Value::Text(text) => {
                 server.address = super::value::address(text, entry.span, Section::Server, problems);

@@ -8,7 +8,7 @@ use evenkeel_traffic::sticky::Secure;
 use super::Setting;
 use super::read::Reader;
 use super::route::is_token;
-use super::value::not;
+use super::value::{LONGEST_PATH, not};
 use crate::keys::Kind;
 use crate::problems::{At, Problems};
 use crate::suggest::quoted;
@@ -18,8 +18,6 @@ use crate::text::Value;
 const LONGEST_COOKIE_NAME: usize = 64;
 /// The longest domain (RFC 1035 §2.3.4), in bytes.
 const LONGEST_DOMAIN: usize = 253;
-/// The longest path (`PATH_MAX` of Linux), in bytes.
-const LONGEST_PATH: usize = 4095;
 
 #[derive(Debug)]
 pub(crate) struct Sticky {

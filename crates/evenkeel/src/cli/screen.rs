@@ -52,6 +52,17 @@ fn head(status: &Status) -> String {
         let _ =
             writeln!(text, "last reload: {} ago: {}", duration(now.saturating_sub(reload.at)), reload.what);
     }
+    for alarm in &status.alarms {
+        let _ = writeln!(text, "alarm: {alarm}");
+    }
+    if !status.runtime_changes.is_empty() {
+        let kept = match &status.state_dir {
+            Some(directory) => format!("kept in {}", directory.display()),
+            None => "they end with the program: set `global.state-dir`".to_owned(),
+        };
+        let _ = writeln!(text, "runtime changes: {} ({kept})", status.runtime_changes.len());
+        text.push_str(&super::diff::runtime_changes(&status.runtime_changes));
+    }
     if let Some(traffic) = &status.traffic {
         let _ = writeln!(
             text,
@@ -270,6 +281,9 @@ mod tests {
                 restarts: 1,
                 last_end: Some("it was killed by signal 9".into()),
             }],
+            runtime_changes: Vec::new(),
+            state_dir: None,
+            alarms: Vec::new(),
             last_reload: Some(LastReload { at: 1_007_200, succeeded: true, what: "2 in force".into() }),
             traffic: Some(Snapshot {
                 revision: 3,
