@@ -77,10 +77,6 @@ impl Overlay {
     ///
     /// # Errors
     /// When it cannot be done; the words say what to do instead.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "an edit is about all of these, and each is another kind of thing"
-    )]
     pub fn edit(
         &self,
         (file, plan): (&Plan, &Plan),

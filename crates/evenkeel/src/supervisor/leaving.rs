@@ -61,6 +61,10 @@ impl Leaving {
         self.next_look.filter(|_| !self.servers.is_empty()).into_iter().chain(over).min()
     }
 
+    pub(super) fn has(&self, pool: &Name, server: &Name) -> bool {
+        self.servers.contains_key(&(pool.clone(), server.clone()))
+    }
+
     pub(super) fn left_behind(&self, pool: &Name, server: &Name) -> Option<String> {
         let one = self.servers.get(&(pool.clone(), server.clone()))?;
         Some(format!(

@@ -177,11 +177,8 @@ impl Supervisor {
                 (Some(before), Some(after)) => format!("changed from {before} to {after}"),
                 (None, None) => "its runtime change is gone".to_owned(),
             };
-            tracing::info!(
-                target: "audit",
-                "{} server {pool}/{server}: {what}",
-                by.as_ref().map_or_else(|| "by itself:".to_owned(), |by| format!("{by}:")),
-            );
+            let who = by.as_deref().unwrap_or("by itself");
+            tracing::info!("audit: {who}: server {pool}/{server}: {what}");
             let edited = Edited {
                 created: before.is_none() && after.is_some(),
                 leaves_within: within.filter(|_| leaving).map(|within| within.as_secs()),
@@ -248,7 +245,11 @@ impl Supervisor {
     /// How this server is set.
     pub(super) fn settings(&self, pool: &Name, server: &Name) -> Answer {
         match self.settings_of(pool, server, &self.runtime_changes()) {
-            Some(settings) => Answer::Server(Box::new(settings)),
+            Some(mut settings) => {
+                // It may be on its way out of the plan already.
+                settings.leaving |= self.leaving.has(pool, server);
+                Answer::Server(Box::new(settings))
+            }
             None if self.plan.pool(pool).is_none() => {
                 refuse(Blame::Missing, format!("there is no pool {pool}: `/v1/pools` lists them"))
             }

@@ -391,7 +391,9 @@ impl Supervisor {
             Origin::Command(_, by) => Some(by.as_str()),
             Origin::Signal => None,
         });
-        self.happened(Happened::new(EventKind::Reload, what.clone()).by(by.unwrap_or("SIGHUP")));
+        let by = by.unwrap_or("SIGHUP");
+        tracing::info!("audit: {by}: reload: {what}");
+        self.happened(Happened::new(EventKind::Reload, what.clone()).by(by));
         let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         self.last_reload = Some(LastReload { at, succeeded: outcome.is_ok(), what });
         let answer = match outcome {

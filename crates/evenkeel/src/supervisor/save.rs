@@ -43,7 +43,7 @@ impl Supervisor {
                 let names: Vec<String> = saved.files.iter().map(|file| file.display().to_string()).collect();
                 if !names.is_empty() {
                     let what = format!("{} written: {}", names.join(", "), saved.changes.join("; "));
-                    tracing::info!(target: "audit", "{by}: {what}");
+                    tracing::info!("audit: {by}: {what}");
                     self.happened(Happened::new(EventKind::ConfigSaved, what).by(by));
                 }
                 Answer::Saved(saved)

@@ -210,6 +210,9 @@ fn a_removal_waits_for_a_long_request_and_a_bound_does_not_cut_it() {
             assert_eq!(client.response().unwrap().text(), "slow");
         }
     }
+    // Without `--no-wait` the command ends when the server is gone.
+    said(&site, &["server", "add", "website/s2", &free_address().to_string()]);
+    assert_eq!(said(&site, &["server", "remove", "website/s2"]), "website/s2: removed\n");
     let events = said(&site, &["events"]);
     assert!(events.contains("website/s0: removed: nothing runs on it any more"), "{events}");
     assert!(events.contains("1 request still runs on it and goes on until it ends"), "{events}");
@@ -344,7 +347,9 @@ fn over_tcp_the_token_steers_and_events_come_as_they_happen() {
     while !seen.contains("event: server-changed") {
         assert!(reader.read_line(&mut seen).unwrap() > 0, "{seen}");
     }
-    let answer = HttpClient::connect(admin).unwrap().get("/v1/openapi.json").unwrap();
+    let mut client = HttpClient::connect(admin).unwrap();
+    client.send("GET /v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let answer = client.response().unwrap();
     let document: Value = serde_json::from_str(&answer.text()).unwrap();
     assert!(document["paths"]["/v1/pools/{pool}/servers/{server}"]["put"].is_object());
 }

@@ -132,7 +132,7 @@ fn two_programs_do_not_share_a_directory() {
 #[test]
 fn the_directory_is_what_was_said_or_given_or_usual() {
     let usual = Path::new(DEFAULT_CONFIG);
-    let own = Path::new("/home/me/e.toml");
+    let own = Path::new("/srv/e.toml");
     let cases = [
         (Some("/said"), Some("/given"), usual, Some("/said")),
         (None, Some("/given:/more"), own, Some("/given")),
