@@ -1,7 +1,8 @@
-//! The project's own tools: `cargo xtask tidy`, `fuzz`, `big-body`, `bench` and `sim`.
+//! The project's own tools: `cargo xtask tidy`, `fuzz`, `big-body`, `bench`, `sim` and `failover-lab`.
 
 mod bench;
 mod big_body;
+mod failover_lab;
 mod fuzz;
 mod sim;
 mod tidy;
@@ -15,7 +16,9 @@ usage: cargo xtask tidy                           what the compiler cannot see: 
        cargo xtask big-body [BYTES]               sends bodies of 1 GiB (or BYTES) through the release build
        cargo xtask bench [--quick] [--turns N] [--seconds N] [--only PART]
                                                   what a request costs HAProxy, nginx and Evenkeel
-       cargo xtask sim --seed N [--runs N]        replays a simulated election, or runs many from this seed on";
+       cargo xtask sim --seed N [--runs N]        replays a simulated election, or runs many from this seed on
+       cargo xtask failover-lab [--only CASE] [--repeat N] [--timing PART]
+                                                  breaks pairs of nodes and measures what a client sees (root)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
         ["big-body", rest @ ..] => big_body::run(&root(), rest),
         ["bench", rest @ ..] => bench::run(&root(), rest),
         ["sim", rest @ ..] => sim::run(rest),
+        ["failover-lab", rest @ ..] => failover_lab::run(&root(), rest),
         _ => Err(USAGE.to_owned()),
     };
     match result {
