@@ -1,7 +1,9 @@
-//! The project's own tools: `cargo xtask tidy`, `fuzz`, `big-body`, `health-lab`, `live-lab`, `sim`, `bench` and `instructions`.
+//! The project's own tools: `cargo xtask tidy`, `fuzz`, `sim`, `bench`, `instructions`, `big-body` and the labs (`health-lab`,
+//! `live-lab`, `failover-lab`).
 
 mod bench;
 mod big_body;
+mod failover_lab;
 mod fuzz;
 mod health_lab;
 mod instructions;
@@ -21,7 +23,9 @@ usage: cargo xtask tidy                           what the compiler cannot see: 
        cargo xtask bench [--quick] [--turns N] [--seconds N] [--only PART] [--haproxy PROGRAM]
                                                   what a request costs HAProxy, nginx and Evenkeel
        cargo xtask instructions                   what parsing, rewriting and picking cost, counted by valgrind
-       cargo xtask sim --seed N [--runs N]        replays a simulated election, or runs many from this seed on";
+       cargo xtask sim --seed N [--runs N]        replays a simulated election, or runs many from this seed on
+       cargo xtask failover-lab [--only CASE] [--repeat N] [--timing PART]
+                                                  breaks pairs of nodes and measures what a client sees (root)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] => bench::run(&root(), rest),
         ["instructions"] => instructions::run(&root()),
         ["sim", rest @ ..] => sim::run(rest),
+        ["failover-lab", rest @ ..] => failover_lab::run(&root(), rest),
         _ => Err(USAGE.to_owned()),
     };
     match result {
