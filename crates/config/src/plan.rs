@@ -6,6 +6,7 @@
 
 mod health;
 mod sticky;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use health::{Agent, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
 pub use sticky::Sticky;
+pub use tls::{CertificateFiles, Certificates, ClientAuth, Hsts, Tls};
 
 /// The most workers (threads that move traffic): one message to the proxy role carries the sockets of all of them.
 pub const MOST_WORKERS: u16 = 128;
@@ -84,6 +86,8 @@ pub struct Listener {
     pub pool: Option<Name>,
     /// `mode` and what belongs to it.
     pub mode: Mode,
+    /// `tls`; `None` speaks plain text.
+    pub tls: Option<Tls>,
     /// `access-log`; `None` writes none.
     pub access_log: Option<AccessLog>,
 }
@@ -172,6 +176,10 @@ pub struct HttpMode {
     pub forwarding: Forwarding,
     /// `underscore-headers`: what happens to fields with `_` in their name.
     pub underscores: Underscores,
+    /// `redirect-to-https`: what no route takes is answered 308.
+    pub redirect: bool,
+    /// `hsts`; only with TLS.
+    pub hsts: Option<Hsts>,
 }
 
 /// `forwarding-headers`: which headers tell a server about the client.
