@@ -99,10 +99,29 @@ pub struct Status {
     pub roles: Vec<RoleStatus>,
     /// How the last reload ended, if there was one.
     pub last_reload: Option<LastReload>,
+    /// The certificates in force, and files that cannot be used.
+    pub certificates: Vec<CertificateStatus>,
     /// Listeners, pools and servers; `None` while the proxy role does not answer.
     pub traffic: Option<Snapshot>,
     /// Why `traffic` is missing.
     pub traffic_missing: Option<String>,
+}
+
+/// One certificate, or another file that TLS of a listener needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// The listener.
+    pub listener: String,
+    /// The file.
+    pub file: PathBuf,
+    /// The names and patterns that the certificate is for.
+    pub names: Vec<String>,
+    /// `RSA`, `ECDSA` or another; `None` for what is no certificate.
+    pub algorithm: Option<String>,
+    /// Until when it holds, in seconds of Unix time; `None` for what is no certificate.
+    pub not_after: Option<u64>,
+    /// What is wrong, if anything is.
+    pub problem: Option<String>,
 }
 
 /// What the program as a whole is doing.

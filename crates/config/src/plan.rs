@@ -14,6 +14,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use evenkeel_http::hsts::Hsts;
 use evenkeel_http::limits::Limits;
 use evenkeel_traffic::address::Address;
 use evenkeel_traffic::name::Name;
@@ -26,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use health::{Agent, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
 pub use sticky::Sticky;
-pub use tls::{CertificateFiles, Certificates, ClientAuth, Hsts, Tls};
+pub use tls::{CertificateFiles, Certificates, ClientAuth, Tls};
 
 /// The most workers (threads that move traffic): one message to the proxy role carries the sockets of all of them.
 pub const MOST_WORKERS: u16 = 128;

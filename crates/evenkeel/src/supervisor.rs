@@ -13,6 +13,7 @@
 
 mod backoff;
 mod capacity;
+mod certificates;
 mod keeper;
 mod keys;
 mod logs;
@@ -73,6 +74,9 @@ struct Supervisor {
     log_files: LogFiles,
     /// What signs the cookies of the plan in force.
     keys: Keys,
+    /// What its TLS needs.
+    read: certificates::Read,
+    watch: certificates::Watch,
     doors: Option<Doors>,
     proxy: Keeper<Change, Event>,
     admin: Keeper<Order, Word>,
@@ -184,6 +188,7 @@ impl Supervisor {
         }
         self.send_log_files();
         self.send_keys(&self.keys);
+        self.send_certificates(&self.read);
         let (revision, plan) = (self.revision, Arc::clone(&self.plan));
         self.proxy.tell(Change::Apply { revision, plan }, Vec::new());
     }
@@ -253,6 +258,7 @@ impl Supervisor {
             self.notify(&[Notice::Watchdog]);
             self.watchdog_at = self.notifier.watchdog_interval().map(|interval| now + interval);
         }
+        self.tick_certificates(now);
         self.tick_reload(now);
         self.tick_queries(now);
         self.tick_ending(now);
@@ -263,6 +269,7 @@ impl Supervisor {
             self.proxy.deadline(),
             self.admin.deadline(),
             self.watchdog_at,
+            self.watch.deadline(&self.plan).filter(|_| self.ending.is_none()),
             self.reloads.deadline(),
             self.queries.deadline(),
             self.ending.as_ref().and_then(Ending::deadline),

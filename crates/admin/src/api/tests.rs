@@ -46,6 +46,7 @@ fn status(traffic: Option<Snapshot>) -> Answer {
         max_connections_from: "the file".into(),
         roles: Vec::new(),
         last_reload: None,
+        certificates: Vec::new(),
         traffic_missing: traffic.is_none().then(|| "it is being restarted".into()),
         traffic,
     }))

@@ -1,8 +1,10 @@
 //! What changes in the TLS of a listener. Files are named; what they hold is told by whoever reads them.
 
+use evenkeel_http::hsts::Hsts;
+
 use super::Differences;
 use super::shown::duration;
-use crate::plan::{CertificateFiles, Certificates, ClientAuth, Hsts, Listener, Tls};
+use crate::plan::{CertificateFiles, Certificates, ClientAuth, Listener, Tls};
 
 pub(super) fn compare(old: &Listener, new: &Listener, differences: &mut Differences) {
     let (old, new) = match (&old.tls, &new.tls) {

@@ -2,10 +2,12 @@
 
 use std::num::NonZeroU32;
 
+use evenkeel_http::hsts::Hsts;
+
 use super::{count, time};
 use crate::keys::{CIPHER_SUITES, CURVES, Section, TLS_VERSIONS};
 use crate::model::{self, Listener, Setting};
-use crate::plan::{CertificateFiles, Certificates, ClientAuth, Hsts, Tls};
+use crate::plan::{CertificateFiles, Certificates, ClientAuth, Tls};
 use crate::problems::Problems;
 
 /// `None` when something is missing or wrong, which was reported.

@@ -60,14 +60,3 @@ pub struct ClientAuth {
     /// `crl`.
     pub crl: Option<PathBuf>,
 }
-
-/// `hsts` (RFC 6797).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hsts {
-    /// `max-age`, in seconds.
-    pub max_age: u64,
-    /// `include-subdomains`.
-    pub include_subdomains: bool,
-    /// `preload`.
-    pub preload: bool,
-}

@@ -12,7 +12,7 @@ use evenkeel_proxy::message::{Change, Keys};
 use evenkeel_sys::process::notify::State as Notice;
 use tokio::time::Instant;
 
-use super::{Asker, Supervisor, keys, refuse};
+use super::{Asker, Supervisor, certificates, keys, refuse};
 use crate::files;
 
 /// How long the proxy role may take to put a plan in force.
@@ -41,6 +41,7 @@ struct UnderWay {
     revision: u64,
     plan: Arc<Plan>,
     keys: Keys,
+    read: certificates::Read,
     changes: Vec<Difference>,
     warnings: String,
     deadline: Instant,
@@ -98,10 +99,10 @@ impl Supervisor {
         self.notify(&[Notice::Reloading]);
         match self.send_plan() {
             Ok(Sent::Nothing(reloaded)) => self.reload_ended(origins, Ok(reloaded), now),
-            Ok(Sent::Plan { revision, plan, keys, changes, warnings }) => {
+            Ok(Sent::Plan { revision, plan, keys, read, changes, warnings }) => {
                 let deadline = now + LONGEST_APPLY;
                 self.reloads.under_way =
-                    Some(UnderWay { origins, revision, plan, keys, changes, warnings, deadline });
+                    Some(UnderWay { origins, revision, plan, keys, read, changes, warnings, deadline });
             }
             Err(refusal) => self.reload_ended(origins, Err(refusal), now),
         }
@@ -113,10 +114,12 @@ impl Supervisor {
         self.reopen_logs();
         let Loaded { plan, warnings, .. } = self.load()?;
         let keys = keys::read(&plan, &self.keys.random).map_err(|errors| unusable_key(&errors))?;
-        let changes = self.differences(&plan, &keys);
-        let warnings = warnings.render(false);
+        let read = certificates::read(&plan, &self.read).map_err(|errors| unusable_certificate(&errors))?;
+        let changes = self.differences(&plan, &keys, &read);
+        let warnings = with_doubts(&warnings, &read);
         let plan = keep_what_needs_a_restart(plan, &self.plan);
-        if plan == *self.plan && keys == self.keys {
+        if plan == *self.plan && keys == self.keys && read.certificates == self.read.certificates {
+            self.read = read;
             return Ok(Sent::Nothing(Reloaded {
                 file: self.config.clone(),
                 revision: self.revision,
@@ -144,6 +147,7 @@ impl Supervisor {
             self.revision = revision;
             self.plan = plan;
             self.keys = keys;
+            self.read = read;
             self.sockets.close_others(&self.plan);
             self.log_files.close_others(&self.plan);
             return Ok(Sent::Nothing(Reloaded { file: self.config.clone(), revision, changes, warnings }));
@@ -154,8 +158,9 @@ impl Supervisor {
         }
         self.send_log_files();
         self.send_keys(&keys);
+        self.send_certificates(&read);
         self.proxy.tell(Change::Apply { revision, plan: Arc::clone(&plan) }, Vec::new());
-        Ok(Sent::Plan { revision, plan, keys, changes, warnings })
+        Ok(Sent::Plan { revision, plan, keys, read, changes, warnings })
     }
 
     fn load(&self) -> Result<Loaded, Refusal> {
@@ -172,36 +177,45 @@ impl Supervisor {
     /// What a reload would change.
     pub(super) fn preview(&self) -> Answer {
         match self.load() {
-            Ok(Loaded { plan, warnings, .. }) => match keys::read(&plan, &self.keys.random) {
-                Ok(keys) => Answer::Preview(Preview {
-                    file: self.config.clone(),
-                    changes: self.differences(&plan, &keys),
-                    warnings: warnings.render(false),
-                }),
-                Err(errors) => Answer::Refused(unusable_key(&errors)),
-            },
+            Ok(Loaded { plan, warnings, .. }) => {
+                let keys = match keys::read(&plan, &self.keys.random) {
+                    Ok(keys) => keys,
+                    Err(errors) => return Answer::Refused(unusable_key(&errors)),
+                };
+                match certificates::read(&plan, &self.read) {
+                    Ok(read) => Answer::Preview(Preview {
+                        file: self.config.clone(),
+                        changes: self.differences(&plan, &keys, &read),
+                        warnings: with_doubts(&warnings, &read),
+                    }),
+                    Err(errors) => Answer::Refused(unusable_certificate(&errors)),
+                }
+            }
             Err(refusal) => Answer::Refused(refusal),
         }
     }
 
-    /// What is different in this plan and under these keys.
-    fn differences(&self, plan: &Plan, keys: &Keys) -> Vec<Difference> {
+    /// What is different in this plan, under these keys and with these certificates.
+    fn differences(&self, plan: &Plan, keys: &Keys, read: &certificates::Read) -> Vec<Difference> {
         let differences = diff::diff(&self.plan, plan);
         let told = differences.iter().map(|difference| Difference {
             what: format!("{}: {}", difference.subject, difference.change),
             needs_restart: difference.needs_restart(),
         });
-        told.chain(keys::differences((&self.plan, &self.keys), (plan, keys))).collect()
+        told.chain(keys::differences((&self.plan, &self.keys), (plan, keys)))
+            .chain(self.read.differences(read))
+            .collect()
     }
 
     /// The proxy role has put a plan in force.
     pub(super) fn applied(&mut self, revision: u64, now: Instant) {
         if self.reloads.under_way.as_ref().is_some_and(|under_way| under_way.revision == revision)
-            && let Some(UnderWay { origins, plan, keys, changes, warnings, .. }) =
+            && let Some(UnderWay { origins, plan, keys, read, changes, warnings, .. }) =
                 self.reloads.under_way.take()
         {
             self.plan = plan;
             self.keys = keys;
+            self.read = read;
             self.revision = revision;
             // Only now nobody accepts on them any more.
             self.sockets.close_others(&self.plan);
@@ -243,6 +257,7 @@ impl Supervisor {
         self.revision = self.last_revision;
         let (revision, plan) = (self.revision, Arc::clone(&self.plan));
         self.send_keys(&self.keys);
+        self.send_certificates(&self.read);
         // Sockets that were opened for the new plan are closed once this is in force.
         self.proxy.tell(Change::Apply { revision, plan }, Vec::new());
         self.reload_ended(origins, Err(refusal(Blame::Failure, why)), now);
@@ -311,7 +326,14 @@ enum Sent {
     /// Nothing had to be sent.
     Nothing(Reloaded),
     /// The proxy role will answer.
-    Plan { revision: u64, plan: Arc<Plan>, keys: Keys, changes: Vec<Difference>, warnings: String },
+    Plan {
+        revision: u64,
+        plan: Arc<Plan>,
+        keys: Keys,
+        read: certificates::Read,
+        changes: Vec<Difference>,
+        warnings: String,
+    },
 }
 
 /// Logs a reload that went well and sums it up.
@@ -344,6 +366,21 @@ fn keep_what_needs_a_restart(mut plan: Plan, old: &Plan) -> Plan {
     plan.global.control_socket.clone_from(&old.global.control_socket);
     plan.admin.clone_from(&old.admin);
     plan
+}
+
+/// Warnings, and files whose last good one stays in force.
+fn with_doubts(warnings: &Report, read: &certificates::Read) -> String {
+    let mut text = warnings.render(false);
+    for doubt in read.doubts() {
+        text.push_str(&doubt);
+        text.push('\n');
+    }
+    text
+}
+
+fn unusable_certificate(errors: &[String]) -> Refusal {
+    let text = Some(errors.join("\n"));
+    Refusal { text, ..refusal(Blame::Failure, "a file of TLS cannot be used") }
 }
 
 fn unusable_key(errors: &[String]) -> Refusal {

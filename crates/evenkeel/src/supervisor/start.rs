@@ -18,7 +18,7 @@ use super::process::{Launch, MOST_REPORTS};
 use super::reload::Reloads;
 use super::sockets::{Doors, Sockets};
 use super::status::Queries;
-use super::{Supervisor, keys};
+use super::{Supervisor, certificates, keys};
 use crate::exit::Exit;
 use crate::files;
 use crate::role::Role;
@@ -105,9 +105,16 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
             None
         }
     };
-    let (doors, keys) = match (doors, opened, keys) {
-        (Ok(doors), Ok(_), Some(keys)) if failures.is_empty() => (doors, keys),
-        (doors, opened, _) => {
+    let read = match certificates::begin(&plan) {
+        Ok(read) => Some(read),
+        Err(errors) => {
+            failures.extend(errors);
+            None
+        }
+    };
+    let (doors, keys, read) = match (doors, opened, keys, read) {
+        (Ok(doors), Ok(_), Some(keys), Some(read)) if failures.is_empty() => (doors, keys, read),
+        (doors, opened, ..) => {
             match doors {
                 Ok(doors) => doors.close(),
                 Err(errors) => failures.extend(errors),
@@ -138,6 +145,8 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
         sockets,
         log_files,
         keys,
+        read,
+        watch: certificates::Watch::begin(now),
         doors: Some(doors),
         proxy,
         admin,

@@ -107,6 +107,7 @@ impl Supervisor {
             max_connections_from: self.capacity.max_connections_from.clone(),
             roles: vec![self.proxy.status(now), self.admin.status(now)],
             last_reload: self.last_reload.clone(),
+            certificates: self.read.status(),
             traffic,
             traffic_missing,
         }))
