@@ -40,6 +40,8 @@ pub(crate) struct TlsStream {
     ended: bool,
     /// We have ended ours, or have no more to say.
     closed: bool,
+    /// The session has met an error and must not be asked again.
+    failed: bool,
     /// The connection is to look cut.
     cut: AtomicBool,
     /// What the client's certificate says, as header lines.
@@ -83,6 +85,7 @@ impl TlsStream {
             accepted: 0,
             ended: false,
             closed: false,
+            failed: false,
             cut: AtomicBool::new(false),
             client_certificate: Box::default(),
         }
@@ -104,7 +107,10 @@ impl TlsStream {
 
     /// Something can be read without another byte from the socket.
     pub(crate) fn has_waiting(&self) -> bool {
-        self.taken < self.plain.len() || self.ended || !(self.incoming.is_empty() || self.starved)
+        self.taken < self.plain.len()
+            || self.ended
+            || self.failed
+            || !(self.incoming.is_empty() || self.starved)
     }
 
     /// The connection will end without `close_notify`, so that the other side sees that something is missing.
@@ -190,9 +196,20 @@ impl TlsStream {
 
     /// What happened is told to the other side as an alert, as far as it takes it at once.
     fn fail(&mut self, error: rustls::Error) -> io::Error {
-        self.closed = true;
-        // The alert comes out before the error is told again.
-        let _told = self.work(&Wish::Read, &mut |_| {});
+        (self.closed, self.failed) = (true, true);
+        // The session must not look at the same bytes again; while something is queued it gives that and looks at nothing.
+        while self.session.wants_write() {
+            let UnbufferedStatus { state, .. } = self.session.process_tls_records(self.incoming.unread_mut());
+            let Ok(ConnectionState::EncodeTlsData(mut message)) = state else { break };
+            let put = put(&mut self.outgoing, 0, |room| match message.encode(room) {
+                Ok(count) => Ok(count),
+                Err(EncodeError::InsufficientSize(size)) => Err(Some(size.required_size)),
+                Err(EncodeError::AlreadyEncoded) => Err(None),
+            });
+            if put.is_err() {
+                break;
+            }
+        }
         let mut cx = Context::from_waker(Waker::noop());
         let _sent = self.poll_send(&mut cx);
         io::Error::new(io::ErrorKind::InvalidData, error)
@@ -337,6 +354,9 @@ impl AsyncRead for TlsStream {
                     (this.plain, this.taken) = (Vec::new(), 0);
                 }
                 return Poll::Ready(Ok(()));
+            }
+            if this.failed {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
             if this.ended {
                 return Poll::Ready(Ok(()));
