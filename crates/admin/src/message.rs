@@ -188,6 +188,8 @@ pub struct Status {
     /// What an operator should look at.
     #[serde(default)]
     pub alarms: Vec<String>,
+    /// The certificates in force, and files that cannot be used.
+    pub certificates: Vec<CertificateStatus>,
     /// Listeners, pools and servers; `None` while the proxy role does not answer.
     pub traffic: Option<Snapshot>,
     /// Why `traffic` is missing.
@@ -206,6 +208,24 @@ pub struct VirtualRouters {
     pub missing: Option<String>,
     /// The latest changes of state of all of them, the latest last.
     pub transitions: Vec<ha::Transition>,
+}
+
+/// One certificate, or another file that TLS of a listener needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CertificateStatus {
+    /// The listener.
+    pub listener: String,
+    /// The file.
+    #[schema(value_type = String)]
+    pub file: PathBuf,
+    /// The names and patterns that the certificate is for.
+    pub names: Vec<String>,
+    /// `RSA`, `ECDSA` or another; `None` for what is no certificate.
+    pub algorithm: Option<String>,
+    /// Until when it holds, in seconds of Unix time; `None` for what is no certificate.
+    pub not_after: Option<u64>,
+    /// What is wrong, if anything is.
+    pub problem: Option<String>,
 }
 
 /// What the program as a whole is doing.

@@ -14,6 +14,7 @@ use crate::plan::{Admin, Global, Listener, Mode, Plan, Pool, Server};
 mod health;
 mod shown;
 mod sticky;
+mod tls;
 mod virtual_router;
 
 use shown::{CountOrAuto, access_log, duration, forwarding, list, rule, size, underscores};
@@ -151,6 +152,7 @@ fn listener(old: &Listener, new: &Listener, differences: &mut Differences) {
     rules(old, new, differences);
     let log = |listener: &Listener| access_log(listener.access_log.as_ref());
     differences.compare("access-log", &log(old), &log(new));
+    tls::compare(old, new, differences);
     match (&old.mode, &new.mode) {
         (Mode::Tcp(old), Mode::Tcp(new)) => {
             differences.compare("idle-timeout", &duration(old.idle_timeout), &duration(new.idle_timeout));
@@ -187,6 +189,8 @@ fn listener(old: &Listener, new: &Listener, differences: &mut Differences) {
                 &underscores(old.underscores),
                 &underscores(new.underscores),
             );
+            differences.compare("redirect-to-https", &old.redirect, &new.redirect);
+            differences.compare("hsts", &tls::hsts(old.hsts), &tls::hsts(new.hsts));
         }
         (Mode::Http(_), Mode::Tcp(_)) => {
             differences.add("mode changed from http to tcp for new connections".into());

@@ -10,6 +10,7 @@ mod programs;
 mod routes;
 mod servers;
 mod sticky;
+mod tls;
 mod virtual_router;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -145,7 +146,10 @@ fn listener(typed: &Listener, pools: &PoolNames, problems: &mut Problems) -> Opt
         Some(pool) => pools.resolve(pool, problems),
     };
     let rules = routes::lower(typed, mode, pools, problems);
-    if typed.pool.is_none() && typed.routes.is_empty() {
+    if typed.pool.is_none()
+        && typed.routes.is_empty()
+        && typed.redirect_to_https.is_none_or(|flag| !flag.value)
+    {
         let what = if mode == TCP { "closes every connection" } else { "answers 404 to everything" };
         problems
             .warning(typed.name.span, format!("listener `{name}` has neither a pool nor routes: it {what}"))
@@ -168,8 +172,10 @@ fn listener(typed: &Listener, pools: &PoolNames, problems: &mut Problems) -> Opt
         Mode::Http(http(typed, problems)?)
     };
     let binds = typed.binds.iter().map(|bind| bind.value.clone()).collect();
+    tls::check(typed, problems);
+    let tls = typed.tls.as_ref().and_then(|typed| tls::lower(typed, problems));
     let access_log = typed.access_log.as_ref().and_then(access_log::lower);
-    Some(plan::Listener { name: name.clone(), binds, rules, pool, mode, access_log })
+    Some(plan::Listener { name: name.clone(), binds, rules, pool, mode, tls, access_log })
 }
 
 fn http(typed: &Listener, problems: &mut Problems) -> Option<HttpMode> {
@@ -221,6 +227,8 @@ fn http(typed: &Listener, problems: &mut Problems) -> Option<HttpMode> {
             Some("refuse") => Underscores::Refuse,
             _ => Underscores::Drop,
         },
+        redirect: typed.redirect_to_https.is_some_and(|flag| flag.value),
+        hsts: typed.hsts.as_ref().and_then(|typed| tls::hsts(typed, problems)),
     })
 }
 

@@ -8,6 +8,7 @@ mod health;
 mod read;
 mod route;
 mod sticky;
+mod tls;
 mod value;
 mod virtual_router;
 
@@ -24,6 +25,7 @@ use ipnet::IpNet;
 use crate::plan::LogTarget;
 pub(crate) use health::{Agent, Health, Passive, WordOr, statuses};
 pub(crate) use sticky::Sticky;
+pub(crate) use tls::{Certificates, Hsts, Tls};
 pub(crate) use virtual_router::{FlagOr, FollowingRoute, FollowingRule, Host, VirtualRouter};
 
 use crate::problems::{At, Problems, Span};
@@ -81,6 +83,9 @@ pub(crate) struct Listener {
     pub(crate) trusted_proxies: Option<Vec<IpNet>>,
     pub(crate) forwarding_headers: Option<Vec<&'static str>>,
     pub(crate) underscore_headers: Setting<&'static str>,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) redirect_to_https: Setting<bool>,
+    pub(crate) hsts: Option<Hsts>,
     pub(crate) access_log: Option<AccessLog>,
     /// The keys that are given and mean something with `mode = "http"` only.
     pub(crate) http_keys: Vec<At<&'static str>>,

@@ -6,6 +6,7 @@
 
 mod health;
 mod sticky;
+mod tls;
 mod virtual_router;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use evenkeel_http::hsts::Hsts;
 use evenkeel_http::limits::Limits;
 use evenkeel_traffic::address::Address;
 use evenkeel_traffic::duty::Duty;
@@ -27,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub use health::{Agent, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
 pub use sticky::Sticky;
+pub use tls::{CertificateFiles, Certificates, ClientAuth, Tls};
 pub use virtual_router::{
     FollowingRoute, FollowingRule, MOST_FOLLOWERS, MOST_VIRTUAL_ROUTERS, VirtualRouter,
 };
@@ -96,6 +99,8 @@ pub struct Listener {
     pub pool: Option<Name>,
     /// `mode` and what belongs to it.
     pub mode: Mode,
+    /// `tls`; `None` speaks plain text.
+    pub tls: Option<Tls>,
     /// `access-log`; `None` writes none.
     pub access_log: Option<AccessLog>,
 }
@@ -184,6 +189,10 @@ pub struct HttpMode {
     pub forwarding: Forwarding,
     /// `underscore-headers`: what happens to fields with `_` in their name.
     pub underscores: Underscores,
+    /// `redirect-to-https`: what no route takes is answered 308.
+    pub redirect: bool,
+    /// `hsts`; only with TLS.
+    pub hsts: Option<Hsts>,
 }
 
 /// `forwarding-headers`: which headers tell a server about the client.

@@ -14,6 +14,7 @@
 mod availability;
 mod backoff;
 mod capacity;
+mod certificates;
 mod events;
 mod keeper;
 mod keys;
@@ -98,6 +99,9 @@ struct Supervisor {
     log_files: LogFiles,
     /// What signs the cookies of the plan in force.
     keys: Keys,
+    /// What its TLS needs.
+    read: certificates::Read,
+    watch: certificates::Watch,
     doors: Option<Doors>,
     proxy: Keeper<Change, Event>,
     admin: Keeper<Order, Word>,
@@ -231,6 +235,7 @@ impl Supervisor {
         }
         self.send_log_files();
         self.send_keys(&self.keys);
+        self.send_certificates(&self.read);
         let (revision, plan) = (self.revision, for_proxy(&self.plan));
         self.proxy.tell(Change::Apply { revision, plan }, Vec::new());
     }
@@ -310,6 +315,7 @@ impl Supervisor {
             self.notify(&[Notice::Watchdog]);
             self.watchdog_at = self.notifier.watchdog_interval().map(|interval| now + interval);
         }
+        self.tick_certificates(now);
         self.tick_reload(now);
         self.tick_queries(now);
         self.tick_leaving(now);
@@ -322,6 +328,7 @@ impl Supervisor {
             self.admin.deadline(),
             self.ha.keeper.deadline(),
             self.watchdog_at,
+            self.watch.deadline(&self.plan).filter(|_| self.ending.is_none()),
             self.reloads.deadline(),
             self.queries.deadline(),
             self.leaving.deadline(),

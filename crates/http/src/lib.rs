@@ -8,6 +8,7 @@ pub mod body;
 pub mod cookie;
 pub mod forwarded;
 pub mod head;
+pub mod hsts;
 pub mod limits;
 pub mod machine;
 pub mod rewrite;

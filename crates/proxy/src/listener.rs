@@ -10,7 +10,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use evenkeel_config::plan::Mode;
 use evenkeel_traffic::address::Address;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, oneshot};
@@ -101,10 +100,15 @@ fn begin(
     };
     let slot = slot.load_full();
     let counted = Counted::begin(worker.clone(), slot);
-    match counted.slot.current.load().plan.mode {
-        Mode::Http(_) => tokio::spawn(session::http1::serve(stream, peer, counted)),
-        Mode::Tcp(_) => tokio::spawn(session::tcp::serve(stream, peer, counted)),
-    };
+    let current = counted.slot.current.load();
+    if let Some(acceptor) = &current.tls {
+        let acceptor = acceptor.clone();
+        drop(current);
+        session::secured::begin(stream, peer, counted, acceptor);
+        return Ok(());
+    }
+    drop(current);
+    session::begin(stream, peer, counted);
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use crate::sticky::Keys;
+pub use crate::tls::material::Certificates;
 
 /// From the supervisor to the proxy role.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,6 +44,12 @@ pub enum Change {
     Keys {
         /// The keys.
         keys: Keys,
+    },
+    /// What TLS needs: all that the next plan names, in place of what was before. Keys of tickets count at once, the rest
+    /// with the next [`Change::Apply`].
+    Certificates {
+        /// Certificates, keys and authorities.
+        certificates: Certificates,
     },
     /// From now on this plan holds. Sockets of binds it does not name are closed. Answered by [`Event::Applied`].
     Apply {
@@ -154,6 +161,23 @@ pub struct ListenerSnapshot {
     pub latency: HistogramSnapshot,
     /// From the accept of a connection to its end (TCP).
     pub durations: HistogramSnapshot,
+    /// Handshakes, when it speaks TLS.
+    pub tls: Option<TlsSnapshot>,
+}
+
+/// TLS of a listener, in a [`ListenerSnapshot`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TlsSnapshot {
+    /// Handshakes under way now.
+    pub handshakes: u32,
+    /// How many may be.
+    pub max_handshakes: u32,
+    /// Handshakes that went well, ever.
+    pub handshakes_total: u64,
+    /// Those of them that resumed a session.
+    pub resumed_total: u64,
+    /// Those that did not go well, by the code of the reason.
+    pub failures_total: BTreeMap<String, u64>,
 }
 
 /// The upper bounds of the buckets of a [`HistogramSnapshot`].

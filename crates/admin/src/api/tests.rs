@@ -51,6 +51,7 @@ fn status(traffic: Option<Snapshot>) -> Answer {
         runtime_changes: Vec::new(),
         state_dir: None,
         alarms: Vec::new(),
+        certificates: Vec::new(),
         traffic_missing: traffic.is_none().then(|| "it is being restarted".into()),
         traffic,
         virtual_routers: None,

@@ -32,7 +32,7 @@ pub(super) fn model(document: &Table, host: &Host, problems: &mut Problems) -> M
     if let Some(reader) = top.table("admin", Section::Admin, problems) {
         model.admin = Some(Admin {
             bind: reader.address("bind", problems),
-            token_file: reader.file("token-file", problems),
+            token_file: reader.file("token-file", "is no absolute path", problems),
         });
     }
     for (name, reader) in top.named("listener", Section::Listener, problems) {
@@ -85,6 +85,9 @@ fn listener(name: At<Name>, reader: &Reader<'_>, problems: &mut Problems) -> Lis
         trusted_proxies: reader.networks("trusted-proxies", problems),
         forwarding_headers: reader.words("forwarding-headers", problems),
         underscore_headers: reader.word("underscore-headers", problems),
+        tls: reader.table("tls", Section::Tls, problems).map(|tls| tls.tls(problems)),
+        redirect_to_https: reader.flag("redirect-to-https", problems),
+        hsts: reader.table("hsts", Section::Hsts, problems).map(|hsts| hsts.hsts(problems)),
         access_log: reader.table("access-log", Section::AccessLog, problems).map(|log| AccessLog {
             to: log.log_target("to", problems),
             format: log.word("format", problems),
@@ -311,6 +314,10 @@ impl<'a> Reader<'a> {
             Section::Global => "[global]".into(),
             Section::Admin => "[admin]".into(),
             Section::Listener => format!("listener `{name}`"),
+            Section::Tls => "this `tls`".into(),
+            Section::Certificate => "this certificate".into(),
+            Section::ClientAuth => "this `client-auth`".into(),
+            Section::Hsts => "this `hsts`".into(),
             Section::AccessLog => "this access log".into(),
             Section::Route => format!("this route of listener `{name}`"),
             Section::Pool => format!("pool `{name}`"),

@@ -240,10 +240,6 @@ impl<'a> Reader<'a> {
         Some(At::new(text.text.clone(), entry.span))
     }
 
-    pub(super) fn file(&self, name: &str, problems: &mut Problems) -> Setting<PathBuf> {
-        self.absolute(name, "write the absolute path of a file", problems)
-    }
-
     pub(super) fn directory(&self, name: &str, problems: &mut Problems) -> Setting<PathBuf> {
         self.absolute(name, "write the absolute path of a directory, without `/` at its end", problems)
     }

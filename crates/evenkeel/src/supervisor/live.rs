@@ -299,10 +299,10 @@ pub(super) fn told(overlay: &Overlay, file: &Plan) -> Vec<RuntimeChange> {
 }
 
 impl Wish {
-    fn done(self: Box<Self>, plan: &Plan) -> Done {
+    fn done(self, plan: &Plan) -> Done {
         let before = find(plan, &self.pool, &self.server).map(overlay::described);
         let within = (self.edit == Edit::Leave).then_some(self.within);
-        let Self { asker, by, pool, server, .. } = *self;
+        let Self { asker, by, pool, server, .. } = self;
         Done { asker: Some(asker), by: Some(by), pool, server, before, within, why: None }
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::events::Happened;
 use super::live::{self, Done};
-use super::{Asker, Supervisor, for_proxy, keys, refuse};
+use super::{Asker, Supervisor, certificates, for_proxy, keys, refuse};
 use crate::files;
 
 /// How long the proxy role may take to put a plan in force.
@@ -63,6 +63,7 @@ pub(super) struct New {
     file: Arc<Plan>,
     overlay: Overlay,
     keys: Keys,
+    read: certificates::Read,
     changes: Vec<Difference>,
     warnings: String,
 }
@@ -148,12 +149,14 @@ impl Supervisor {
         let Loaded { plan, warnings, .. } = self.load()?;
         let keys = keys::read(&plan, &self.keys.random).map_err(|errors| unusable_key(&errors))?;
         self.renew_token(&plan)?;
+        let read = certificates::read(&plan, &self.read).map_err(|errors| unusable_certificate(&errors))?;
         let overlay = self.overlay.settle(&plan);
-        let changes = self.differences(&overlay.over(&plan), &keys);
-        let warnings = warnings.render(false);
+        let changes = self.differences(&overlay.over(&plan), &keys, &read);
+        let warnings = with_doubts(&warnings, &read);
         let file = Arc::new(keep_what_needs_a_restart(plan, &self.plan));
         let plan = overlay.over(&file);
-        if plan == *self.plan && keys == self.keys {
+        if plan == *self.plan && keys == self.keys && read.certificates == self.read.certificates {
+            self.read = read;
             self.adopt_file(file, overlay);
             return Ok(Sent::Nothing(Reloaded {
                 file: self.config.clone(),
@@ -186,6 +189,7 @@ impl Supervisor {
             self.plan = plan;
             self.keys = keys;
             self.adopt_file(file, overlay);
+            self.read = read;
             self.sockets.close_others(&self.plan);
             self.log_files.close_others(&self.plan);
             self.ha_follows(now);
@@ -197,8 +201,9 @@ impl Supervisor {
         }
         self.send_log_files();
         self.send_keys(&keys);
+        self.send_certificates(&read);
         self.proxy.tell(Change::Apply { revision, plan: for_proxy(&plan) }, Vec::new());
-        let new = Box::new(New { file, overlay, keys, changes, warnings });
+        let new = Box::new(New { file, overlay, keys, read, changes, warnings });
         Ok(Sent::Plan { revision, plan, new })
     }
 
@@ -243,30 +248,38 @@ impl Supervisor {
     /// What a reload would change.
     pub(super) fn preview(&self) -> Answer {
         match self.load() {
-            Ok(Loaded { plan, warnings, .. }) => match keys::read(&plan, &self.keys.random) {
-                Ok(keys) => {
-                    let overlay = self.overlay.settle(&plan);
-                    Answer::Preview(Preview {
-                        file: self.config.clone(),
-                        changes: self.differences(&overlay.over(&plan), &keys),
-                        warnings: warnings.render(false),
-                        runtime_changes: live::told(&overlay, &plan),
-                    })
+            Ok(Loaded { plan, warnings, .. }) => {
+                let keys = match keys::read(&plan, &self.keys.random) {
+                    Ok(keys) => keys,
+                    Err(errors) => return Answer::Refused(unusable_key(&errors)),
+                };
+                match certificates::read(&plan, &self.read) {
+                    Ok(read) => {
+                        let overlay = self.overlay.settle(&plan);
+                        Answer::Preview(Preview {
+                            file: self.config.clone(),
+                            changes: self.differences(&overlay.over(&plan), &keys, &read),
+                            warnings: with_doubts(&warnings, &read),
+                            runtime_changes: live::told(&overlay, &plan),
+                        })
+                    }
+                    Err(errors) => Answer::Refused(unusable_certificate(&errors)),
                 }
-                Err(errors) => Answer::Refused(unusable_key(&errors)),
-            },
+            }
             Err(refusal) => Answer::Refused(refusal),
         }
     }
 
-    /// What is different in this plan and under these keys.
-    fn differences(&self, plan: &Plan, keys: &Keys) -> Vec<Difference> {
+    /// What is different in this plan, under these keys and with these certificates.
+    fn differences(&self, plan: &Plan, keys: &Keys, read: &certificates::Read) -> Vec<Difference> {
         let differences = diff::diff(&self.plan, plan);
         let told = differences.iter().map(|difference| Difference {
             what: format!("{}: {}", difference.subject, difference.change),
             needs_restart: difference.needs_restart(),
         });
-        told.chain(keys::differences((&self.plan, &self.keys), (plan, keys))).collect()
+        told.chain(keys::differences((&self.plan, &self.keys), (plan, keys)))
+            .chain(self.read.differences(read))
+            .collect()
     }
 
     /// The proxy role has put a plan in force.
@@ -282,8 +295,9 @@ impl Supervisor {
             self.ha_follows(now);
             match what {
                 What::Reload { origins, new } => {
-                    let New { file, overlay, keys, changes, warnings } = *new;
+                    let New { file, overlay, keys, read, changes, warnings } = *new;
                     self.keys = keys;
+                    self.read = read;
                     self.adopt_file(file, overlay);
                     let file = self.config.clone();
                     self.reload_ended(origins, Ok(Reloaded { file, revision, changes, warnings }), now);
@@ -327,6 +341,7 @@ impl Supervisor {
         self.revision = self.last_revision;
         let (revision, plan) = (self.revision, for_proxy(&self.plan));
         self.send_keys(&self.keys);
+        self.send_certificates(&self.read);
         // Sockets that were opened for the new plan are closed once this is in force.
         self.proxy.tell(Change::Apply { revision, plan }, Vec::new());
         self.not_in_force(what, why, now);
@@ -451,6 +466,21 @@ pub(super) fn keep_what_needs_a_restart(mut plan: Plan, old: &Plan) -> Plan {
     plan.global.state_dir.clone_from(&old.global.state_dir);
     plan.admin.clone_from(&old.admin);
     plan
+}
+
+/// Warnings, and files whose last good one stays in force.
+fn with_doubts(warnings: &Report, read: &certificates::Read) -> String {
+    let mut text = warnings.render(false);
+    for doubt in read.doubts() {
+        text.push_str(&doubt);
+        text.push('\n');
+    }
+    text
+}
+
+fn unusable_certificate(errors: &[String]) -> Refusal {
+    let text = Some(errors.join("\n"));
+    Refusal { text, ..refusal(Blame::Failure, "a file of TLS cannot be used") }
 }
 
 fn unusable_key(errors: &[String]) -> Refusal {

@@ -24,7 +24,7 @@ use super::reload::Reloads;
 use super::sockets::{Doors, Sockets};
 use super::status::Queries;
 use super::store::{self, Store};
-use super::{Supervisor, keys};
+use super::{Supervisor, certificates, keys};
 use crate::exit::Exit;
 use crate::files;
 use crate::role::Role;
@@ -129,9 +129,18 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
             None
         }
     };
-    let (doors, keys, found) = match (doors, opened, keys, found) {
-        (Ok(doors), Ok(_), Some(keys), Some(found)) if failures.is_empty() => (doors, keys, found),
-        (doors, opened, _, _) => {
+    let read = match certificates::begin(&plan) {
+        Ok(read) => Some(read),
+        Err(errors) => {
+            failures.extend(errors);
+            None
+        }
+    };
+    let (doors, keys, found, read) = match (doors, opened, keys, found, read) {
+        (Ok(doors), Ok(_), Some(keys), Some(found), Some(read)) if failures.is_empty() => {
+            (doors, keys, found, read)
+        }
+        (doors, opened, ..) => {
             match doors {
                 Ok(doors) => doors.close(),
                 Err(errors) => failures.extend(errors),
@@ -175,6 +184,8 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
         sockets,
         log_files,
         keys,
+        read,
+        watch: certificates::Watch::begin(now),
         doors: Some(doors),
         proxy,
         admin,

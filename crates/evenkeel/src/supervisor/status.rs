@@ -186,6 +186,7 @@ impl Supervisor {
             runtime_changes: self.runtime_changes(),
             state_dir: self.store.directory().map(Into::into),
             alarms: self.alarms.clone(),
+            certificates: self.read.status(),
             traffic,
             traffic_missing,
             virtual_routers,
