@@ -192,7 +192,7 @@ impl Pair {
 fn configuration(timing: Timing, priority: u8, more: &[&str]) -> String {
     let Timing { version, interval } = timing;
     let milliseconds = interval.as_millis();
-    let mut text = format!("[pool.website.servers]\nwebserver01 = \"127.0.0.1:9\"\n");
+    let mut text = String::from("[pool.website.servers]\nwebserver01 = \"127.0.0.1:9\"\n");
     for (name, family) in [("public", Family::V4), ("public6", Family::V6)] {
         if !timing.families().contains(&family) {
             continue;

@@ -212,7 +212,11 @@ fn sessions_are_resumed_by_all_workers_after_a_reload_and_by_a_new_role() {
         site.wait_for(seen, "the proxy role is back");
         assert!(resumed(), "{version} after a new role");
     }
-    assert!(tls_status(&site)["resumed_total"].as_u64().unwrap() >= 1);
+    // A client may be done before the worker has counted its handshake.
+    let asked = Instant::now();
+    while tls_status(&site)["resumed_total"].as_u64().unwrap() == 0 {
+        assert!(asked.elapsed() < BOUND, "no session was resumed");
+    }
 }
 
 #[test]
