@@ -5,12 +5,14 @@ mod agent;
 mod config;
 mod failover;
 mod http;
+mod proxy_header;
 mod tls;
 
 pub use agent::agent;
 pub use config::config;
 pub use failover::{arp, election, ndp, vrrp};
 pub use http::{body, cookie, request_head, response_head, uri};
+pub use proxy_header::proxy_header;
 pub use tls::tls_hello;
 
 /// The name of a target and what it does with an input.
@@ -28,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     ("response_head", response_head),
     ("uri", uri),
     ("cookie", cookie),
+    ("proxy_header", proxy_header),
     ("tls_hello", tls_hello),
     ("vrrp", vrrp),
 ];

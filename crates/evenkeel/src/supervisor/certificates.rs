@@ -182,7 +182,7 @@ impl Supervisor {
                     self.send_certificates(&self.read);
                 }
                 Err(error) => {
-                    tracing::error!("the kernel gives no random bytes: {error}; the key for tickets stays")
+                    tracing::error!("the kernel gives no random bytes: {error}; the key for tickets stays");
                 }
             }
         }

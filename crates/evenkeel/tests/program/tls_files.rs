@@ -121,7 +121,7 @@ fn check_says_which_file_is_bad_and_what_to_do() {
     let with = |certificate, key| Issued { certificate, key };
     let good = || issued.certificate.clone();
     for (files, why) in [
-        (with(good(), other.key.clone()), "take the one that it was requested with"),
+        (with(good(), other.key), "take the one that it was requested with"),
         (with(good(), path("none.key")), "put it there, or mend its path"),
         (with(good(), path("open.key")), "chmod 600"),
         (with(good(), good()), "chmod 600"),
