@@ -329,6 +329,7 @@ mod tests {
                     bytes_out_total: 0,
                     latency: HistogramSnapshot::default(),
                     durations: HistogramSnapshot::default(),
+                    proxy_headers_refused_total: 0,
                     tls: None,
                 }],
                 pools: vec![PoolSnapshot {

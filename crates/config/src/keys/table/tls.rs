@@ -10,6 +10,23 @@ const LONG_AGE: Kind =
     Kind::Time { least: Duration::ZERO, most: Duration::from_secs(10 * 365 * 24 * 60 * 60) };
 
 pub(super) const KEYS: &[Key] = &[
+    key(
+        Section::Listener,
+        "proxy-protocol",
+        Kind::Table(Section::ProxyProtocol),
+        Default::Nothing("nobody is believed to speak for others"),
+    )
+    .says("Proxies in front say who the client is.", "proxy-protocol = { from = \"192.0.2.0/24\" }"),
+    key(Section::ProxyProtocol, "from", Kind::Networks { may_be_empty: false }, Default::Required).says(
+        "Networks or addresses of the proxies whose word counts; on a unix socket everybody's does. From anyone else a header is \
+         no header but bytes of the client.",
+        "from = [\"192.0.2.0/24\", \"2001:db8::1\"]",
+    ),
+    key(Section::ProxyProtocol, "mode", Kind::Word(&["required", "optional"]), Default::Value("required")).says(
+        "`\"required\"` closes a connection from these networks that does not begin with a header; with `\"optional\"` it is \
+         taken for a client. Either way one with a broken header is closed.",
+        "mode = \"optional\"",
+    ),
     key(Section::Tls, "certificates", Kind::DirectoryOrList(Section::Certificate), Default::Required).says(
         "The certificates: a list, or a directory. The name that a client asks for (SNI) chooses: one that has this very name, \
          else one with a wildcard for it, else the first of the list. Of several with the same name (RSA and ECDSA) the client \
