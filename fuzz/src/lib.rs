@@ -5,6 +5,7 @@ mod agent;
 mod config;
 mod failover;
 mod http;
+mod proxy_header;
 mod tls;
 mod sys;
 
@@ -12,6 +13,7 @@ pub use agent::agent;
 pub use config::config;
 pub use failover::{arp, election, ndp, vrrp};
 pub use http::{body, cookie, request_head, response_head, uri};
+pub use proxy_header::proxy_header;
 pub use tls::tls_hello;
 pub use sys::netlink;
 
@@ -31,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     ("response_head", response_head),
     ("uri", uri),
     ("cookie", cookie),
+    ("proxy_header", proxy_header),
     ("tls_hello", tls_hello),
     ("vrrp", vrrp),
 ];

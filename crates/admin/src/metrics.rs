@@ -202,7 +202,13 @@ fn proxy(page: &mut Page, traffic: &Snapshot) {
 }
 
 fn listeners(page: &mut Page, listeners: &[ListenerSnapshot]) {
-    let simple: [Simple<ListenerSnapshot>; 5] = [
+    let simple: [Simple<ListenerSnapshot>; 6] = [
+        (
+            "evenkeel_listener_proxy_headers_refused_total",
+            Kind::Counter,
+            "Connections closed because their PROXY header was missing or broken.",
+            |listener| listener.proxy_headers_refused_total,
+        ),
         ("evenkeel_listener_connections", Kind::Gauge, "Client connections now.", |listener| {
             listener.connections
         }),

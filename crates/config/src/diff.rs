@@ -152,6 +152,8 @@ fn listener(old: &Listener, new: &Listener, differences: &mut Differences) {
     rules(old, new, differences);
     let log = |listener: &Listener| access_log(listener.access_log.as_ref());
     differences.compare("access-log", &log(old), &log(new));
+    let proxy = |listener: &Listener| shown::proxy_protocol(listener.proxy_protocol.as_ref());
+    differences.compare("proxy-protocol", &proxy(old), &proxy(new));
     tls::compare(old, new, differences);
     match (&old.mode, &new.mode) {
         (Mode::Tcp(old), Mode::Tcp(new)) => {

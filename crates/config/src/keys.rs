@@ -30,6 +30,8 @@ pub enum Section {
     ClientAuth,
     /// `[listener.NAME.hsts]`.
     Hsts,
+    /// `[listener.NAME.proxy-protocol]`.
+    ProxyProtocol,
     /// `[listener.NAME.access-log]`.
     AccessLog,
     /// `[[listener.NAME.route]]`.
@@ -62,7 +64,7 @@ pub enum Section {
 
 impl Section {
     /// All of them, in the order of the reference.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Top,
         Self::Global,
         Self::Admin,
@@ -71,6 +73,7 @@ impl Section {
         Self::Certificate,
         Self::ClientAuth,
         Self::Hsts,
+        Self::ProxyProtocol,
         Self::AccessLog,
         Self::Route,
         Self::Pool,
@@ -99,6 +102,7 @@ impl Section {
             Self::Certificate => "[[listener.NAME.tls.certificates]]",
             Self::ClientAuth => "[listener.NAME.tls.client-auth]",
             Self::Hsts => "[listener.NAME.hsts]",
+            Self::ProxyProtocol => "[listener.NAME.proxy-protocol]",
             Self::AccessLog => "[listener.NAME.access-log]",
             Self::Route => "[[listener.NAME.route]]",
             Self::Pool => "[pool.NAME]",
@@ -128,6 +132,7 @@ impl Section {
             Self::Certificate => "listener.tls.certificate",
             Self::ClientAuth => "listener.tls.client-auth",
             Self::Hsts => "listener.hsts",
+            Self::ProxyProtocol => "listener.proxy-protocol",
             Self::AccessLog => "listener.access-log",
             Self::Route => "listener.route",
             Self::Pool => "pool",
@@ -171,6 +176,10 @@ impl Section {
             Self::Hsts => {
                 "`Strict-Transport-Security` in every answer over TLS (RFC 6797), unless the server has sent it: browsers then \
                  come over TLS only, for so long. In one line: `hsts = { max-age = \"365d\" }`."
+            }
+            Self::ProxyProtocol => {
+                "The PROXY protocol (versions 1 and 2): proxies in front say who the client is, before its own bytes. In one line: \
+                 `proxy-protocol = { from = \"192.0.2.0/24\" }`."
             }
             Self::AccessLog => {
                 "The access log of a listener: one line for each request (HTTP) or connection (TCP), when it has \

@@ -174,8 +174,12 @@ fn listener(typed: &Listener, pools: &PoolNames, problems: &mut Problems) -> Opt
     let binds = typed.binds.iter().map(|bind| bind.value.clone()).collect();
     tls::check(typed, problems);
     let tls = typed.tls.as_ref().and_then(|typed| tls::lower(typed, problems));
+    let proxy_protocol = typed.proxy_protocol.as_ref().map(|typed| plan::ProxyProtocol {
+        from: typed.from.clone().unwrap_or_default(),
+        required: typed.mode.is_none_or(|mode| mode.value == "required"),
+    });
     let access_log = typed.access_log.as_ref().and_then(access_log::lower);
-    Some(plan::Listener { name: name.clone(), binds, rules, pool, mode, tls, access_log })
+    Some(plan::Listener { name: name.clone(), binds, rules, pool, mode, proxy_protocol, tls, access_log })
 }
 
 fn http(typed: &Listener, problems: &mut Problems) -> Option<HttpMode> {

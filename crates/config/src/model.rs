@@ -83,12 +83,19 @@ pub(crate) struct Listener {
     pub(crate) trusted_proxies: Option<Vec<IpNet>>,
     pub(crate) forwarding_headers: Option<Vec<&'static str>>,
     pub(crate) underscore_headers: Setting<&'static str>,
+    pub(crate) proxy_protocol: Option<ProxyProtocol>,
     pub(crate) tls: Option<Tls>,
     pub(crate) redirect_to_https: Setting<bool>,
     pub(crate) hsts: Option<Hsts>,
     pub(crate) access_log: Option<AccessLog>,
     /// The keys that are given and mean something with `mode = "http"` only.
     pub(crate) http_keys: Vec<At<&'static str>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ProxyProtocol {
+    pub(crate) from: Option<Vec<IpNet>>,
+    pub(crate) mode: Setting<&'static str>,
 }
 
 #[derive(Debug)]

@@ -99,10 +99,21 @@ pub struct Listener {
     pub pool: Option<Name>,
     /// `mode` and what belongs to it.
     pub mode: Mode,
+    /// `proxy-protocol`; `None` believes nobody.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// `tls`; `None` speaks plain text.
     pub tls: Option<Tls>,
     /// `access-log`; `None` writes none.
     pub access_log: Option<AccessLog>,
+}
+
+/// `proxy-protocol`: who may say for whom he speaks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyProtocol {
+    /// `from`.
+    pub from: Vec<IpNet>,
+    /// `mode = "required"`: they must.
+    pub required: bool,
 }
 
 /// `access-log`: one line for each request (HTTP) or connection (TCP).

@@ -91,6 +91,10 @@ fn with(section: Section, line: &str) -> String {
                 "{listener}tls.certificates = \"/etc/evenkeel\"\n[listener.website.hsts]\n{age}{line}\n{pool}"
             )
         }
+        Section::ProxyProtocol => {
+            let from = if own("from") { "" } else { "from = \"192.0.2.1\"\n" };
+            format!("{listener}[listener.website.proxy-protocol]\n{from}{line}\n{pool}")
+        }
         Section::AccessLog => {
             let to = if own("to") { "" } else { "to = \"stdout\"\n" };
             format!("{listener}[listener.website.access-log]\n{to}{line}\n{pool}")
@@ -214,6 +218,7 @@ fn a_minimal_file_has_the_documented_defaults() {
     assert_eq!(http.underscores, Underscores::Drop);
     assert!(plan.listeners[0].rules.is_empty());
     assert_eq!(plan.listeners[0].access_log, None);
+    assert_eq!(plan.listeners[0].proxy_protocol, None);
     assert_eq!((plan.listeners[0].tls.as_ref(), http.redirect, http.hsts), (None, false, None));
     let Mode::Tcp(tcp) = &plan.listeners[1].mode else { panic!("{:?}", plan.listeners) };
     assert_eq!(tcp.idle_timeout, Duration::from_secs(600));

@@ -11,6 +11,7 @@ pub mod head;
 pub mod hsts;
 pub mod limits;
 pub mod machine;
+pub mod proxy_header;
 pub mod rewrite;
 pub mod tls_hello;
 pub mod uri;

@@ -101,14 +101,14 @@ fn begin(
     let slot = slot.load_full();
     let counted = Counted::begin(worker.clone(), slot);
     let current = counted.slot.current.load();
-    if let Some(acceptor) = &current.tls {
-        let acceptor = acceptor.clone();
-        drop(current);
-        session::secured::begin(stream, peer, counted, acceptor);
-        return Ok(());
-    }
+    let proxy = current.plan.proxy_protocol.as_ref();
+    let believed = proxy.filter(|proxy| session::announced::is_believed(proxy, peer));
+    let required = believed.map(|proxy| proxy.required);
     drop(current);
-    session::begin(stream, peer, counted);
+    match required {
+        Some(required) => session::announced::begin(stream, peer, counted, required),
+        None => session::open(stream, peer, counted),
+    }
     Ok(())
 }
 

@@ -161,6 +161,8 @@ pub struct ListenerSnapshot {
     pub latency: HistogramSnapshot,
     /// From the accept of a connection to its end (TCP).
     pub durations: HistogramSnapshot,
+    /// Connections closed because their PROXY header was missing or broken.
+    pub proxy_headers_refused_total: u64,
     /// Handshakes, when it speaks TLS.
     pub tls: Option<TlsSnapshot>,
 }

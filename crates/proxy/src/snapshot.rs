@@ -57,6 +57,7 @@ fn listener(slot: &ListenerSlot) -> ListenerSnapshot {
         bytes_out_total: slot.counters.sum(|counters| &counters.bytes_out_total),
         latency: Histogram::sum(slot.counters.all().map(|counters| &counters.latency)),
         durations: Histogram::sum(slot.counters.all().map(|counters| &counters.durations)),
+        proxy_headers_refused_total: slot.counters.sum(|counters| &counters.proxy_headers_refused_total),
         tls: current.tls.as_ref().map(|acceptor| tls(slot, acceptor.most)),
     }
 }

@@ -371,6 +371,8 @@ pub(crate) struct ListenerCounters {
     pub(crate) bytes_out_total: Counter,
     pub(crate) latency: Histogram,
     pub(crate) durations: Histogram,
+    /// Connections whose PROXY header was missing or broken.
+    pub(crate) proxy_headers_refused_total: Counter,
     pub(crate) handshakes_total: Counter,
     pub(crate) resumed_total: Counter,
     /// By the number of the failure.

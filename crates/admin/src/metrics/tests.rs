@@ -21,6 +21,7 @@ fn status() -> Status {
         bytes_out_total: 10,
         latency: latency.clone(),
         durations: latency.clone(),
+        proxy_headers_refused_total: 45,
         tls: Some(TlsSnapshot {
             handshakes: 40,
             max_handshakes: 41,
@@ -256,6 +257,7 @@ fn every_fact_is_on_the_page() {
         ("evenkeel_listener_out_bytes_total", &[website], 10.0),
         ("evenkeel_certificate_not_after_seconds", &[website, ("file", "/etc/www.pem")], 2_000_000.0),
         ("evenkeel_certificate_problem", &[website, ("file", "/etc/www.pem")], 1.0),
+        ("evenkeel_listener_proxy_headers_refused_total", &[website], 45.0),
         ("evenkeel_listener_tls_handshakes", &[website], 40.0),
         ("evenkeel_listener_tls_handshakes_limit", &[website], 41.0),
         ("evenkeel_listener_tls_handshakes_total", &[website], 42.0),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use evenkeel_traffic::route::{HeaderExpectation, HostPattern, Rule};
 
-use crate::plan::{AccessLog, Forwarding, Underscores};
+use crate::plan::{AccessLog, Forwarding, ProxyProtocol, Underscores};
 use crate::units::{ShownDuration, ShownSize};
 
 #[derive(PartialEq)]
@@ -55,6 +55,12 @@ pub(super) fn underscores(underscores: Underscores) -> &'static str {
 
 pub(super) fn access_log(log: Option<&AccessLog>) -> String {
     log.map_or_else(|| "none".into(), |log| format!("{} ({})", log.to, log.format.name()))
+}
+
+pub(super) fn proxy_protocol(proxy: Option<&ProxyProtocol>) -> String {
+    let mode = |required| if required { "required" } else { "optional" };
+    proxy
+        .map_or_else(|| "none".into(), |proxy| format!("{} from {}", mode(proxy.required), list(&proxy.from)))
 }
 
 /// A rule in one line: `host static.example.com, path-prefix /assets/ → pool static`.

@@ -1,5 +1,6 @@
 //! The records themselves.
 
+mod tls;
 mod virtual_router;
 
 use std::time::Duration;
@@ -10,7 +11,7 @@ use evenkeel_traffic::health::LONGEST_ROW;
 use evenkeel_traffic::pick::Weight;
 use evenkeel_traffic::queue::LONGEST_QUEUE;
 
-use super::{CIPHER_SUITES, CURVES, Default, Key, Kind, Section, TLS_VERSIONS};
+use super::{Default, Key, Kind, Section};
 use crate::plan::MOST_WORKERS;
 
 /// The shortest timeout: finer ones are below what a busy machine keeps.
@@ -32,9 +33,6 @@ const LONGEST_COOKIE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// The shortest pause between two checks of one server.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
-/// How long browsers may be told to come over TLS only.
-const LONG_AGE: Kind =
-    Kind::Time { least: Duration::ZERO, most: Duration::from_secs(10 * 365 * 24 * 60 * 60) };
 const PAUSE: Kind = Kind::Time { least: SHORTEST_PAUSE, most: LONGEST_TIMEOUT };
 const ROW: Kind = Kind::Count { least: 1, most: LONGEST_ROW as u64, auto: false };
 const TIMEOUT: Kind = Kind::Time { least: SHORTEST_TIMEOUT, most: LONGEST_TIMEOUT };
@@ -65,24 +63,29 @@ impl Key {
     }
 }
 
-/// Every key there is, in the order of the reference.
+/// Every key there is: those of a file of their own come last.
 pub static KEYS: &[Key] = &JOINED;
 
-static JOINED: [Key; BALANCING.len() + virtual_router::KEYS.len()] = {
-    let mut joined = [BALANCING[0]; BALANCING.len() + virtual_router::KEYS.len()];
+const APART: [&[Key]; 2] = [tls::KEYS, virtual_router::KEYS];
+
+static JOINED: [Key; REST.len() + APART[0].len() + APART[1].len()] = {
+    let mut joined = [REST[0]; REST.len() + APART[0].len() + APART[1].len()];
     let mut place = 0;
     while place < joined.len() {
-        joined[place] = match place.checked_sub(BALANCING.len()) {
-            None => BALANCING[place],
-            Some(place) => virtual_router::KEYS[place],
+        joined[place] = if place < REST.len() {
+            REST[place]
+        } else if place < REST.len() + APART[0].len() {
+            APART[0][place - REST.len()]
+        } else {
+            APART[1][place - REST.len() - APART[0].len()]
         };
         place += 1;
     }
     joined
 };
 
-/// Those of listeners, pools and the program as a whole.
-const BALANCING: &[Key] = &[
+/// All but those that have a file of their own.
+const REST: &[Key] = &[
     key(Section::Top, "include", Kind::Globs, Default::Nothing("nothing is included")).says(
         "Further files, read as if they stood in this one. Each entry is a file name or a pattern with `*`, `?`, `[…]`, \
          relative to the file it stands in; what matches is read in the order of the names. A pattern that matches \
@@ -311,96 +314,6 @@ const BALANCING: &[Key] = &[
     key(Section::Listener, "hsts", Kind::Table(Section::Hsts), Default::Nothing("browsers are told nothing"))
         .http_only()
         .says("Browsers are told to come over TLS only.", "hsts = { max-age = \"365d\" }"),
-    key(Section::Tls, "certificates", Kind::DirectoryOrList(Section::Certificate), Default::Required).says(
-        "The certificates: a list, or a directory. The name that a client asks for (SNI) chooses: one that has this very name, \
-         else one with a wildcard for it, else the first of the list. Of several with the same name (RSA and ECDSA) the client \
-         gets one that it understands, ECDSA first. In a directory each `NAME.pem` or `NAME.crt` is a certificate; its key is in \
-         the same file or in `NAME.key`, an OCSP response in `NAME.ocsp`; the first is `default`, if there is one, else the \
-         first in alphabetical order.",
-        "certificates = \"/etc/evenkeel/certificates\"",
-    ),
-    key(Section::Tls, "strict-sni", Kind::Flag, Default::Value("false")).says(
-        "A client that asks for a name that no certificate has, or for none, is refused; else it gets the first certificate.",
-        "strict-sni = true",
-    ),
-    key(Section::Tls, "versions", Kind::Words(TLS_VERSIONS), Default::Nothing("TLS 1.2 and 1.3")).says(
-        "The versions that are spoken. There are no older ones.",
-        "versions = [\"1.3\"]",
-    ),
-    key(Section::Tls, "cipher-suites", Kind::Words(CIPHER_SUITES), Default::Nothing("all that are known")).says(
-        "The cipher suites; the order is that of preference with TLS 1.2. Each version that is spoken needs one.",
-        "cipher-suites = [\"TLS13_AES_128_GCM_SHA256\", \"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256\"]",
-    ),
-    key(
-        Section::Tls,
-        "curves",
-        Kind::Words(CURVES),
-        Default::Nothing("`X25519MLKEM768`, `X25519`, `P-256`, `P-384`"),
-    )
-    .says(
-        "The key exchanges, in the order of preference. `X25519MLKEM768` withstands quantum computers and is for TLS 1.3 only.",
-        "curves = [\"X25519\", \"P-256\"]",
-    ),
-    key(Section::Tls, "handshake-timeout", TIMEOUT, Default::Value("10s")).says(
-        "How long a client may take for the whole handshake. Then its connection is closed.",
-        "handshake-timeout = \"5s\"",
-    ),
-    key(
-        Section::Tls,
-        "max-handshakes",
-        Kind::Count { least: 1, most: MOST_CONNECTIONS, auto: false },
-        Default::Value("4096"),
-    )
-    .says(
-        "Handshakes at once on this listener. Connections beyond are closed at once, before they cost anything.",
-        "max-handshakes = 500",
-    ),
-    key(
-        Section::Tls,
-        "client-auth",
-        Kind::Table(Section::ClientAuth),
-        Default::Nothing("clients are asked for no certificate"),
-    )
-    .says("Certificates of clients.", "client-auth = { ca = \"/etc/evenkeel/clients.pem\" }"),
-    key(Section::Certificate, "certificate", Kind::File, Default::Required).says(
-        "The certificate and its chain as PEM, the certificate first. The file may hold the key as well.",
-        "certificate = \"/etc/evenkeel/www.pem\"",
-    ),
-    key(Section::Certificate, "key", Kind::File, Default::Nothing("the key is in the file of the certificate")).says(
-        "The key as PEM (PKCS#8, PKCS#1 or SEC1), without a passphrase. A file with a key must belong to root or the user who \
-         starts the program, and others may not read it.",
-        "key = \"/etc/evenkeel/www.key\"",
-    ),
-    key(Section::Certificate, "ocsp", Kind::File, Default::Nothing("nothing is stapled")).says(
-        "An OCSP response (DER) that clients get along with the certificate.",
-        "ocsp = \"/etc/evenkeel/www.ocsp\"",
-    ),
-    key(Section::ClientAuth, "ca", Kind::File, Default::Required).says(
-        "The authorities as PEM, one of which must have signed a client's certificate.",
-        "ca = \"/etc/evenkeel/clients.pem\"",
-    ),
-    key(Section::ClientAuth, "mode", Kind::Word(&["require", "request"]), Default::Value("require")).says(
-        "`\"require\"` refuses clients without a certificate; with `\"request\"` they come in, and servers see that the headers \
-         are missing. A certificate that does not hold is refused either way.",
-        "mode = \"request\"",
-    ),
-    key(Section::ClientAuth, "crl", Kind::File, Default::Nothing("nothing is revoked")).says(
-        "Lists of revoked certificates as PEM. With it every authority that signs clients needs its list in the file; one without \
-         is not trusted. A list that is out of date still counts.",
-        "crl = \"/etc/evenkeel/clients.crl\"",
-    ),
-    key(Section::Hsts, "max-age", LONG_AGE, Default::Required).says(
-        "How long a browser comes over TLS only, from its last answer on. `\"0s\"` lets it forget.",
-        "max-age = \"365d\"",
-    ),
-    key(Section::Hsts, "include-subdomains", Kind::Flag, Default::Value("false")).says(
-        "It holds for every name below this one as well.",
-        "include-subdomains = true",
-    ),
-    key(Section::Hsts, "preload", Kind::Flag, Default::Value("false")).says(
-        "The name may go into the lists that browsers bring along. It is hard to get out of them.",
-        "preload = true",
-    ),
     key(
         Section::Listener,
         "access-log",

@@ -8,8 +8,8 @@ use evenkeel_traffic::pick::Weight;
 use super::health::{agent, health, passive};
 use super::route::route;
 use super::{
-    AccessLog, Admin, Count, Global, Host, Listener, Model, Pool, Queue, Route, Server, ServerSettings,
-    TypedServers,
+    AccessLog, Admin, Count, Global, Host, Listener, Model, Pool, ProxyProtocol, Queue, Route, Server,
+    ServerSettings, TypedServers,
 };
 use crate::keys::{Default, Section};
 use crate::plan::{MOST_BINDS, MOST_SERVERS};
@@ -85,6 +85,9 @@ fn listener(name: At<Name>, reader: &Reader<'_>, problems: &mut Problems) -> Lis
         trusted_proxies: reader.networks("trusted-proxies", problems),
         forwarding_headers: reader.words("forwarding-headers", problems),
         underscore_headers: reader.word("underscore-headers", problems),
+        proxy_protocol: reader.table("proxy-protocol", Section::ProxyProtocol, problems).map(|proxy| {
+            ProxyProtocol { from: proxy.networks("from", problems), mode: proxy.word("mode", problems) }
+        }),
         tls: reader.table("tls", Section::Tls, problems).map(|tls| tls.tls(problems)),
         redirect_to_https: reader.flag("redirect-to-https", problems),
         hsts: reader.table("hsts", Section::Hsts, problems).map(|hsts| hsts.hsts(problems)),
@@ -318,6 +321,7 @@ impl<'a> Reader<'a> {
             Section::Certificate => "this certificate".into(),
             Section::ClientAuth => "this `client-auth`".into(),
             Section::Hsts => "this `hsts`".into(),
+            Section::ProxyProtocol => "this `proxy-protocol`".into(),
             Section::AccessLog => "this access log".into(),
             Section::Route => format!("this route of listener `{name}`"),
             Section::Pool => format!("pool `{name}`"),

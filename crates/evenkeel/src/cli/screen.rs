@@ -348,6 +348,7 @@ mod tests {
                     bytes_out_total: 0,
                     latency: HistogramSnapshot::default(),
                     durations: HistogramSnapshot::default(),
+                    proxy_headers_refused_total: 0,
                     tls: None,
                 }],
                 pools: vec![PoolSnapshot {
