@@ -6,16 +6,16 @@ mod config;
 mod failover;
 mod http;
 mod proxy_header;
-mod tls;
 mod sys;
+mod tls;
 
 pub use agent::agent;
 pub use config::config;
 pub use failover::{arp, election, ndp, vrrp};
 pub use http::{body, cookie, request_head, response_head, uri};
 pub use proxy_header::proxy_header;
-pub use tls::tls_hello;
 pub use sys::netlink;
+pub use tls::tls_hello;
 
 /// The name of a target and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));

@@ -1,5 +1,6 @@
 //! The records themselves.
 
+mod sticky;
 mod tls;
 mod virtual_router;
 
@@ -66,19 +67,21 @@ impl Key {
 /// Every key there is: those of a file of their own come last.
 pub static KEYS: &[Key] = &JOINED;
 
-const APART: [&[Key]; 2] = [tls::KEYS, virtual_router::KEYS];
+const APART: [&[Key]; 3] = [sticky::KEYS, tls::KEYS, virtual_router::KEYS];
 
-static JOINED: [Key; REST.len() + APART[0].len() + APART[1].len()] = {
-    let mut joined = [REST[0]; REST.len() + APART[0].len() + APART[1].len()];
-    let mut place = 0;
+static JOINED: [Key; REST.len() + APART[0].len() + APART[1].len() + APART[2].len()] = {
+    let mut joined = [REST[0]; REST.len() + APART[0].len() + APART[1].len() + APART[2].len()];
+    let (mut place, mut part, mut within) = (0, 0, 0);
     while place < joined.len() {
-        joined[place] = if place < REST.len() {
-            REST[place]
-        } else if place < REST.len() + APART[0].len() {
-            APART[0][place - REST.len()]
+        if place < REST.len() {
+            joined[place] = REST[place];
         } else {
-            APART[1][place - REST.len() - APART[0].len()]
-        };
+            if within == APART[part].len() {
+                (part, within) = (part + 1, 0);
+            }
+            joined[place] = APART[part][within];
+            within += 1;
+        }
         place += 1;
     }
     joined
@@ -595,48 +598,6 @@ const REST: &[Key] = &[
         "How many servers of the pool may be ejected at once, in percent, rounded down. The last one that takes traffic is \
          never ejected.",
         "max-share = 30",
-    ),
-    key(Section::Sticky, "cookie", Kind::Cookie, Default::Required).says(
-        "The name of the cookie. Servers do not see it, and one of this name that a server sets does not reach the client. \
-         Pools behind one listener need names of their own.",
-        "cookie = \"EVENKEEL\"",
-    ),
-    key(
-        Section::Sticky,
-        "key-file",
-        Kind::File,
-        Default::Nothing("a random key, which ends with the program"),
-    )
-    .says(
-        "A file with the secret that signs the cookie, at least 32 bytes, such as `openssl rand -base64 32` writes. \
-         Balancers with the same file send a client to the same server, and cookies outlive a restart. Nobody but its \
-         owner may change it, and nobody but its owner and group read it. It is read at the start and at each reload, as \
-         the user who starts the program.",
-        "key-file = \"/etc/evenkeel/sticky.key\"",
-    ),
-    key(Section::Sticky, "same-site", Kind::Word(&["lax", "strict", "none"]), Default::Value("lax")).says(
-        "The attribute `SameSite`: whether a browser sends the cookie when another site makes it ask: only when the user \
-         follows a link, never, or always.",
-        "same-site = \"strict\"",
-    ),
-    key(Section::Sticky, "secure", Kind::FlagOr(&["auto"]), Default::Value("auto")).says(
-        "The attribute `Secure`: browsers send the cookie over TLS only. `\"auto\"` sets it for clients that come to the \
-         listener over TLS. Write `true` when TLS ends in front of the balancer.",
-        "secure = true",
-    ),
-    key(
-        Section::Sticky,
-        "max-age",
-        Kind::Time { least: Duration::from_secs(1), most: LONGEST_COOKIE },
-        Default::Nothing("until the browser ends"),
-    )
-    .says(
-        "The attribute `Max-Age`: how long browsers keep the cookie, from the moment they get it, in whole seconds.",
-        "max-age = \"8h\"",
-    ),
-    key(Section::Sticky, "domain", Kind::Domain, Default::Nothing("the host of the request alone")).says(
-        "The attribute `Domain`: browsers send the cookie to this domain and every host below it.",
-        "domain = \"example.com\"",
     ),
     key(Section::Pool, "queue", Kind::Table(Section::Queue), Default::Nothing("a queue with its defaults")).says(
         "How many may wait, and for how long, while every server that may take traffic runs its `max-connections`.",
