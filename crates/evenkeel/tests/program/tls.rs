@@ -221,8 +221,12 @@ fn sessions_are_resumed_by_all_workers_after_a_reload_and_by_a_new_role() {
         rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
         site.wait_for(seen, "the proxy role is back");
         assert!(resumed(), "{version} after a new role");
+        let asked = Instant::now();
+        while tls_status(&site)["resumed_total"].as_u64() == Some(0) {
+            // A client that leaves at once may be gone before its handshake has ended for the worker.
+            assert!(resumed() && asked.elapsed() < BOUND, "{version} is counted");
+        }
     }
-    wait_for_tls(&site, |tls| tls["resumed_total"].as_u64() >= Some(1));
 }
 
 #[test]
