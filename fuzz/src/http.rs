@@ -41,6 +41,7 @@ pub fn request_head(data: &[u8]) {
         host_if_missing: "server.example",
         close: piece % 5 == 0,
         own_cookie: (piece % 7 == 0).then_some("a"),
+        client_certificate: b"",
     };
     let mut written = Vec::new();
     rewrite::request(&head, &to, &mut written);
@@ -78,6 +79,7 @@ pub fn response_head(data: &[u8]) {
         version: Version::Http11,
         persistent: piece % 2 == 0,
         unwrap_chunks: false,
+        hsts: None,
         own_cookie: (piece % 7 == 0 && head.status >= 200).then_some(own),
     };
     let mut written = Vec::new();
@@ -228,7 +230,10 @@ pub fn cookie(data: &[u8]) {
     assert_eq!(cookie::find(&left, name), None);
     let others = |field: &[u8]| -> Vec<Vec<u8>> {
         let pairs = field.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
-        pairs.filter(|pair| cookie::find(pair, name).is_none() && !pair.is_empty()).map(<[u8]>::to_vec).collect()
+        pairs
+            .filter(|pair| cookie::find(pair, name).is_none() && !pair.is_empty())
+            .map(<[u8]>::to_vec)
+            .collect()
     };
     assert_eq!(others(&left), others(field));
     let mut again = Vec::new();

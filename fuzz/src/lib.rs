@@ -5,15 +5,17 @@ mod agent;
 mod config;
 mod failover;
 mod http;
-mod tls;
+mod proxy_header;
 mod sys;
+mod tls;
 
 pub use agent::agent;
 pub use config::config;
 pub use failover::{arp, election, ndp, vrrp};
 pub use http::{body, cookie, request_head, response_head, uri};
-pub use tls::tls_hello;
+pub use proxy_header::proxy_header;
 pub use sys::netlink;
+pub use tls::tls_hello;
 
 /// The name of a target and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
@@ -31,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     ("response_head", response_head),
     ("uri", uri),
     ("cookie", cookie),
+    ("proxy_header", proxy_header),
     ("tls_hello", tls_hello),
     ("vrrp", vrrp),
 ];

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use peers::{Peer, Place, Site};
+pub(crate) use report::machine;
 use report::{Cost, Row};
 
 /// The core that proxies run on, and the one for everything else.

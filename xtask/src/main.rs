@@ -1,10 +1,13 @@
-//! The project's own tools: `cargo xtask tidy`, `fuzz`, `big-body`, `health-lab`, `sim`, `bench` and `instructions`.
+//! The project's own tools: `cargo xtask tidy`, `fuzz`, `sim`, `bench`, `instructions`, `big-body` and the labs (`health-lab`,
+//! `live-lab`, `failover-lab`).
 
 mod bench;
 mod big_body;
+mod failover_lab;
 mod fuzz;
 mod health_lab;
 mod instructions;
+mod live_lab;
 mod sim;
 mod tidy;
 
@@ -16,10 +19,13 @@ usage: cargo xtask tidy                           what the compiler cannot see: 
        cargo xtask fuzz [--seconds N] [TARGET…]   runs fuzz targets (all, 60 seconds each)
        cargo xtask big-body [BYTES]               sends bodies of 1 GiB (or BYTES) through the release build
        cargo xtask health-lab                     gets real servers into trouble and writes what came of it to the guide
+       cargo xtask live-lab [SERVERS]             adds and removes 1000 servers (or SERVERS) under load
        cargo xtask bench [--quick] [--turns N] [--seconds N] [--only PART] [--haproxy PROGRAM]
                                                   what a request costs HAProxy, nginx and Evenkeel
        cargo xtask instructions                   what parsing, rewriting and picking cost, counted by valgrind
-       cargo xtask sim --seed N [--runs N]        replays a simulated election, or runs many from this seed on";
+       cargo xtask sim --seed N [--runs N]        replays a simulated election, or runs many from this seed on
+       cargo xtask failover-lab [--only CASE] [--repeat N] [--timing PART]
+                                                  breaks pairs of nodes and measures what a client sees (root)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,9 +35,11 @@ fn main() -> ExitCode {
         ["fuzz", rest @ ..] => fuzz::run(&root(), rest),
         ["big-body", rest @ ..] => big_body::run(&root(), rest),
         ["health-lab"] => health_lab::run(&root()),
+        ["live-lab", rest @ ..] => live_lab::run(&root(), rest),
         ["bench", rest @ ..] => bench::run(&root(), rest),
         ["instructions"] => instructions::run(&root()),
         ["sim", rest @ ..] => sim::run(rest),
+        ["failover-lab", rest @ ..] => failover_lab::run(&root(), rest),
         _ => Err(USAGE.to_owned()),
     };
     match result {

@@ -10,7 +10,9 @@ use axum::http::StatusCode;
 use evenkeel_sys::channel::Sender;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::message::{Answer, Command, Word};
+use crate::api::By;
+use crate::events::Events;
+use crate::message::{Answer, Command, Token, Word};
 use crate::problem::Problem;
 
 /// Commands that may wait for the supervisor at once; further ones are answered 503.
@@ -24,6 +26,8 @@ pub const LONGEST_ANSWER: Duration = Duration::from_secs(45);
 pub struct Desk {
     words: mpsc::Sender<Word>,
     waiting: Arc<Mutex<Waiting>>,
+    events: Arc<Events>,
+    token: Arc<Mutex<Option<Token>>>,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +41,22 @@ impl Desk {
     #[must_use]
     pub fn new() -> (Self, mpsc::Receiver<Word>) {
         let (words, outbox) = mpsc::channel(MOST_WAITING);
-        (Self { words, waiting: Arc::default() }, outbox)
+        (Self { words, waiting: Arc::default(), events: Arc::default(), token: Arc::default() }, outbox)
+    }
+
+    /// What happened.
+    pub(crate) fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// What whoever steers over TCP must know now.
+    pub(crate) fn token(&self) -> Option<Token> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on this is the token.
+    pub(crate) fn set_token(&self, token: Option<Token>) {
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -46,7 +65,7 @@ impl Desk {
     }
 
     /// Asks the supervisor and waits for what it says.
-    pub(crate) async fn ask(&self, command: Command) -> Result<Answer, Problem> {
+    pub(crate) async fn ask(&self, by: By, command: Command) -> Result<Answer, Problem> {
         let (asker, answer) = oneshot::channel();
         let id = {
             let mut waiting = self.waiting();
@@ -64,7 +83,7 @@ impl Desk {
         // A client that goes away drops this future: its place must become free all the same.
         let _place = Place { desk: self, id };
         let gone = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the supervisor is ending");
-        self.words.send(Word::Request { id, command }).await.map_err(|_| gone())?;
+        self.words.send(Word::Request { id, by: by.0.to_string(), command }).await.map_err(|_| gone())?;
         match tokio::time::timeout(LONGEST_ANSWER, answer).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(gone()),
@@ -84,6 +103,7 @@ impl Desk {
     /// Ends every wait: no answer will come any more.
     pub(crate) fn close(&self) {
         self.waiting().askers.clear();
+        self.events.end();
     }
 
     /// Passes an answer on; one that nobody waits for any more is dropped.

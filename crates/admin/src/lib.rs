@@ -10,6 +10,7 @@
 
 pub mod api;
 pub mod desk;
+mod events;
 pub mod message;
 pub mod metrics;
 mod problem;

@@ -1,10 +1,16 @@
 //! What the supervisor and the admin role say to each other, and the JSON of the API made of the same types.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use evenkeel_config::overlay::{Conditions, Edit};
 use evenkeel_ha::message as ha;
 use evenkeel_proxy::message::Snapshot;
+use evenkeel_traffic::address::Address;
+use evenkeel_traffic::duty::Duty;
+use evenkeel_traffic::name::Name;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// From the supervisor to the admin role.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -14,7 +20,15 @@ pub enum Order {
     Serve {
         /// What may be done there.
         doors: Vec<Door>,
+        /// What whoever steers over TCP must know.
+        token: Option<Token>,
+        /// What happened last, oldest first.
+        history: Vec<Event>,
     },
+    /// From now on this is the token.
+    Token(Option<Token>),
+    /// Something happened.
+    Event(Event),
     /// The answer to a [`Word::Request`].
     Answer {
         /// From the request.
@@ -35,9 +49,42 @@ pub enum Word {
     Request {
         /// Comes back in the answer.
         id: u64,
+        /// Who wants it: a user of the machine, or an address that knows the token.
+        by: String,
         /// What.
         command: Command,
     },
+}
+
+/// What lets somebody steer over TCP. It is not shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Token(String);
+
+impl Token {
+    /// The fewest bytes: 32 random ones cannot be guessed.
+    pub const SHORTEST: usize = 32;
+
+    /// The token in this file, without the end of its line; `None` when it is too short, or no visible ASCII.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?.trim_ascii();
+        let fits = text.len() >= Self::SHORTEST && text.bytes().all(|byte| byte.is_ascii_graphic());
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// Says whether this is it, in a time that depends on its length only.
+    #[must_use]
+    pub fn is(&self, given: &[u8]) -> bool {
+        use subtle::ConstantTimeEq;
+        self.0.as_bytes().ct_eq(given).into()
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token(…)")
+    }
 }
 
 /// A way in, and with it what may be asked there.
@@ -45,8 +92,10 @@ pub enum Word {
 pub enum Door {
     /// The control socket: the file system has said who may use it, and he may do everything.
     Control,
-    /// `[admin] bind`, loopback TCP: every user of the machine reaches it, so it only shows.
-    Tcp,
+    /// `[admin] bind` on loopback: every user of the machine reaches it, so without the token it only shows.
+    Loopback,
+    /// `[admin] bind` elsewhere: whoever reaches it needs the token, even to look.
+    Network,
 }
 
 /// What somebody wants.
@@ -65,6 +114,28 @@ pub enum Command {
     },
     /// Drain and end. Answered by [`Answer::Stopping`] before it begins.
     Stop,
+    /// How a server is set. Answered by [`Answer::Server`].
+    Server {
+        /// Its pool.
+        pool: Name,
+        /// Its name.
+        server: Name,
+    },
+    /// Change a server. Answered by [`Answer::Edited`] once the change is in force.
+    EditServer {
+        /// Its pool.
+        pool: Name,
+        /// Its name.
+        server: Name,
+        /// What is to become of it.
+        edit: Edit,
+        /// Under which conditions.
+        conditions: Conditions,
+        /// How long it may drain when it is to leave.
+        within: Duration,
+    },
+    /// Write the runtime changes into the file. Answered by [`Answer::Saved`].
+    SaveConfig,
 }
 
 /// What came of a [`Command`]. Any of them may be [`Answer::Refused`].
@@ -80,12 +151,18 @@ pub enum Answer {
     FailedOver(FailedOver),
     /// To [`Command::Stop`].
     Stopping(Stopping),
+    /// To [`Command::Server`].
+    Server(Box<ServerSettings>),
+    /// To [`Command::EditServer`].
+    Edited(Box<Edited>),
+    /// To [`Command::SaveConfig`].
+    Saved(Saved),
     /// It was not done.
     Refused(Refusal),
 }
 
 /// The whole program at one moment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Version of the program.
     pub version: String,
@@ -98,6 +175,7 @@ pub struct Status {
     /// What the program is doing.
     pub phase: Phase,
     /// The configuration file.
+    #[schema(value_type = String)]
     pub config: PathBuf,
     /// Counts up with each plan that was sent to the proxy role.
     pub revision: u64,
@@ -107,6 +185,18 @@ pub struct Status {
     pub roles: Vec<RoleStatus>,
     /// How the last reload ended, if there was one.
     pub last_reload: Option<LastReload>,
+    /// What differs from the file because it was changed while the program ran.
+    #[serde(default)]
+    pub runtime_changes: Vec<RuntimeChange>,
+    /// Where runtime changes are kept; `None` when they end with the program.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub state_dir: Option<PathBuf>,
+    /// What an operator should look at.
+    #[serde(default)]
+    pub alarms: Vec<String>,
+    /// The certificates in force, and files that cannot be used.
+    pub certificates: Vec<CertificateStatus>,
     /// Listeners, pools and servers; `None` while the proxy role does not answer.
     pub traffic: Option<Snapshot>,
     /// Why `traffic` is missing.
@@ -117,7 +207,7 @@ pub struct Status {
 }
 
 /// The virtual routers at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VirtualRouters {
     /// Their state; `None` while the high availability role does not answer.
     pub state: Option<ha::Snapshot>,
@@ -127,8 +217,26 @@ pub struct VirtualRouters {
     pub transitions: Vec<ha::Transition>,
 }
 
+/// One certificate, or another file that TLS of a listener needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CertificateStatus {
+    /// The listener.
+    pub listener: String,
+    /// The file.
+    #[schema(value_type = String)]
+    pub file: PathBuf,
+    /// The names and patterns that the certificate is for.
+    pub names: Vec<String>,
+    /// `RSA`, `ECDSA` or another; `None` for what is no certificate.
+    pub algorithm: Option<String>,
+    /// Until when it holds, in seconds of Unix time; `None` for what is no certificate.
+    pub not_after: Option<u64>,
+    /// What is wrong, if anything is.
+    pub problem: Option<String>,
+}
+
 /// What the program as a whole is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// The roles are not all ready for the first time.
@@ -142,7 +250,7 @@ pub enum Phase {
 }
 
 /// One role process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RoleStatus {
     /// `proxy`, `admin` or `ha`.
     pub name: String,
@@ -159,7 +267,7 @@ pub struct RoleStatus {
 }
 
 /// What a role process is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RoleState {
     /// It was started and has not said yet that it is ready.
@@ -173,7 +281,7 @@ pub enum RoleState {
 }
 
 /// How a reload ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LastReload {
     /// When, in seconds since 1970-01-01T00:00:00Z.
     pub at: u64,
@@ -184,9 +292,10 @@ pub struct LastReload {
 }
 
 /// A reload that was done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reloaded {
     /// The file that was read.
+    #[schema(value_type = String)]
     pub file: PathBuf,
     /// The revision in force.
     pub revision: u64,
@@ -197,18 +306,156 @@ pub struct Reloaded {
 }
 
 /// What a reload would do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Preview {
     /// The file that was read.
+    #[schema(value_type = String)]
     pub file: PathBuf,
     /// What would be different; empty when nothing would.
     pub changes: Vec<Difference>,
     /// What is probably not meant so, as text for a person; empty when there is nothing.
     pub warnings: String,
+    /// What differs from the file because it was changed while the program ran, and stays so.
+    #[serde(default)]
+    pub runtime_changes: Vec<RuntimeChange>,
+}
+
+/// A server that is not as the file says, because it was changed while the program ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RuntimeChange {
+    /// Its pool.
+    #[schema(value_type = String)]
+    pub pool: Name,
+    /// Its name.
+    #[schema(value_type = String)]
+    pub server: Name,
+    /// In words.
+    pub what: String,
+    /// Who changed it last.
+    pub by: String,
+    /// When, in seconds since 1970-01-01T00:00:00Z.
+    pub at: u64,
+    /// Why it has no effect now, when it has none.
+    pub idle: Option<String>,
+}
+
+/// How a server is set, by the file and by runtime changes together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServerSettings {
+    /// Its pool.
+    #[schema(value_type = String)]
+    pub pool: Name,
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: Name,
+    /// Where it answers.
+    #[schema(value_type = String)]
+    pub address: Address,
+    /// Where checks ask instead.
+    #[schema(value_type = Option<String>)]
+    pub check_address: Option<Address>,
+    /// Its share, 0 to 256.
+    pub weight: u16,
+    /// Its rank, 0 to 255.
+    pub priority: u8,
+    /// Requests or connections running on it at once; `null` sets no bound.
+    pub max_connections: Option<u32>,
+    /// What is wanted of it.
+    #[schema(value_type = String, example = "drain")]
+    pub state: Duty,
+    /// It drains, and is removed then.
+    pub leaving: bool,
+    /// How it differs from the file, if it does.
+    pub runtime_change: Option<String>,
+    /// Changes whenever any of this does: `ETag`.
+    #[serde(default)]
+    pub tag: String,
+}
+
+/// A server that was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Edited {
+    /// How it is set now; `None` when it is gone.
+    pub server: Option<ServerSettings>,
+    /// There was none before.
+    pub created: bool,
+    /// Seconds within which it is removed, when it is leaving.
+    pub leaves_within: Option<u64>,
+    /// The change outlives a restart.
+    pub durable: bool,
+    /// What the operator should know of it.
+    pub notes: Vec<String>,
+}
+
+/// The file has the runtime changes now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Saved {
+    /// Files that were written; empty when there was nothing to write.
+    #[schema(value_type = Vec<String>)]
+    pub files: Vec<PathBuf>,
+    /// What was written, in words.
+    pub changes: Vec<String>,
+}
+
+/// Something that happened, for `/v1/events` and the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Event {
+    /// Counts up, from event to event and from start to start.
+    pub id: u64,
+    /// When, in milliseconds since 1970-01-01T00:00:00Z.
+    pub at: u64,
+    /// What kind of thing.
+    pub kind: EventKind,
+    /// What it is about, such as `website/webserver01`; empty for the program as a whole.
+    pub subject: String,
+    /// What happened, in words.
+    pub what: String,
+    /// Who did it, when somebody did.
+    pub by: Option<String>,
+    /// What was before, when something was changed.
+    pub before: Option<String>,
+    /// What is now, when something was changed.
+    pub after: Option<String>,
+}
+
+/// Kinds of [`Event`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventKind {
+    /// The program began.
+    Started,
+    /// A reload was done or refused.
+    Reload,
+    /// A server was changed at run time.
+    ServerChanged,
+    /// The file has the runtime changes now.
+    ConfigSaved,
+    /// A role process has ended.
+    RoleEnded,
+    /// Something an operator should look at.
+    Alarm,
+    /// The program is about to end.
+    Stopping,
+}
+
+impl EventKind {
+    /// As the API writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Reload => "reload",
+            Self::ServerChanged => "server-changed",
+            Self::ConfigSaved => "config-saved",
+            Self::RoleEnded => "role-ended",
+            Self::Alarm => "alarm",
+            Self::Stopping => "stopping",
+        }
+    }
 }
 
 /// One difference between the plan in force and the file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Difference {
     /// In words.
     pub what: String,
@@ -217,16 +464,17 @@ pub struct Difference {
 }
 
 /// A failover that was asked for and has taken place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FailedOver {
     /// The virtual router.
     pub router: String,
     /// Who is active now.
+    #[schema(value_type = String, example = "192.168.1.2")]
     pub active: std::net::IpAddr,
 }
 
 /// A stop that has begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Stopping {
     /// Process id of the supervisor, to wait for.
     pub pid: u32,
@@ -254,10 +502,14 @@ pub enum Blame {
     Configuration,
     /// Something else is under way: ask again later.
     Busy,
-    /// There is nothing of that name.
-    Unknown,
-    /// It is not as the command needs it to be.
-    State,
+    /// There is no such thing.
+    Missing,
+    /// The request makes no sense.
+    Request,
+    /// It cannot be while other things are as they are.
+    Conflict,
+    /// The conditions of the request do not hold.
+    Condition,
     /// The program or the machine failed.
     Failure,
 }

@@ -12,10 +12,10 @@ use std::fmt::{Display, Write as _};
 
 use evenkeel_proxy::message::{
     HistogramSnapshot, LATENCY_BOUNDS, ListenerSnapshot, LogSnapshot, PoolSnapshot, SERVER_STATES,
-    ServerSnapshot, Snapshot,
+    ServerSnapshot, Snapshot, TlsSnapshot,
 };
 
-use crate::message::{RoleState, Status};
+use crate::message::{CertificateStatus, RoleState, Status};
 
 /// The media type of the page.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -25,9 +25,11 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub fn render(status: &Status) -> String {
     let mut page = Page(String::new());
     program(&mut page, status);
+    certificates(&mut page, &status.certificates);
     if let Some(traffic) = &status.traffic {
         proxy(&mut page, traffic);
         listeners(&mut page, &traffic.listeners);
+        handshakes(&mut page, &traffic.listeners);
         pools(&mut page, &traffic.pools);
         sticky(&mut page, &traffic.pools);
         servers(&mut page, &traffic.pools);
@@ -200,7 +202,13 @@ fn proxy(page: &mut Page, traffic: &Snapshot) {
 }
 
 fn listeners(page: &mut Page, listeners: &[ListenerSnapshot]) {
-    let simple: [Simple<ListenerSnapshot>; 5] = [
+    let simple: [Simple<ListenerSnapshot>; 6] = [
+        (
+            "evenkeel_listener_proxy_headers_refused_total",
+            Kind::Counter,
+            "Connections closed because their PROXY header was missing or broken.",
+            |listener| listener.proxy_headers_refused_total,
+        ),
         ("evenkeel_listener_connections", Kind::Gauge, "Client connections now.", |listener| {
             listener.connections
         }),
@@ -268,6 +276,71 @@ fn listeners(page: &mut Page, listeners: &[ListenerSnapshot]) {
     );
     for listener in listeners.iter().filter(|listener| listener.mode == "tcp") {
         durations.histogram(&[("listener", listener.name.as_str())], &listener.durations);
+    }
+}
+
+/// What the supervisor knows of the files of TLS.
+fn certificates(page: &mut Page, certificates: &[CertificateStatus]) {
+    let files: Vec<_> = certificates.iter().map(|file| file.file.to_string_lossy()).collect();
+    let mut ends = page.family(
+        "evenkeel_certificate_not_after_seconds",
+        Kind::Gauge,
+        "Until when the certificate in force holds, in seconds since 1970-01-01T00:00:00Z.",
+    );
+    for (certificate, file) in certificates.iter().zip(&files) {
+        if let Some(end) = certificate.not_after {
+            ends.sample(&[("listener", certificate.listener.as_str()), ("file", file)], end);
+        }
+    }
+    let mut problems = page.family(
+        "evenkeel_certificate_problem",
+        Kind::Gauge,
+        "1 when the file cannot be used, or the certificate does not hold now.",
+    );
+    for (certificate, file) in certificates.iter().zip(&files) {
+        let labels = [("listener", certificate.listener.as_str()), ("file", file)];
+        problems.sample(&labels, u8::from(certificate.problem.is_some()));
+    }
+}
+
+/// Only listeners with TLS have samples.
+fn handshakes(page: &mut Page, listeners: &[ListenerSnapshot]) {
+    let secured = || listeners.iter().filter_map(|listener| Some((listener, listener.tls.as_ref()?)));
+    let simple: [Simple<TlsSnapshot>; 4] = [
+        ("evenkeel_listener_tls_handshakes", Kind::Gauge, "TLS handshakes under way.", |tls| {
+            tls.handshakes.into()
+        }),
+        ("evenkeel_listener_tls_handshakes_limit", Kind::Gauge, "How many may be under way.", |tls| {
+            tls.max_handshakes.into()
+        }),
+        (
+            "evenkeel_listener_tls_handshakes_total",
+            Kind::Counter,
+            "TLS handshakes that went well, resumed ones included.",
+            |tls| tls.handshakes_total,
+        ),
+        (
+            "evenkeel_listener_tls_resumed_total",
+            Kind::Counter,
+            "TLS handshakes that resumed a session.",
+            |tls| tls.resumed_total,
+        ),
+    ];
+    for (name, kind, help, value) in simple {
+        let mut family = page.family(name, kind, help);
+        for (listener, tls) in secured() {
+            family.sample(&[("listener", listener.name.as_str())], value(tls));
+        }
+    }
+    let mut failures = page.family(
+        "evenkeel_listener_tls_failures_total",
+        Kind::Counter,
+        "TLS handshakes that came to nothing, by reason.",
+    );
+    for (listener, tls) in secured() {
+        for (reason, count) in &tls.failures_total {
+            failures.sample(&[("listener", listener.name.as_str()), ("reason", reason)], count);
+        }
     }
 }
 

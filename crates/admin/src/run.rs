@@ -5,22 +5,22 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use evenkeel_sys::channel::{Channel, Receiver};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::api;
+use crate::api::{self, By};
 use crate::desk::{self, Desk};
 use crate::message::{Door, Order, Word};
 
 /// Connections at once, at each door; further ones wait in the kernel.
 pub const MOST_CONNECTIONS: usize = 64;
-/// The largest head of a request, in bytes; then 431. No route reads a body.
+/// The largest head of a request, in bytes; then 431. Bodies have a bound of their own ([`api::LARGEST_BODY`]).
 pub const LARGEST_HEAD: usize = 16 * 1024;
 /// How long a client may take for the head of a request, the idle time before it included.
 pub const LONGEST_HEAD: Duration = Duration::from_secs(30);
@@ -41,13 +41,15 @@ pub fn run(channel: Channel) -> io::Result<()> {
 
 async fn serve(channel: Channel) -> io::Result<()> {
     let (sender, mut receiver) = channel.split();
-    let Some((Order::Serve { doors }, sockets)) = receiver.receive().await? else {
+    let Some((Order::Serve { doors, token, history }, sockets)) = receiver.receive().await? else {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the first order was not to serve"));
     };
     if doors.len() != sockets.len() {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "there is not one socket for each door"));
     }
     let (desk, outbox) = Desk::new();
+    desk.set_token(token);
+    history.into_iter().for_each(|event| desk.events().add(event));
     let speaking = tokio::spawn(desk::speak(outbox, sender));
     // Everything that serves holds a receiver of `end`, and a sender of `busy` that is never used: when the last one
     // is dropped, all is done.
@@ -58,10 +60,17 @@ async fn serve(channel: Channel) -> io::Result<()> {
         let work = Work { router, ending: ending.clone(), busy: busy.clone() };
         match Listener::new(door, socket)? {
             Listener::Unix(listener) => {
-                tokio::spawn(accept(work, async move || Ok(listener.accept().await?.0)));
+                tokio::spawn(accept(work, async move || {
+                    let (stream, _) = listener.accept().await?;
+                    let by = user(&stream);
+                    Ok((stream, by))
+                }));
             }
             Listener::Tcp(listener) => {
-                tokio::spawn(accept(work, async move || Ok(listener.accept().await?.0)));
+                tokio::spawn(accept(work, async move || {
+                    let (stream, peer) = listener.accept().await?;
+                    Ok((stream, format!("{peer}")))
+                }));
             }
         }
     }
@@ -81,6 +90,8 @@ async fn obey(receiver: &mut Receiver, desk: &Desk) -> io::Result<()> {
     while let Some((order, _)) = receiver.receive().await? {
         match order {
             Order::Answer { id, answer } => desk.answer(id, answer),
+            Order::Token(token) => desk.set_token(token),
+            Order::Event(event) => desk.events().add(event),
             Order::End => return Ok(()),
             Order::Serve { .. } => {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "a second order to serve"));
@@ -101,7 +112,7 @@ impl Listener {
     fn new(door: Door, socket: OwnedFd) -> io::Result<Self> {
         Ok(match door {
             Door::Control => Self::Unix(UnixListener::from_std(socket.into())?),
-            Door::Tcp => Self::Tcp(TcpListener::from_std(socket.into())?),
+            Door::Loopback | Door::Network => Self::Tcp(TcpListener::from_std(socket.into())?),
         })
     }
 }
@@ -114,7 +125,18 @@ struct Work {
     busy: mpsc::Sender<Infallible>,
 }
 
-async fn accept<S>(mut work: Work, accept: impl AsyncFn() -> io::Result<S>)
+/// Who is at the other end of a unix socket.
+fn user(stream: &UnixStream) -> String {
+    match stream.peer_cred() {
+        Ok(peer) => match peer.pid() {
+            Some(pid) => format!("uid {} (pid {pid})", peer.uid()),
+            None => format!("uid {}", peer.uid()),
+        },
+        Err(_) => "somebody on the control socket".to_owned(),
+    }
+}
+
+async fn accept<S>(mut work: Work, accept: impl AsyncFn() -> io::Result<(S, String)>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -127,8 +149,9 @@ where
             _ = work.ending.wait_for(|ending| *ending) => return,
         };
         match accepted {
-            Ok(stream) => {
-                let work = work.clone();
+            Ok((stream, by)) => {
+                let mut work = work.clone();
+                work.router = work.router.layer(Extension(By(by.into())));
                 tokio::spawn(async move {
                     converse(work, stream).await;
                     drop(place);

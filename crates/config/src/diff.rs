@@ -9,11 +9,12 @@ use evenkeel_traffic::name::Name;
 use serde::Serialize;
 
 use crate::keys::Section;
-use crate::plan::{Global, Listener, Mode, Plan, Pool, Server};
+use crate::plan::{Admin, Global, Listener, Mode, Plan, Pool, Server};
 
 mod health;
 mod shown;
 mod sticky;
+mod tls;
 mod virtual_router;
 
 use shown::{CountOrAuto, access_log, duration, forwarding, list, rule, size, underscores};
@@ -54,7 +55,11 @@ pub fn diff(old: &Plan, new: &Plan) -> Vec<Difference> {
     global(&old.global, &new.global, &mut differences);
     differences.of("admin".into(), Section::Admin);
     match (&old.admin, &new.admin) {
-        (Some(old), Some(new)) => differences.compare("bind", &old.bind, &new.bind),
+        (Some(old), Some(new)) => {
+            differences.compare("bind", &old.bind, &new.bind);
+            let token = |admin: &Admin| shown::path(admin.token_file.as_deref(), "none");
+            differences.compare("token-file", &token(old), &token(new));
+        }
         (None, Some(new)) => differences.add_at_restart(format!("added ({})", new.bind)),
         (Some(old), None) => differences.add_at_restart(format!("removed ({})", old.bind)),
         (None, None) => {}
@@ -130,6 +135,8 @@ fn global(old: &Global, new: &Global, differences: &mut Differences) {
     differences.compare("graceful-timeout", &duration(old.graceful_timeout), &duration(new.graceful_timeout));
     let socket = |global: &Global| global.control_socket.display().to_string();
     differences.compare("control-socket", &socket(old), &socket(new));
+    let state_dir = |global: &Global| shown::path(global.state_dir.as_deref(), "the usual place");
+    differences.compare("state-dir", &state_dir(old), &state_dir(new));
 }
 
 fn listener(old: &Listener, new: &Listener, differences: &mut Differences) {
@@ -145,6 +152,9 @@ fn listener(old: &Listener, new: &Listener, differences: &mut Differences) {
     rules(old, new, differences);
     let log = |listener: &Listener| access_log(listener.access_log.as_ref());
     differences.compare("access-log", &log(old), &log(new));
+    let proxy = |listener: &Listener| shown::proxy_protocol(listener.proxy_protocol.as_ref());
+    differences.compare("proxy-protocol", &proxy(old), &proxy(new));
+    tls::compare(old, new, differences);
     match (&old.mode, &new.mode) {
         (Mode::Tcp(old), Mode::Tcp(new)) => {
             differences.compare("idle-timeout", &duration(old.idle_timeout), &duration(new.idle_timeout));
@@ -181,6 +191,8 @@ fn listener(old: &Listener, new: &Listener, differences: &mut Differences) {
                 &underscores(old.underscores),
                 &underscores(new.underscores),
             );
+            differences.compare("redirect-to-https", &old.redirect, &new.redirect);
+            differences.compare("hsts", &tls::hsts(old.hsts), &tls::hsts(new.hsts));
         }
         (Mode::Http(_), Mode::Tcp(_)) => {
             differences.add("mode changed from http to tcp for new connections".into());
@@ -278,6 +290,7 @@ fn server(old: &Server, new: &Server, differences: &mut Differences) {
     compare("priority", old.priority.0.to_string(), new.priority.0.to_string());
     let most = |server: &Server| server.max_connections.map_or("none".to_owned(), |most| most.to_string());
     compare("max-connections", most(old), most(new));
+    compare("state", old.duty.word().into(), new.duty.word().into());
     if old.weight != new.weight {
         differences.add(format!(
             "server {name}: weight changed from {} to {}",

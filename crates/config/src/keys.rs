@@ -22,6 +22,16 @@ pub enum Section {
     Admin,
     /// `[listener.NAME]`.
     Listener,
+    /// `[listener.NAME.tls]`.
+    Tls,
+    /// `[[listener.NAME.tls.certificates]]`.
+    Certificate,
+    /// `[listener.NAME.tls.client-auth]`.
+    ClientAuth,
+    /// `[listener.NAME.hsts]`.
+    Hsts,
+    /// `[listener.NAME.proxy-protocol]`.
+    ProxyProtocol,
     /// `[listener.NAME.access-log]`.
     AccessLog,
     /// `[[listener.NAME.route]]`.
@@ -56,11 +66,16 @@ pub enum Section {
 
 impl Section {
     /// All of them, in the order of the reference.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 24] = [
         Self::Top,
         Self::Global,
         Self::Admin,
         Self::Listener,
+        Self::Tls,
+        Self::Certificate,
+        Self::ClientAuth,
+        Self::Hsts,
+        Self::ProxyProtocol,
         Self::AccessLog,
         Self::Route,
         Self::Pool,
@@ -86,6 +101,11 @@ impl Section {
             Self::Global => "[global]",
             Self::Admin => "[admin]",
             Self::Listener => "[listener.NAME]",
+            Self::Tls => "[listener.NAME.tls]",
+            Self::Certificate => "[[listener.NAME.tls.certificates]]",
+            Self::ClientAuth => "[listener.NAME.tls.client-auth]",
+            Self::Hsts => "[listener.NAME.hsts]",
+            Self::ProxyProtocol => "[listener.NAME.proxy-protocol]",
             Self::AccessLog => "[listener.NAME.access-log]",
             Self::Route => "[[listener.NAME.route]]",
             Self::Pool => "[pool.NAME]",
@@ -112,6 +132,11 @@ impl Section {
             Self::Global => "global",
             Self::Admin => "admin",
             Self::Listener => "listener",
+            Self::Tls => "listener.tls",
+            Self::Certificate => "listener.tls.certificate",
+            Self::ClientAuth => "listener.tls.client-auth",
+            Self::Hsts => "listener.hsts",
+            Self::ProxyProtocol => "listener.proxy-protocol",
             Self::AccessLog => "listener.access-log",
             Self::Route => "listener.route",
             Self::Pool => "pool",
@@ -140,6 +165,27 @@ impl Section {
                 "The API on a TCP address or a further unix socket. Without this table only the control socket serves it."
             }
             Self::Listener => "Where clients arrive, what is spoken there, and which pool they are sent to.",
+            Self::Tls => {
+                "TLS to the clients of a listener. Without this table they are spoken to in plain text. Files are read by the \
+                 supervisor, watched, and put in force within two seconds of a change; one that cannot be used leaves the last \
+                 good one in force, and `status` says why."
+            }
+            Self::Certificate => {
+                "A certificate with its chain and its key. In one line: `certificates = [{ certificate = \"/etc/evenkeel/www.pem\", \
+                 key = \"/etc/evenkeel/www.key\" }]`."
+            }
+            Self::ClientAuth => {
+                "Certificates of clients. What one says about its client goes to servers in `Client-Cert-Subject`, \
+                 `Client-Cert-San` and `Client-Cert-Fingerprint`; clients cannot send these themselves."
+            }
+            Self::Hsts => {
+                "`Strict-Transport-Security` in every answer over TLS (RFC 6797), unless the server has sent it: browsers then \
+                 come over TLS only, for so long. In one line: `hsts = { max-age = \"365d\" }`."
+            }
+            Self::ProxyProtocol => {
+                "The PROXY protocol (versions 1 and 2): proxies in front say who the client is, before its own bytes. In one line: \
+                 `proxy-protocol = { from = \"192.0.2.0/24\" }`."
+            }
             Self::AccessLog => {
                 "The access log of a listener: one line for each request (HTTP) or connection (TCP), when it has \
                  ended. Without this table none is written. In one line: `access-log = { to = \"stdout\" }`."
@@ -234,6 +280,23 @@ pub struct Key {
     pub example: &'static str,
 }
 
+/// The cipher suites that are known, as the file names them: those of TLS 1.3 first.
+pub const CIPHER_SUITES: &[&str] = &[
+    "TLS13_AES_256_GCM_SHA384",
+    "TLS13_AES_128_GCM_SHA256",
+    "TLS13_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+];
+/// The key exchanges that are known, the preferred one first.
+pub const CURVES: &[&str] = &["X25519MLKEM768", "X25519", "P-256", "P-384"];
+/// The versions of TLS that are known.
+pub const TLS_VERSIONS: &[&str] = &["1.2", "1.3"];
+
 /// The algorithms that are a single word.
 pub const BALANCE_WORDS: &[&str] =
     &["round-robin", "least-connections", "source", "random-two", "peak-ewma", "first"];
@@ -323,6 +386,8 @@ pub enum Kind {
     LogTarget,
     /// The absolute path of a file.
     File,
+    /// The absolute path of a directory, or a list of tables.
+    DirectoryOrList(Section),
     /// The name of a cookie.
     Cookie,
     /// A domain without a dot in front.
@@ -480,6 +545,9 @@ impl Kind {
             Self::Path => "an absolute path".into(),
             Self::LogTarget => "`\"stdout\"`, `\"syslog\"` or the absolute path of a file".into(),
             Self::File => "the absolute path of a file".into(),
+            Self::DirectoryOrList(section) => {
+                format!("the absolute path of a directory, or a list of tables: {}", section.header())
+            }
             Self::Cookie => "the name of a cookie such as `\"EVENKEEL\"`".into(),
             Self::Domain => "a domain such as `\"example.com\"`".into(),
             Self::Globs => "a file name or pattern such as `\"conf.d/*.toml\"`, or a list of them".into(),

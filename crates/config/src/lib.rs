@@ -13,10 +13,12 @@ mod include;
 pub mod keys;
 mod lower;
 mod model;
+pub mod overlay;
 pub mod plan;
 mod problems;
 pub mod reference;
 pub mod report;
+pub mod save;
 pub mod schema;
 mod suggest;
 mod text;
@@ -90,4 +92,10 @@ pub fn load(path: &Path, source: &dyn Source) -> Result<Loaded, Report> {
         Some(plan) if report.count() == 0 => Ok(Loaded { plan, warnings: report, files }),
         _ => Err(report),
     }
+}
+
+/// A duration as files write it, such as `30s`; `None` when it is none.
+#[must_use]
+pub fn duration(text: &str) -> Option<std::time::Duration> {
+    units::duration(text).ok()
 }

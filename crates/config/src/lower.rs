@@ -10,6 +10,7 @@ mod programs;
 mod routes;
 mod servers;
 mod sticky;
+mod tls;
 mod track;
 mod virtual_router;
 
@@ -18,6 +19,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use evenkeel_http::limits::Limits;
+use evenkeel_traffic::duty::Duty;
 use evenkeel_traffic::name::Name;
 use evenkeel_traffic::pick::{Balance, Weight};
 use evenkeel_traffic::queue;
@@ -57,6 +59,7 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
                 || default(Section::Global, "control-socket", HTTP).unwrap_or_default().into(),
                 |path| path.value.clone(),
             ),
+            state_dir: global.state_dir.as_ref().map(|path| path.value.clone()),
         },
         admin: match &model.admin {
             None => None,
@@ -65,6 +68,7 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
                     Some(bind) => bind.value.clone(),
                     None => default(Section::Admin, "bind", HTTP)?.parse().ok()?,
                 },
+                token_file: admin.token_file.as_ref().map(|path| path.value.clone()),
             }),
         },
         listeners,
@@ -143,7 +147,10 @@ fn listener(typed: &Listener, pools: &PoolNames, problems: &mut Problems) -> Opt
         Some(pool) => pools.resolve(pool, problems),
     };
     let rules = routes::lower(typed, mode, pools, problems);
-    if typed.pool.is_none() && typed.routes.is_empty() {
+    if typed.pool.is_none()
+        && typed.routes.is_empty()
+        && typed.redirect_to_https.is_none_or(|flag| !flag.value)
+    {
         let what = if mode == TCP { "closes every connection" } else { "answers 404 to everything" };
         problems
             .warning(typed.name.span, format!("listener `{name}` has neither a pool nor routes: it {what}"))
@@ -166,8 +173,14 @@ fn listener(typed: &Listener, pools: &PoolNames, problems: &mut Problems) -> Opt
         Mode::Http(http(typed, problems)?)
     };
     let binds = typed.binds.iter().map(|bind| bind.value.clone()).collect();
+    tls::check(typed, problems);
+    let tls = typed.tls.as_ref().and_then(|typed| tls::lower(typed, problems));
+    let proxy_protocol = typed.proxy_protocol.as_ref().map(|typed| plan::ProxyProtocol {
+        from: typed.from.clone().unwrap_or_default(),
+        required: typed.mode.is_none_or(|mode| mode.value == "required"),
+    });
     let access_log = typed.access_log.as_ref().and_then(access_log::lower);
-    Some(plan::Listener { name: name.clone(), binds, rules, pool, mode, access_log })
+    Some(plan::Listener { name: name.clone(), binds, rules, pool, mode, proxy_protocol, tls, access_log })
 }
 
 fn http(typed: &Listener, problems: &mut Problems) -> Option<HttpMode> {
@@ -219,6 +232,8 @@ fn http(typed: &Listener, problems: &mut Problems) -> Option<HttpMode> {
             Some("refuse") => Underscores::Refuse,
             _ => Underscores::Drop,
         },
+        redirect: typed.redirect_to_https.is_some_and(|flag| flag.value),
+        hsts: typed.hsts.as_ref().and_then(|typed| tls::hsts(typed, problems)),
     })
 }
 
@@ -251,6 +266,7 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
                     .settings
                     .max_connections
                     .and_then(|most| NonZeroU32::new(u32::try_from(most.value).ok()?)),
+                duty: server.settings.duty.and_then(|word| Duty::of_word(word.value)).unwrap_or_default(),
             })
         })
         .collect();

@@ -8,6 +8,7 @@ mod health;
 mod read;
 mod route;
 mod sticky;
+mod tls;
 mod track;
 mod value;
 mod virtual_router;
@@ -25,6 +26,7 @@ use ipnet::IpNet;
 use crate::plan::LogTarget;
 pub(crate) use health::{Agent, Health, Passive, WordOr, statuses};
 pub(crate) use sticky::Sticky;
+pub(crate) use tls::{Certificates, Hsts, Tls};
 pub(crate) use track::Track;
 pub(crate) use virtual_router::{FlagOr, FollowingRoute, FollowingRule, Host, VirtualRouter};
 
@@ -57,11 +59,13 @@ pub(crate) struct Global {
     pub(crate) user: Setting<String>,
     pub(crate) graceful_timeout: Setting<Duration>,
     pub(crate) control_socket: Setting<PathBuf>,
+    pub(crate) state_dir: Setting<PathBuf>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Admin {
     pub(crate) bind: Setting<Address>,
+    pub(crate) token_file: Setting<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -81,9 +85,19 @@ pub(crate) struct Listener {
     pub(crate) trusted_proxies: Option<Vec<IpNet>>,
     pub(crate) forwarding_headers: Option<Vec<&'static str>>,
     pub(crate) underscore_headers: Setting<&'static str>,
+    pub(crate) proxy_protocol: Option<ProxyProtocol>,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) redirect_to_https: Setting<bool>,
+    pub(crate) hsts: Option<Hsts>,
     pub(crate) access_log: Option<AccessLog>,
     /// The keys that are given and mean something with `mode = "http"` only.
     pub(crate) http_keys: Vec<At<&'static str>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ProxyProtocol {
+    pub(crate) from: Option<Vec<IpNet>>,
+    pub(crate) mode: Setting<&'static str>,
 }
 
 #[derive(Debug)]
@@ -154,6 +168,7 @@ pub(crate) struct ServerSettings {
     pub(crate) max_connections: Setting<u64>,
     pub(crate) backup: Setting<bool>,
     pub(crate) priority: Setting<u64>,
+    pub(crate) duty: Setting<&'static str>,
 }
 
 /// Reads a whole document.

@@ -6,6 +6,7 @@
 
 mod health;
 mod sticky;
+mod tls;
 mod track;
 mod virtual_router;
 
@@ -15,8 +16,10 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use evenkeel_http::hsts::Hsts;
 use evenkeel_http::limits::Limits;
 use evenkeel_traffic::address::Address;
+use evenkeel_traffic::duty::Duty;
 use evenkeel_traffic::name::Name;
 use evenkeel_traffic::outlier;
 use evenkeel_traffic::pick::{Balance, Priority, Weight};
@@ -27,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use health::{Agent, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
 pub use sticky::Sticky;
+pub use tls::{CertificateFiles, Certificates, ClientAuth, Tls};
 pub use track::{Bearing, Least, ProcessTrack, Script, Track, Tracked};
 pub use virtual_router::{
     FollowingRoute, FollowingRule, MOST_FOLLOWERS, MOST_VIRTUAL_ROUTERS, VirtualRouter,
@@ -71,6 +75,8 @@ pub struct Global {
     pub graceful_timeout: Duration,
     /// `control-socket`: where the command line reaches the running program.
     pub control_socket: PathBuf,
+    /// `state-dir`: where runtime changes are kept; `None` is the usual place of the machine.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// `[admin]`: the API on a TCP address.
@@ -78,6 +84,8 @@ pub struct Global {
 pub struct Admin {
     /// `bind`.
     pub bind: Address,
+    /// `token-file`: what whoever steers over TCP must know; `None` lets nobody.
+    pub token_file: Option<PathBuf>,
 }
 
 /// `[listener.NAME]`: where clients arrive.
@@ -93,8 +101,21 @@ pub struct Listener {
     pub pool: Option<Name>,
     /// `mode` and what belongs to it.
     pub mode: Mode,
+    /// `proxy-protocol`; `None` believes nobody.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// `tls`; `None` speaks plain text.
+    pub tls: Option<Tls>,
     /// `access-log`; `None` writes none.
     pub access_log: Option<AccessLog>,
+}
+
+/// `proxy-protocol`: who may say for whom he speaks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyProtocol {
+    /// `from`.
+    pub from: Vec<IpNet>,
+    /// `mode = "required"`: they must.
+    pub required: bool,
 }
 
 /// `access-log`: one line for each request (HTTP) or connection (TCP).
@@ -181,6 +202,10 @@ pub struct HttpMode {
     pub forwarding: Forwarding,
     /// `underscore-headers`: what happens to fields with `_` in their name.
     pub underscores: Underscores,
+    /// `redirect-to-https`: what no route takes is answered 308.
+    pub redirect: bool,
+    /// `hsts`; only with TLS.
+    pub hsts: Option<Hsts>,
 }
 
 /// `forwarding-headers`: which headers tell a server about the client.
@@ -264,6 +289,8 @@ pub struct Server {
     pub priority: Priority,
     /// `max-connections`: requests or connections running on it at once; `None` sets no bound.
     pub max_connections: Option<NonZeroU32>,
+    /// `state`: what the operator wants of it.
+    pub duty: Duty,
 }
 
 impl Plan {

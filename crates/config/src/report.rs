@@ -91,6 +91,11 @@ impl Report {
         &self.problems
     }
 
+    /// Adds what was found out about a file that the configuration names.
+    pub fn add_file(&mut self, severity: Severity, file: &Path, message: String) {
+        self.problems.push(Problem { severity, help: None, ..Problem::of_file(file, message, "") });
+    }
+
     /// How many errors there are, those that are not kept included.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -140,6 +140,9 @@ fn kind(kind: &Kind) -> Value {
         Kind::Path => matching("^(unix:)?/"),
         Kind::LogTarget => matching("^(stdout|syslog|/.*[^/])$"),
         Kind::File => matching("^/.*[^/]$"),
+        Kind::DirectoryOrList(section) => json!({
+            "anyOf": [matching("^/"), { "type": "array", "minItems": 1, "items": reference(*section) }],
+        }),
         Kind::Cookie => matching(TOKEN),
         Kind::Domain => matching("^[A-Za-z0-9][A-Za-z0-9.-]*$"),
         Kind::Globs => one_or_list(&json!({ "type": "string", "minLength": 1 }), 0),

@@ -33,10 +33,12 @@ fn plan(name: &str) -> Plan {
 
 fn all() -> Vec<String> {
     let mut names = vec!["include/evenkeel.toml".to_owned()];
-    for entry in std::fs::read_dir(repository().join("examples")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        if name.ends_with(".toml") {
-            names.push(name);
+    for directory in ["", "interop/"] {
+        for entry in std::fs::read_dir(repository().join("examples").join(directory)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".toml") {
+                names.push(format!("{directory}{name}"));
+            }
         }
     }
     names
@@ -48,7 +50,7 @@ fn every_example_loads_without_a_warning() {
         let loaded = example(&name, &[]);
         assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
     }
-    assert!(all().len() >= 8);
+    assert!(all().len() >= 15);
 }
 
 #[test]

@@ -64,10 +64,37 @@ fn with(section: Section, line: &str) -> String {
         Section::Global => format!("[global]\n{line}\n{listener}{pool}"),
         Section::Admin => format!("[admin]\n{line}\n{listener}{pool}"),
         Section::Listener if own("bind") => format!("[listener.website]\npool = \"website\"\n{line}\n{pool}"),
+        Section::Listener if own("redirect") => {
+            format!("[listener.website]\nbind = \"0.0.0.0:80\"\n{line}\n{pool}")
+        }
         Section::Listener if own("pool") => {
             format!("[listener.website]\nbind = \"0.0.0.0:80\"\n{line}\n{pool}")
         }
         Section::Listener => format!("{listener}{line}\n{pool}"),
+        Section::Tls => {
+            let files = if own("certificates") { "" } else { "certificates = \"/etc/evenkeel\"\n" };
+            format!("{listener}[listener.website.tls]\n{files}{line}\n{pool}")
+        }
+        Section::Certificate => {
+            let file = if own("certificate") { "" } else { "certificate = \"/etc/evenkeel/a.pem\"\n" };
+            format!("{listener}[[listener.website.tls.certificates]]\n{file}{line}\n{pool}")
+        }
+        Section::ClientAuth => {
+            let ca = if own("ca") { "" } else { "ca = \"/etc/evenkeel/ca.pem\"\n" };
+            format!(
+                "{listener}tls.certificates = \"/etc/evenkeel\"\n[listener.website.tls.client-auth]\n{ca}{line}\n{pool}"
+            )
+        }
+        Section::Hsts => {
+            let age = if own("max-age") { "" } else { "max-age = \"1d\"\n" };
+            format!(
+                "{listener}tls.certificates = \"/etc/evenkeel\"\n[listener.website.hsts]\n{age}{line}\n{pool}"
+            )
+        }
+        Section::ProxyProtocol => {
+            let from = if own("from") { "" } else { "from = \"192.0.2.1\"\n" };
+            format!("{listener}[listener.website.proxy-protocol]\n{from}{line}\n{pool}")
+        }
         Section::AccessLog => {
             let to = if own("to") { "" } else { "to = \"stdout\"\n" };
             format!("{listener}[listener.website.access-log]\n{to}{line}\n{pool}")
@@ -213,6 +240,8 @@ fn a_minimal_file_has_the_documented_defaults() {
     assert_eq!(http.underscores, Underscores::Drop);
     assert!(plan.listeners[0].rules.is_empty());
     assert_eq!(plan.listeners[0].access_log, None);
+    assert_eq!(plan.listeners[0].proxy_protocol, None);
+    assert_eq!((plan.listeners[0].tls.as_ref(), http.redirect, http.hsts), (None, false, None));
     let Mode::Tcp(tcp) = &plan.listeners[1].mode else { panic!("{:?}", plan.listeners) };
     assert_eq!(tcp.idle_timeout, Duration::from_secs(600));
     let pool = &plan.pools[0];
@@ -316,6 +345,12 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "track-two-things",
     "track-unknown-listener",
     "track-unknown-pool",
+    "tls-curves-without-1-2",
+    "tls-hsts-without-tls",
+    "tls-redirect-with-pool",
+    "tls-redirect-with-tls",
+    "tls-suites-without-1-3",
+    "tls-versions-empty",
     "trusted-proxies-host-bits",
     "trusted-proxies-mapped",
     "user-impossible",

@@ -3,14 +3,17 @@
 pub(crate) mod check;
 mod client;
 mod completions;
+mod config;
 mod demo;
 mod diff;
+mod events;
 mod explain;
 mod reload;
 mod router;
 mod run;
 mod schema;
 mod screen;
+mod server;
 mod status;
 mod stop;
 
@@ -48,6 +51,12 @@ enum Command {
     Status(status::Status),
     /// Steer virtual routers
     Router(router::Router),
+    /// Add, remove, drain or weight a server of the running program
+    Server(server::Server),
+    /// Write what was changed at run time into the configuration file
+    Config(config::Config),
+    /// Show what happened, and what happens
+    Events(events::Events),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
     /// Explain a key of the configuration
@@ -108,6 +117,9 @@ pub(crate) fn main() -> Exit {
         Command::Stop(stop) => stop.perform(),
         Command::Status(status) => status.perform(),
         Command::Router(router) => router.perform(),
+        Command::Server(server) => server.perform(),
+        Command::Config(config) => config.perform(),
+        Command::Events(events) => events.perform(),
         Command::Schema => schema::perform(),
         Command::Explain(explain) => explain.perform(),
         Command::Completions(completions) => completions.perform(),

@@ -3,6 +3,7 @@
 //! The wiring: the command line, the supervisor and the start of the roles. Nothing here decides where traffic goes
 //! or touches it.
 
+mod certificates;
 mod cli;
 mod demo;
 mod exit;

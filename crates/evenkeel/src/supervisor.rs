@@ -14,23 +14,30 @@
 mod availability;
 mod backoff;
 mod capacity;
+mod certificates;
+mod events;
 mod keeper;
 mod keys;
+mod leaving;
+mod live;
 mod logs;
 mod process;
 mod reload;
+mod save;
 mod sockets;
 mod start;
 mod status;
 mod steering;
 mod stop;
+mod store;
 mod tracking;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use evenkeel_admin::message::{Answer, Blame, Command, LastReload, Order, Refusal, Word};
+use evenkeel_admin::message::{Answer, Blame, Command, EventKind, LastReload, Order, Refusal, Token, Word};
+use evenkeel_config::overlay::Overlay;
 use evenkeel_config::plan::Plan;
 use evenkeel_ha::message as ha;
 use evenkeel_proxy::message::{Change, Event, Keys};
@@ -41,7 +48,10 @@ use tokio::time::Instant;
 use crate::exit::Exit;
 use availability::Availability;
 use capacity::Capacity;
+use events::{Happened, History};
 use keeper::Keeper;
+use leaving::Leaving;
+use live::{Edits, Wish};
 use logs::LogFiles;
 use process::{News, Report};
 use reload::Reloads;
@@ -50,6 +60,7 @@ pub(crate) use start::run;
 use status::Queries;
 use steering::Steering;
 use stop::Ending;
+use store::Store;
 use tracking::Tracking;
 
 /// Ends of a role in a row before it was ready at all, after which the start as a whole has failed.
@@ -70,6 +81,18 @@ struct Supervisor {
     capacity: Capacity,
     notifier: Notifier,
     watchdog_at: Option<Instant>,
+    /// What the file says, without runtime changes.
+    file: Arc<Plan>,
+    /// What differs from it.
+    overlay: Overlay,
+    store: Store,
+    edits: Edits,
+    leaving: Leaving,
+    history: History,
+    /// What an operator should look at.
+    alarms: Vec<String>,
+    /// What lets somebody steer over TCP.
+    token: Option<Token>,
     /// The plan in force, or that will be once the proxy role is ready.
     plan: Arc<Plan>,
     /// Its revision.
@@ -80,6 +103,9 @@ struct Supervisor {
     log_files: LogFiles,
     /// What signs the cookies of the plan in force.
     keys: Keys,
+    /// What its TLS needs.
+    read: certificates::Read,
+    watch: certificates::Watch,
     doors: Option<Doors>,
     proxy: Keeper<Change, Event>,
     admin: Keeper<Order, Word>,
@@ -177,23 +203,38 @@ impl Supervisor {
                 self.admin.ready();
                 self.complete_start();
             }
-            News::Said(Word::Request { id, command }) => {
+            News::Said(Word::Request { id, by, command }) => {
                 let asker = Asker { generation: report.generation, id };
-                match command {
-                    Command::Status => self.ask_snapshot(asker, now),
-                    Command::Reload => self.reload_on_command(asker, now),
-                    Command::Diff => self.answer(asker, self.preview()),
-                    Command::Failover { router } => self.fail_over(asker, router, now),
-                    Command::Stop => self.stop_on_command(asker, now),
-                }
+                self.obey(asker, by, command, now);
             }
             News::Ended { how } => {
                 if self.ending.is_some() {
                     self.admin.retire();
                 } else {
+                    let what = format!("the admin role has ended: {how}");
                     self.admin.ended(how, now);
+                    self.happened(Happened::new(EventKind::RoleEnded, what));
                     self.check_starts();
                 }
+            }
+        }
+    }
+
+    /// Does what somebody wants.
+    fn obey(&mut self, asker: Asker, by: String, command: Command, now: Instant) {
+        match command {
+            Command::Status => self.ask_snapshot(asker, now),
+            Command::Reload => self.reload_on_command(asker, by, now),
+            Command::Diff => self.answer(asker, self.preview()),
+            Command::Failover { router } => self.fail_over(asker, &by, router, now),
+            Command::Stop => self.stop_on_command(asker, &by, now),
+            Command::Server { pool, server } => self.answer(asker, self.settings(&pool, &server)),
+            Command::EditServer { pool, server, edit, conditions, within } => {
+                self.edit_on_command(Wish { asker, by, pool, server, edit, conditions, within }, now);
+            }
+            Command::SaveConfig => {
+                let answer = self.save_config(&by);
+                self.answer(asker, answer);
             }
         }
     }
@@ -212,6 +253,7 @@ impl Supervisor {
         }
         self.send_log_files();
         self.send_keys(&self.keys);
+        self.send_certificates(&self.read);
         let (revision, plan) = (self.revision, for_proxy(&self.plan));
         self.proxy.tell(Change::Apply { revision, plan }, Vec::new());
     }
@@ -222,7 +264,8 @@ impl Supervisor {
         }
         let Some(doors) = &self.doors else { return };
         let (doors, sockets) = doors.iter().map(|(bind, socket)| (sockets::door(bind), socket)).unzip();
-        self.admin.tell(Order::Serve { doors }, sockets);
+        let (token, history) = (self.token.clone(), self.history.all());
+        self.admin.tell(Order::Serve { doors, token, history }, sockets);
     }
 
     fn proxy_ended(&mut self, how: String, now: Instant) {
@@ -231,6 +274,7 @@ impl Supervisor {
             self.proxy_ended_while_stopping(&how, now);
             return;
         }
+        self.happened(Happened::new(EventKind::RoleEnded, format!("the proxy role has ended: {how}")));
         self.proxy.ended(how, now);
         self.judge(now);
         self.reload_lost_the_proxy(now);
@@ -292,8 +336,10 @@ impl Supervisor {
         }
         self.tick_tracking(now);
         self.tick_steering(now);
+        self.tick_certificates(now);
         self.tick_reload(now);
         self.tick_queries(now);
+        self.tick_leaving(now);
         self.tick_ending(now);
     }
 
@@ -303,10 +349,12 @@ impl Supervisor {
             self.admin.deadline(),
             self.ha.keeper.deadline(),
             self.watchdog_at,
+            self.watch.deadline(&self.plan).filter(|_| self.ending.is_none()),
             self.reloads.deadline(),
             self.queries.deadline(),
             self.tracking.deadline(),
             self.steering.deadline(),
+            self.leaving.deadline(),
             self.ending.as_ref().and_then(Ending::deadline),
         ]
         .into_iter()

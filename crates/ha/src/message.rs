@@ -11,6 +11,7 @@ use std::net::IpAddr;
 
 use evenkeel_config::plan::VirtualRouter;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use track::{Finding, Standing, TrackSnapshot, Verdict};
 
@@ -128,7 +129,7 @@ pub struct ChangedSetting {
 }
 
 /// A change of state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Transition {
     /// The virtual router.
     pub router: String,
@@ -148,7 +149,8 @@ pub struct Transition {
 pub const STATES: [&str; 6] = ["stopped", "fault", "backup", "listening", "active", "releasing"];
 
 /// The state of the role at one moment. Counters count since the router exists in this process.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = VirtualRoutersState)]
 pub struct Snapshot {
     /// Revision of the virtual routers.
     pub revision: u64,
@@ -163,7 +165,7 @@ pub struct Snapshot {
 }
 
 /// One virtual router in a [`Snapshot`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RouterSnapshot {
     /// Its name.
     pub name: String,
@@ -190,8 +192,10 @@ pub struct RouterSnapshot {
     /// What it tracks, and what that does to the priority.
     pub track: Vec<TrackSnapshot>,
     /// What its advertisements are sent from.
+    #[schema(value_type = Option<String>)]
     pub source: Option<IpAddr>,
     /// The active router as far as it is known; our own source when that is this one.
+    #[schema(value_type = Option<String>)]
     pub owner: Option<IpAddr>,
     /// Every address, and whether this machine holds it.
     pub addresses: Vec<AddressSnapshot>,
@@ -230,7 +234,7 @@ pub struct RouterSnapshot {
 }
 
 /// An address in a [`RouterSnapshot`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AddressSnapshot {
     /// With the length of its network.
     pub address: String,
@@ -239,24 +243,26 @@ pub struct AddressSnapshot {
 }
 
 /// An advertisement in a [`RouterSnapshot`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HeardSnapshot {
     /// Seconds ago.
     pub ago: f64,
     /// Who sent it.
+    #[schema(value_type = String)]
     pub source: IpAddr,
     /// With which priority; 0: it has given up.
     pub priority: u8,
 }
 
 /// Something that stays wrong until somebody mends it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AlarmSnapshot {
     /// `dual-owner`, `addresses-differ`, `interval-differs`, `equal-priority`, `version`, `authentication`, `address-failed`.
     pub kind: String,
     /// Since when, in seconds since 1970-01-01T00:00:00Z.
     pub since: u64,
     /// Which other router.
+    #[schema(value_type = Option<String>)]
     pub source: Option<IpAddr>,
     /// What to do.
     pub text: String,

@@ -61,6 +61,7 @@ fn write(bytes: &[u8]) {
         host_if_missing: "192.168.1.2:80",
         close: false,
         own_cookie: None,
+        client_certificate: &[],
     };
     let mut out = Vec::with_capacity(4096);
     measured_rounds(|| {
@@ -77,7 +78,13 @@ fn response(head: &mut ResponseHead) {
 fn write_response() {
     let mut head = ResponseHead::default();
     response(&mut head);
-    let to = ToClient { version: Version::Http11, persistent: true, unwrap_chunks: false, own_cookie: None };
+    let to = ToClient {
+        version: Version::Http11,
+        persistent: true,
+        unwrap_chunks: false,
+        own_cookie: None,
+        hsts: None,
+    };
     let mut out = Vec::with_capacity(4096);
     measured_rounds(|| {
         out.clear();

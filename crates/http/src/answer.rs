@@ -1,7 +1,8 @@
 //! The answers that the balancer gives itself, each with a stable reason code.
 //!
 //! The code is for machines and log searches and never changes; the sentence is for the person who reads it. Both
-//! are in `docs/guide/answers.md`. Invariant: an answer tells nothing that came from the client's bytes.
+//! are in `docs/guide/answers.md`. Invariant: an answer tells nothing that came from the client's bytes, but the
+//! address that a redirection repeats.
 
 use crate::head::Version;
 
@@ -36,6 +37,8 @@ pub enum Reason {
     HeaderTimeout,
     /// The body came slower than the minimum rate.
     BodyTooSlow,
+    /// The listener sends clients to `https`.
+    RedirectToHttps,
     /// No rule of the listener takes the request and it has no pool of its own.
     NoRoute,
     /// No server of the pool may take traffic, or none could be connected to.
@@ -56,7 +59,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and documentation.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::BadRequest,
         Self::BadLineEnd,
         Self::BadFraming,
@@ -71,6 +74,7 @@ impl Reason {
         Self::UnknownVersion,
         Self::HeaderTimeout,
         Self::BodyTooSlow,
+        Self::RedirectToHttps,
         Self::NoRoute,
         Self::NoServer,
         Self::NoHealthyServer,
@@ -91,6 +95,7 @@ impl Reason {
             | Self::BadChunk
             | Self::BadHost
             | Self::UnderscoreHeader => (400, "Bad Request"),
+            Self::RedirectToHttps => (308, "Permanent Redirect"),
             Self::NoRoute => (404, "Not Found"),
             Self::HeaderTimeout | Self::BodyTooSlow => (408, "Request Timeout"),
             Self::TargetTooLong => (414, "URI Too Long"),
@@ -123,6 +128,7 @@ impl Reason {
             Self::UnknownVersion => "unknown-version",
             Self::HeaderTimeout => "header-timeout",
             Self::BodyTooSlow => "body-too-slow",
+            Self::RedirectToHttps => "redirect-to-https",
             Self::NoRoute => "no-route",
             Self::NoServer => "no-server",
             Self::NoHealthyServer => "no-healthy-server",
@@ -152,6 +158,7 @@ impl Reason {
             Self::UnknownVersion => "Only HTTP/1.0 and HTTP/1.1 are spoken here.",
             Self::HeaderTimeout => "The head of the request did not arrive in time.",
             Self::BodyTooSlow => "The body of the request arrived too slowly.",
+            Self::RedirectToHttps => "This address is to be asked for over HTTPS.",
             Self::NoRoute => "No route takes this request.",
             Self::NoServer => "No server can take this request now.",
             Self::NoHealthyServer => "All servers for this request are down.",
@@ -180,7 +187,8 @@ impl Reason {
     pub fn ends_connection(self) -> bool {
         !matches!(
             self,
-            Self::NoRoute
+            Self::RedirectToHttps
+                | Self::NoRoute
                 | Self::NoServer
                 | Self::NoHealthyServer
                 | Self::QueueFull
@@ -203,6 +211,8 @@ pub struct Form<'a> {
     pub persistent: bool,
     /// Whether the request was `HEAD`: the body is left out, its length is not.
     pub head_only: bool,
+    /// Further header fields, each with its line end.
+    pub fields: &'a [u8],
 }
 
 /// Appends the whole answer to `out`.
@@ -219,13 +229,24 @@ pub fn write(reason: Reason, form: Form<'_>, out: &mut Vec<u8>) {
     let retry = reason.retry_after().map_or_else(String::new, |after| format!("Retry-After: {after}\r\n"));
     let head = format!(
         "HTTP/1.1 {status} {phrase}\r\nDate: {date}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\
-         Cache-Control: no-store\r\nEvenkeel-Reason: {code}\r\n{retry}{connection}\r\n"
+         Cache-Control: no-store\r\nEvenkeel-Reason: {code}\r\n{retry}{connection}"
     );
     out.extend_from_slice(head.as_bytes());
+    out.extend_from_slice(form.fields);
+    out.extend_from_slice(b"\r\n");
     if !form.head_only {
         out.extend_from_slice(sentence.as_bytes());
         out.push(b'\n');
     }
+}
+
+/// Appends the `Location` that has the same host, without its port, and the same target under `https`. Both come from a
+/// head that was parsed, so they hold no line end.
+pub fn https_location(host: &[u8], target: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Location: https://");
+    out.extend_from_slice(host);
+    out.extend_from_slice(if target.starts_with(b"/") { target } else { b"/" });
+    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]
@@ -237,7 +258,8 @@ mod tests {
     #[test]
     fn an_answer_is_a_whole_message_with_its_reason() {
         let mut out = Vec::new();
-        let form = Form { date: DATE, version: Version::Http11, persistent: true, head_only: false };
+        let form =
+            Form { date: DATE, version: Version::Http11, persistent: true, head_only: false, fields: b"" };
         write(Reason::NoRoute, form, &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
@@ -250,7 +272,8 @@ mod tests {
     #[test]
     fn a_head_request_gets_the_length_but_no_body() {
         let mut out = Vec::new();
-        let form = Form { date: DATE, version: Version::Http10, persistent: false, head_only: true };
+        let form =
+            Form { date: DATE, version: Version::Http10, persistent: false, head_only: true, fields: b"" };
         write(Reason::NoRoute, form, &mut out);
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains("Content-Length: 29\r\n"));
@@ -259,7 +282,8 @@ mod tests {
 
     #[test]
     fn whoever_finds_no_server_is_told_when_to_ask_again() {
-        let form = Form { date: DATE, version: Version::Http11, persistent: true, head_only: true };
+        let form =
+            Form { date: DATE, version: Version::Http11, persistent: true, head_only: true, fields: b"" };
         for reason in Reason::ALL {
             let mut out = Vec::new();
             write(reason, form, &mut out);
@@ -269,6 +293,17 @@ mod tests {
         let mut out = Vec::new();
         write(Reason::QueueFull, form, &mut out);
         assert!(String::from_utf8(out).unwrap().contains("\r\nRetry-After: 1\r\n"));
+    }
+
+    #[test]
+    fn a_redirection_repeats_host_and_target() {
+        let told = |target: &[u8]| {
+            let mut out = Vec::new();
+            https_location(b"www.example.com", target, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(told(b"/a?b=c"), "Location: https://www.example.com/a?b=c\r\n");
+        assert_eq!(told(b"*"), "Location: https://www.example.com/\r\n");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use crate::cookie;
 use crate::forwarded;
 use crate::head::{Fields, Known, RequestHead, ResponseHead, Version, elements};
+use crate::hsts::Hsts;
 
 /// What a server is told about the client, and how.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,8 @@ pub struct ToServer<'a> {
     pub close: bool,
     /// A cookie that is ours: the server does not see it.
     pub own_cookie: Option<&'a str>,
+    /// What the client's certificate says, as whole header lines; empty when it has shown none.
+    pub client_certificate: &'a [u8],
 }
 
 /// Appends the request head for the server to `out`.
@@ -51,6 +54,7 @@ pub fn request(head: &RequestHead, to: &ToServer<'_>, out: &mut Vec<u8>) {
             Known::XForwardedFor => to.peer_trusted && !to.x_forwarded,
             Known::XForwardedProto | Known::XForwardedHost | Known::XForwardedOther => to.peer_trusted,
             Known::Forwarded => to.peer_trusted && !to.forwarded,
+            Known::ClientCertificate => to.peer_trusted && to.client_certificate.is_empty(),
             Known::Underscore if to.drop_underscores => false,
             known => !(known.may_be_hop_by_hop() && named.names(name)),
         };
@@ -73,6 +77,7 @@ pub fn request(head: &RequestHead, to: &ToServer<'_>, out: &mut Vec<u8>) {
         forwarded::write_element(to.peer, to.proto, host_value(fields), out);
         out.extend_from_slice(b"\r\n");
     }
+    out.extend_from_slice(to.client_certificate);
     if head.upgrade {
         out.extend_from_slice(b"Connection: Upgrade\r\n");
     } else if to.close {
@@ -176,6 +181,8 @@ pub struct ToClient<'a> {
     pub unwrap_chunks: bool,
     /// A cookie that is ours; never for an interim response.
     pub own_cookie: Option<OwnCookie<'a>>,
+    /// Tell the browser to come over TLS only, unless the server has said so; never for an interim response.
+    pub hsts: Option<Hsts>,
 }
 
 /// A cookie of the balancer: the client gets it from nobody else.
@@ -226,6 +233,9 @@ pub fn response(head: &ResponseHead, to: ToClient<'_>, out: &mut Vec<u8>) {
         if head.status != 101 && !is_private(fields) {
             out.extend_from_slice(b"Cache-Control: private\r\n");
         }
+    }
+    if let Some(hsts) = to.hsts.filter(|_| fields.named("strict-transport-security").next().is_none()) {
+        hsts.write(out);
     }
     if upgrade {
         out.extend_from_slice(b"Connection: Upgrade\r\n");

@@ -3,9 +3,9 @@
 //! What the plan leaves as it was keeps its state: a listener its connections and counters, a server of the same
 //! pool, name and address its counters and open connections, a pool of the same servers its place in the round robin.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -16,13 +16,15 @@ use tokio::sync::Notify;
 
 use crate::sticky::{Keys, Sticky};
 use crate::table::{Choice, Listener, ListenerSlot, PerWorker, Pool, PoolState, Server, ServerState, Table};
+use crate::tls::acceptor::Acceptor;
 
-/// Builds the table of `plan` with cookies signed by `keys`; `before` is the one in force. Marks listeners that are gone.
+/// Builds the table of `plan` with cookies signed by `keys` and TLS by `acceptors`; `before` is the one in force. Marks listeners that are gone.
 pub(crate) fn next_table(
     before: Option<&Table>,
     revision: u64,
     plan: &Plan,
     keys: Option<&Keys>,
+    acceptors: &BTreeMap<Name, Arc<Acceptor>>,
     workers: usize,
     bell: &Arc<Notify>,
 ) -> Table {
@@ -42,7 +44,7 @@ pub(crate) fn next_table(
         .listeners
         .iter()
         .map(|listener| {
-            let current = resolve(listener, &by_name);
+            let current = resolve(listener, &by_name, acceptors);
             // A listener that changes its mode is another listener: its connections speak something else.
             let same_mode = |slot: &&&Arc<ListenerSlot>| {
                 let now = &slot.current.load().plan.mode;
@@ -58,6 +60,7 @@ pub(crate) fn next_table(
                     current: ArcSwap::from_pointee(current),
                     counters: PerWorker::new(workers),
                     log: ArcSwapOption::empty(),
+                    handshakes: AtomicU32::new(0),
                     removed: AtomicBool::new(false),
                 }),
             }
@@ -113,7 +116,8 @@ fn next_pool(
                 |old| old.state.clone(),
             );
             // Before a worker sees the server: one that starts as down must take no traffic.
-            state.gate.prepare(plan, server, Instant::now());
+            let added = before.is_some() && same.is_none();
+            state.gate.prepare(plan, server, added, Instant::now());
             Arc::new(Server { plan: server.clone(), host: host_of(server), state })
         })
         .collect();
@@ -131,12 +135,17 @@ fn host_of(server: &plan::Server) -> String {
     }
 }
 
-fn resolve(plan: &plan::Listener, pools: &HashMap<&Name, &Arc<Pool>>) -> Listener {
+fn resolve(
+    plan: &plan::Listener,
+    pools: &HashMap<&Name, &Arc<Pool>>,
+    acceptors: &BTreeMap<Name, Arc<Acceptor>>,
+) -> Listener {
     let pool = |name: &Name| pools.get(name).map(|pool| (*pool).clone());
     // A plan names only pools that it has; one that does not would lose its rule here, and `run` refuses it before.
     Listener {
         rule_pools: plan.rules.iter().filter_map(|rule| pool(&rule.pool)).collect(),
         pool: plan.pool.as_ref().and_then(pool),
         plan: plan.clone(),
+        tls: acceptors.get(&plan.name).filter(|_| plan.tls.is_some()).cloned(),
     }
 }

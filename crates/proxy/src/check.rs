@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use evenkeel_config::plan::{self, Probe, ProbeKind, WhenAllDown};
 use evenkeel_traffic::address::Address;
+use evenkeel_traffic::duty::Duty;
 use evenkeel_traffic::name::Name;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::AbortHandle;
@@ -139,7 +140,7 @@ async fn follow(mut tables: mpsc::UnboundedReceiver<Arc<Table>>, bell: Arc<Notif
 fn adopt(mut before: Vec<Watched>, table: &Table, permits: &Permits) -> Vec<Watched> {
     let mut after = Vec::new();
     for pool in &table.pools {
-        for server in &pool.servers {
+        for server in pool.servers.iter().filter(|server| server.plan.duty != Duty::Maintenance) {
             let probe = pool.plan.health.as_ref().map(|probe| {
                 let address = server.plan.check_address.clone();
                 What::Server(probe.clone(), address.unwrap_or_else(|| at(&server.plan.address, probe.port)))

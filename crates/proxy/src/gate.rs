@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 
 use evenkeel_config::plan;
 use evenkeel_traffic::agent::{Agent, Answer};
-use evenkeel_traffic::health::{Check, Transition, phase_of};
+use evenkeel_traffic::duty::Duty;
+use evenkeel_traffic::health::{Check, Initial, Transition, phase_of};
 use evenkeel_traffic::outlier::{self, Event};
 use evenkeel_traffic::usability::{FULL_SHARE, Health, Usability};
 use tokio::sync::Notify;
 
 use crate::table::Server;
 
-/// Takes nothing, whatever becomes of the others: its agent wants it so.
+/// Takes nothing, whatever becomes of the others: the operator or its agent wants it so.
 const AWAY: u32 = 0;
 const DOWN: u32 = 1;
 const EJECTED: u32 = 2;
@@ -32,6 +33,8 @@ const FULL: u32 = SHARES + FULL_SHARE as u32;
 #[derive(Debug)]
 pub(crate) struct Gate {
     access: AtomicU32,
+    /// The same for clients that are bound to it, which draining does not keep away.
+    own_access: AtomicU32,
     /// Sum of the shares that were asked for in slow start; a turn comes with each whole share.
     turns: AtomicU32,
     /// The part of its weight that its agent wants, in percent.
@@ -53,7 +56,7 @@ pub(crate) enum Wanted {
     Usable,
     /// Those that live traffic complained about as well: an ejected server is better than none.
     NotDown,
-    /// All but those whose agent wants no traffic.
+    /// All but those of which the operator or their agent wants that they take none.
     Any,
 }
 
@@ -61,6 +64,7 @@ impl Gate {
     pub(crate) fn new(bell: Arc<Notify>) -> Self {
         Self {
             access: AtomicU32::new(FULL),
+            own_access: AtomicU32::new(FULL),
             turns: AtomicU32::new(0),
             percent: AtomicU16::new(100),
             most: AtomicU64::new(UNSAID),
@@ -70,23 +74,28 @@ impl Gate {
         }
     }
 
-    /// Makes the checks those of the plan. What is known of the server stays.
-    pub(crate) fn prepare(&self, pool: &plan::Pool, server: &plan::Server, now: Instant) {
+    /// Makes the checks those of the plan. What is known of the server stays. `added`: it comes to a pool that works
+    /// already; like one that comes back from maintenance it takes traffic only once its check has passed.
+    pub(crate) fn prepare(&self, pool: &plan::Pool, server: &plan::Server, added: bool, now: Instant) {
         let mut health = self.lock();
-        match (&pool.health, health.check_mut()) {
+        let unknown = added || health.duty() == Duty::Maintenance;
+        health.order(server.duty, now);
+        let checked = server.duty != Duty::Maintenance;
+        let phase = || phase_of(pool.name.as_str(), server.name.as_str());
+        match (pool.health.as_ref().filter(|_| checked), health.check_mut()) {
             (Some(probe), Some(check)) => check.reconfigure(probe.timing, now),
             (Some(probe), None) => {
-                let phase = phase_of(pool.name.as_str(), server.name.as_str());
-                health.set_check(Some(Check::new(probe.timing, phase, now)));
+                let mut timing = probe.timing;
+                if unknown && timing.initial == Initial::Up {
+                    timing.initial = Initial::Checking;
+                }
+                health.set_check(Some(Check::new(timing, phase(), now)));
             }
             (None, _) => health.set_check(None),
         }
-        match (&pool.agent, health.agent_mut()) {
+        match (pool.agent.as_ref().filter(|_| checked), health.agent_mut()) {
             (Some(agent), Some(asked)) => asked.reconfigure(agent.interval, now),
-            (Some(agent), None) => {
-                let phase = phase_of(pool.name.as_str(), server.name.as_str());
-                health.set_agent(Some(Agent::new(agent.interval, phase, now)));
-            }
+            (Some(agent), None) => health.set_agent(Some(Agent::new(agent.interval, phase(), now))),
             (None, _) => health.set_agent(None),
         }
         if pool.passive.is_none() {
@@ -97,7 +106,15 @@ impl Gate {
 
     /// Says whether the server is among those that are wanted.
     pub(crate) fn fits(&self, wanted: Wanted) -> bool {
-        let access = self.access.load(Ordering::Relaxed);
+        self.fits_with(self.access.load(Ordering::Relaxed), wanted)
+    }
+
+    /// The same for a client that is bound to the server.
+    pub(crate) fn fits_its_own(&self, wanted: Wanted) -> bool {
+        self.fits_with(self.own_access.load(Ordering::Relaxed), wanted)
+    }
+
+    fn fits_with(&self, access: u32, wanted: Wanted) -> bool {
         match wanted {
             Wanted::Open => access == FULL || access == PROBATION || self.has_turn(access),
             Wanted::Usable => access > SHARES,
@@ -111,8 +128,8 @@ impl Gate {
         let access = self.access.load(Ordering::Relaxed);
         match wanted {
             Wanted::Open | Wanted::Usable => access > EJECTED,
-            Wanted::NotDown => access != DOWN,
-            Wanted::Any => true,
+            Wanted::NotDown => access > DOWN,
+            Wanted::Any => access != AWAY,
         }
     }
 
@@ -129,7 +146,7 @@ impl Gate {
 
     /// Whoever picked the server sends to it now; `false` when it is on trial with another request.
     pub(crate) fn enter(&self, slow_start: Duration, now: impl FnOnce() -> Instant) -> bool {
-        if self.access.load(Ordering::Relaxed) != PROBATION {
+        if self.own_access.load(Ordering::Relaxed) != PROBATION {
             return true;
         }
         let mut health = self.lock();
@@ -144,7 +161,7 @@ impl Gate {
         self.access.load(Ordering::Relaxed) == DOWN
     }
 
-    /// Its agent wants no traffic for it.
+    /// The operator or its agent wants no traffic for it.
     pub(crate) fn is_away(&self) -> bool {
         self.access.load(Ordering::Relaxed) == AWAY
     }
@@ -258,15 +275,8 @@ impl Gate {
     }
 
     fn publish(&self, health: &Health, slow_start: Duration, now: Instant) {
-        let access = match health.usability(slow_start, now) {
-            Usability::Drain { .. } | Usability::Maintenance { .. } => AWAY,
-            Usability::Down { .. } | Usability::Checking { .. } => DOWN,
-            Usability::Ejected { .. } | Usability::Probation { on_trial: true, .. } => EJECTED,
-            Usability::Probation { on_trial: false, .. } => PROBATION,
-            Usability::SlowStart { share, .. } => SHARES + u32::from(share),
-            Usability::Up { .. } => FULL,
-        };
-        self.access.store(access, Ordering::Relaxed);
+        self.access.store(access_of(&health.usability(slow_start, now)), Ordering::Relaxed);
+        self.own_access.store(access_of(&health.usability_for_its_own(slow_start, now)), Ordering::Relaxed);
         self.percent.store(health.agent().map_or(100, Agent::percent), Ordering::Relaxed);
         let most = health.agent().and_then(Agent::most).map_or(UNSAID, u64::from);
         self.most.store(most, Ordering::Relaxed);
@@ -276,6 +286,18 @@ impl Gate {
     fn lock(&self) -> MutexGuard<'_, Health> {
         // A judgement is whole after every step, so one that a panic left behind can be used.
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the atomics say of this.
+fn access_of(usability: &Usability) -> u32 {
+    match usability {
+        Usability::Drain { .. } | Usability::Maintenance { .. } => AWAY,
+        Usability::Down { .. } | Usability::Checking { .. } => DOWN,
+        Usability::Ejected { .. } | Usability::Probation { on_trial: true, .. } => EJECTED,
+        Usability::Probation { on_trial: false, .. } => PROBATION,
+        Usability::SlowStart { share, .. } => SHARES + u32::from(*share),
+        Usability::Up { .. } => FULL,
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod message;
 pub mod run;
+pub mod tls;
 
 mod access_log;
 mod alarm;

@@ -10,7 +10,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use evenkeel_config::plan::Mode;
 use evenkeel_traffic::address::Address;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, oneshot};
@@ -101,10 +100,15 @@ fn begin(
     };
     let slot = slot.load_full();
     let counted = Counted::begin(worker.clone(), slot);
-    match counted.slot.current.load().plan.mode {
-        Mode::Http(_) => tokio::spawn(session::http1::serve(stream, peer, counted)),
-        Mode::Tcp(_) => tokio::spawn(session::tcp::serve(stream, peer, counted)),
-    };
+    let current = counted.slot.current.load();
+    let proxy = current.plan.proxy_protocol.as_ref();
+    let believed = proxy.filter(|proxy| session::announced::is_believed(proxy, peer));
+    let required = believed.map(|proxy| proxy.required);
+    drop(current);
+    match required {
+        Some(required) => session::announced::begin(stream, peer, counted, required),
+        None => session::open(stream, peer, counted),
+    }
     Ok(())
 }
 

@@ -13,8 +13,10 @@ use evenkeel_config::plan::Plan;
 use evenkeel_traffic::address::Address;
 use evenkeel_traffic::name::Name;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use crate::sticky::Keys;
+pub use crate::tls::material::Certificates;
 
 /// From the supervisor to the proxy role.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,6 +44,12 @@ pub enum Change {
     Keys {
         /// The keys.
         keys: Keys,
+    },
+    /// What TLS needs: all that the next plan names, in place of what was before. Keys of tickets count at once, the rest
+    /// with the next [`Change::Apply`].
+    Certificates {
+        /// Certificates, keys and authorities.
+        certificates: Certificates,
     },
     /// From now on this plan holds. Sockets of binds it does not name are closed. Answered by [`Event::Applied`].
     Apply {
@@ -118,7 +126,7 @@ pub struct PoolPulse {
 }
 
 /// The state of the proxy role at one moment, for `status`. Counters count since the role started.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Snapshot {
     /// Revision of the plan in force.
     pub revision: u64,
@@ -137,7 +145,7 @@ pub struct Snapshot {
 }
 
 /// A place that access logs go to, in a [`Snapshot`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LogSnapshot {
     /// `stdout`, `syslog` or a path.
     pub to: String,
@@ -148,11 +156,13 @@ pub struct LogSnapshot {
 }
 
 /// One listener in a [`Snapshot`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ListenerSnapshot {
     /// Its name.
+    #[schema(value_type = String)]
     pub name: Name,
     /// Where it listens.
+    #[schema(value_type = Vec<String>)]
     pub binds: Vec<Address>,
     /// `http` or `tcp`.
     pub mode: String,
@@ -176,6 +186,25 @@ pub struct ListenerSnapshot {
     pub latency: HistogramSnapshot,
     /// From the accept of a connection to its end (TCP).
     pub durations: HistogramSnapshot,
+    /// Connections closed because their PROXY header was missing or broken.
+    pub proxy_headers_refused_total: u64,
+    /// Handshakes, when it speaks TLS.
+    pub tls: Option<TlsSnapshot>,
+}
+
+/// TLS of a listener, in a [`ListenerSnapshot`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TlsSnapshot {
+    /// Handshakes under way now.
+    pub handshakes: u32,
+    /// How many may be.
+    pub max_handshakes: u32,
+    /// Handshakes that went well, ever.
+    pub handshakes_total: u64,
+    /// Those of them that resumed a session.
+    pub resumed_total: u64,
+    /// Those that did not go well, by the code of the reason.
+    pub failures_total: BTreeMap<String, u64>,
 }
 
 /// The upper bounds of the buckets of a [`HistogramSnapshot`].
@@ -199,7 +228,7 @@ pub const LATENCY_BOUNDS: [Duration; 16] = [
 ];
 
 /// How long things took.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HistogramSnapshot {
     /// How many took at most as long as each of [`LATENCY_BOUNDS`] and longer than the bound before; last, how many
     /// took longer than all of them.
@@ -213,9 +242,10 @@ pub const SERVER_STATES: [&str; 8] =
     ["up", "slow-start", "checking", "down", "ejected", "probation", "drain", "maintenance"];
 
 /// One pool in a [`Snapshot`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PoolSnapshot {
     /// Its name.
+    #[schema(value_type = String)]
     pub name: Name,
     /// Its algorithm as the file names it.
     pub balance: String,
@@ -236,7 +266,7 @@ pub struct PoolSnapshot {
 }
 
 /// The queue of a pool, in a [`PoolSnapshot`]: requests (HTTP) or connections (TCP).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct QueueSnapshot {
     /// How many wait now.
     pub length: u64,
@@ -255,11 +285,13 @@ pub struct QueueSnapshot {
 }
 
 /// One server in a [`PoolSnapshot`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ServerSnapshot {
     /// Its name.
+    #[schema(value_type = String)]
     pub name: Name,
     /// Where it answers.
+    #[schema(value_type = String)]
     pub address: Address,
     /// One of [`SERVER_STATES`].
     pub state: String,

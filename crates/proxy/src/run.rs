@@ -10,14 +10,17 @@ use arc_swap::ArcSwap;
 use evenkeel_config::plan::{MOST_WORKERS, Plan};
 use evenkeel_sys::channel::{Channel, Receiver, Sender};
 use evenkeel_traffic::address::Address;
+use evenkeel_traffic::name::Name;
 
 use tokio::sync::mpsc;
 
 use crate::access_log::Logs;
 use crate::connections::Connections;
-use crate::message::{Change, Event, Keys};
+use crate::message::{Certificates, Change, Event, Keys};
 use crate::pulse::Pulse;
 use crate::table::{ListenerSlot, Table};
+use crate::tls::acceptor::{self, Acceptor};
+use crate::tls::tickets::Tickets;
 use crate::worker::{Command, Handle};
 use crate::{apply, check, snapshot, sticky};
 
@@ -67,6 +70,10 @@ async fn follow(channel: Channel) -> io::Result<()> {
                 }
             }
             (Change::Keys { keys }, Some(role)) => role.keys = Some(keys),
+            (Change::Certificates { certificates }, Some(role)) => {
+                role.tickets.replace(&certificates.tickets);
+                role.certificates = certificates;
+            }
             (Change::Apply { revision, plan }, Some(role)) => {
                 let event = match role.apply(revision, &plan).await {
                     Ok(()) => Event::Applied { revision },
@@ -107,6 +114,10 @@ struct Role {
     logs: Logs,
     /// What signs the cookies of the next plan.
     keys: Option<Keys>,
+    /// What TLS of the next plan needs.
+    certificates: Certificates,
+    acceptors: BTreeMap<Name, Arc<Acceptor>>,
+    tickets: Arc<Tickets>,
     /// Sockets that no plan in force uses yet.
     sockets: BTreeMap<Address, Vec<OwnedFd>>,
     /// The listener behind each bind that is accepted from.
@@ -127,6 +138,9 @@ impl Role {
             table: None,
             logs: Logs::default(),
             keys: None,
+            certificates: Certificates::default(),
+            acceptors: BTreeMap::new(),
+            tickets: Arc::default(),
             sockets: BTreeMap::new(),
             listening: BTreeMap::new(),
         })
@@ -137,11 +151,13 @@ impl Role {
     async fn apply(&mut self, revision: u64, plan: &Plan) -> Result<(), String> {
         self.check(plan)?;
         self.logs.check(plan)?;
+        let acceptors = self.acceptors(plan)?;
         self.logs.follow(plan, self.workers.len())?;
         let bell = self.health.bell();
         let before = self.table.as_deref();
-        let table =
-            Arc::new(apply::next_table(before, revision, plan, self.keys.as_ref(), self.workers.len(), bell));
+        let (keys, workers) = (self.keys.as_ref(), self.workers.len());
+        let table = Arc::new(apply::next_table(before, revision, plan, keys, &acceptors, workers, bell));
+        self.acceptors = acceptors;
         for (slot, listener) in table.listeners.iter().zip(&plan.listeners) {
             slot.log.store(self.logs.of(listener.access_log.as_ref()));
         }
@@ -179,6 +195,28 @@ impl Role {
             tracing::warn!("a worker is slow to close the sockets of removed binds");
         }
         Ok(())
+    }
+
+    /// What the listeners of the plan shake hands with. What stays as it was is kept.
+    fn acceptors(&self, plan: &Plan) -> Result<BTreeMap<Name, Arc<Acceptor>>, String> {
+        let mut acceptors = BTreeMap::new();
+        for listener in &plan.listeners {
+            let Some(tls) = &listener.tls else { continue };
+            let name = &listener.name;
+            let Some(material) = self.certificates.listeners.get(name) else {
+                return Err(format!("no certificate was given for listener {name}"));
+            };
+            let protocols = acceptor::protocols(listener);
+            let kept = self.acceptors.get(name).filter(|kept| kept.is_of(tls, protocols, material));
+            let acceptor = match kept {
+                Some(kept) => kept.clone(),
+                None => Acceptor::new(name, tls, protocols, material, &self.tickets)
+                    .map(Arc::new)
+                    .map_err(|why| format!("listener {name}: {why}"))?,
+            };
+            acceptors.insert(name.clone(), acceptor);
+        }
+        Ok(acceptors)
     }
 
     /// What must hold before anything is changed.

@@ -1,6 +1,7 @@
 //! What `status` may show of the proxy role.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use evenkeel_config::plan::{Mode, WhenAllDown};
@@ -11,9 +12,10 @@ use evenkeel_traffic::usability::{FULL_SHARE, Usability};
 use crate::access_log::Logs;
 use crate::connections::Connections;
 use crate::histogram::Histogram;
-use crate::message::{ListenerSnapshot, PoolSnapshot, QueueSnapshot, ServerSnapshot, Snapshot};
+use crate::message::{ListenerSnapshot, PoolSnapshot, QueueSnapshot, ServerSnapshot, Snapshot, TlsSnapshot};
 use crate::queue::LineCounters;
 use crate::table::{Counter, ListenerSlot, Pool, STATUS_CLASSES, Server, Table};
+use crate::tls::acceptor::Failure;
 
 /// Takes the state now. Counters of different workers are read one after the other, not at one instant.
 pub(crate) fn take(
@@ -55,6 +57,20 @@ fn listener(slot: &ListenerSlot) -> ListenerSnapshot {
         bytes_out_total: slot.counters.sum(|counters| &counters.bytes_out_total),
         latency: Histogram::sum(slot.counters.all().map(|counters| &counters.latency)),
         durations: Histogram::sum(slot.counters.all().map(|counters| &counters.durations)),
+        proxy_headers_refused_total: slot.counters.sum(|counters| &counters.proxy_headers_refused_total),
+        tls: current.tls.as_ref().map(|acceptor| tls(slot, acceptor.most)),
+    }
+}
+
+fn tls(slot: &ListenerSlot, most: u32) -> TlsSnapshot {
+    let count =
+        |failure: Failure| slot.counters.sum(|counters| &counters.handshake_failures_total[failure as usize]);
+    TlsSnapshot {
+        handshakes: slot.handshakes.load(Ordering::Relaxed),
+        max_handshakes: most,
+        handshakes_total: slot.counters.sum(|counters| &counters.handshakes_total),
+        resumed_total: slot.counters.sum(|counters| &counters.resumed_total),
+        failures_total: Failure::ALL.map(|failure| (failure.code().into(), count(failure))).into(),
     }
 }
 

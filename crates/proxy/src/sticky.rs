@@ -101,7 +101,7 @@ impl StickyCounters {
 }
 
 impl Pool {
-    /// The server at this place for a request that belongs to it, if it can take it. A weight of 0 and slow start keep
+    /// The server at this place for a request that belongs to it, if it can take it. A weight of 0, draining and slow start keep
     /// nobody away from his own server; what is down, ejected, full or outranked does, and so do others that wait for a
     /// place: nobody takes one before them.
     pub(crate) fn pick_own(&self, index: usize) -> Option<Picked> {
@@ -124,15 +124,19 @@ impl Pool {
     fn keeps(&self, server: &Server) -> bool {
         let gate = &server.state.gate;
         // What is open and not usable is on probation.
-        if gate.fits(Wanted::Usable)
-            || (gate.fits(Wanted::Open) && gate.enter(self.plan.slow_start, Instant::now))
+        if gate.fits_its_own(Wanted::Usable)
+            || (gate.fits_its_own(Wanted::Open) && gate.enter(self.plan.slow_start, Instant::now))
         {
             return true;
         }
         // Where the others are no better, nobody wins by a move.
-        match gate.fits(Wanted::NotDown) {
+        match gate.fits_its_own(Wanted::NotDown) {
             true => !self.servers.iter().any(|other| is_free(other)),
-            false => self.plan.when_all_down == WhenAllDown::TryAll && self.all_down(),
+            false => {
+                gate.fits_its_own(Wanted::Any)
+                    && self.plan.when_all_down == WhenAllDown::TryAll
+                    && self.all_down()
+            }
         }
     }
 

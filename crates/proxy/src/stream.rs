@@ -11,11 +11,15 @@ use evenkeel_traffic::address::Address;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::tls::stream::TlsStream;
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// Over one of the others.
+    Tls(Box<TlsStream>),
 }
 
 /// What waits in a connection that nobody reads from.
@@ -60,11 +64,18 @@ impl Stream {
         (Self::Tcp(stream), Some(peer.ip().to_canonical()))
     }
 
+    /// TLS over it, if there is any.
+    pub(crate) fn tls(&self) -> Option<&TlsStream> {
+        if let Self::Tls(tls) = self { Some(tls) } else { None }
+    }
+
     /// Moves the connection to the runtime of the current thread.
     pub(crate) fn adopt(self) -> io::Result<Self> {
         match self {
             Self::Tcp(stream) => TcpStream::from_std(stream.into_std()?).map(Self::Tcp),
             Self::Unix(stream) => UnixStream::from_std(stream.into_std()?).map(Self::Unix),
+            // Those to servers move; those of clients stay where they were accepted.
+            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -75,6 +86,7 @@ impl Stream {
         let read = match self {
             Self::Tcp(stream) => stream.try_read(&mut byte),
             Self::Unix(stream) => stream.try_read(&mut byte),
+            Self::Tls(stream) => return stream.socket().known_waiting(),
         };
         Waiting::of(read)
     }
@@ -86,6 +98,9 @@ impl Stream {
 
     /// Ready when something is waiting, which is told and left where it is.
     pub(crate) fn poll_peek(&self, cx: &mut Context<'_>) -> Poll<Waiting> {
+        if self.tls().is_some_and(TlsStream::has_waiting) {
+            return Poll::Ready(Waiting::Bytes);
+        }
         loop {
             ready!(self.poll_readable(cx));
             // Finding nothing clears the stale readiness, so that the next look waits for an event.
@@ -102,9 +117,10 @@ impl Stream {
     pub(crate) async fn gone(&self) {
         if poll_fn(|cx| self.poll_peek(cx)).await == Waiting::Bytes {
             // An error is told by the next write as well.
-            let _broken = match self {
+            let _broken = match self.tls().map_or(self, TlsStream::socket) {
                 Self::Tcp(stream) => stream.ready(Interest::ERROR).await,
                 Self::Unix(stream) => stream.ready(Interest::ERROR).await,
+                Self::Tls(_) => return,
             };
         }
     }
@@ -114,6 +130,8 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(cx).map(|_| ()),
             Self::Unix(stream) => stream.poll_read_ready(cx).map(|_| ()),
+            Self::Tls(stream) if stream.has_waiting() => Poll::Ready(()),
+            Self::Tls(stream) => stream.socket().poll_readable(cx),
         }
     }
 
@@ -122,6 +140,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.poll_write_ready(cx).map(|_| ()),
             Self::Unix(stream) => stream.poll_write_ready(cx).map(|_| ()),
+            Self::Tls(stream) => stream.socket().poll_writable(cx),
         }
     }
 
@@ -134,6 +153,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.try_io(interest, deed),
             Self::Unix(stream) => stream.try_io(interest, deed),
+            Self::Tls(stream) => stream.socket().try_io(interest, deed),
         }
     }
 
@@ -145,8 +165,12 @@ impl Stream {
 
     /// The next close resets the connection, so that the other side sees that something is missing.
     pub(crate) fn reset_on_close(&self) {
-        if let Self::Tcp(stream) = self {
-            let _best_effort = stream.set_zero_linger();
+        match self {
+            Self::Tcp(stream) => {
+                let _best_effort = stream.set_zero_linger();
+            }
+            Self::Unix(_) => {}
+            Self::Tls(stream) => stream.cut(),
         }
     }
 }
@@ -156,6 +180,7 @@ impl AsFd for Stream {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
+            Self::Tls(stream) => stream.socket().as_fd(),
         }
     }
 }
@@ -163,6 +188,9 @@ impl AsFd for Stream {
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let stream = self.get_mut();
+        if let Self::Tls(tls) = stream {
+            return Pin::new(tls).poll_read(cx, buf);
+        }
         loop {
             ready!(stream.poll_readable(cx));
             let room = buf.initialize_unfilled();
@@ -187,6 +215,9 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let stream = self.get_mut();
+        if let Self::Tls(tls) = stream {
+            return tls.poll_write_both(cx, buf, &[]);
+        }
         loop {
             ready!(stream.poll_writable(cx));
             let sent = stream.try_io(Interest::WRITABLE, || evenkeel_sys::socket::send(stream.as_fd(), buf));
@@ -211,6 +242,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 
@@ -222,6 +254,10 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tls(stream) => {
+                let slice = |place: usize| slices.get(place).map(|slice| &**slice).unwrap_or_default();
+                stream.poll_write_both(cx, slice(0), slice(1))
+            }
         }
     }
 

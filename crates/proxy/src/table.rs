@@ -5,7 +5,7 @@
 //! count is shared between workers.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ use crate::histogram::Histogram;
 use crate::idle::IdleConnections;
 use crate::queue::{Line, Rooms};
 use crate::sticky::{Sticky, StickyCounters};
+use crate::tls::acceptor::{Acceptor, Failure};
 use crate::worker::Worker;
 
 /// Everything, under one revision.
@@ -45,6 +46,8 @@ pub(crate) struct ListenerSlot {
     pub(crate) counters: PerWorker<ListenerCounters>,
     /// Its access log, if it has one.
     pub(crate) log: ArcSwapOption<Log>,
+    /// Handshakes under way, all workers together.
+    pub(crate) handshakes: AtomicU32,
     /// The listener is gone from the plan; its connections end when they next can.
     pub(crate) removed: AtomicBool,
 }
@@ -56,6 +59,8 @@ pub(crate) struct Listener {
     /// The pool of each rule, in their order.
     pub(crate) rule_pools: Vec<Arc<Pool>>,
     pub(crate) pool: Option<Arc<Pool>>,
+    /// TLS to its clients, if they are to speak it.
+    pub(crate) tls: Option<Arc<Acceptor>>,
 }
 
 impl Listener {
@@ -366,6 +371,12 @@ pub(crate) struct ListenerCounters {
     pub(crate) bytes_out_total: Counter,
     pub(crate) latency: Histogram,
     pub(crate) durations: Histogram,
+    /// Connections whose PROXY header was missing or broken.
+    pub(crate) proxy_headers_refused_total: Counter,
+    pub(crate) handshakes_total: Counter,
+    pub(crate) resumed_total: Counter,
+    /// By the number of the failure.
+    pub(crate) handshake_failures_total: [Counter; Failure::ALL.len()],
 }
 
 // The number of a reason is its place among all.

@@ -12,6 +12,8 @@ use rustix::io::Errno;
 
 /// The largest secret, in bytes.
 const LARGEST: u64 = 4096;
+/// The largest file with the key of a certificate, in bytes.
+const LARGEST_PRIVATE_KEY: u64 = 256 * 1024;
 /// What must be set for nobody: writing for the group, everything for the others.
 const FORBIDDEN: u32 = 0o027;
 
@@ -38,6 +40,18 @@ pub fn random() -> io::Result<[u8; 32]> {
 /// # Errors
 /// Why it cannot be used, in words that name the path and what to do.
 pub fn read(path: &Path) -> Result<Vec<u8>, String> {
+    read_up_to(path, LARGEST, "; write it with `openssl rand -base64 32`")
+}
+
+/// The same for the private key of a certificate, possibly along with the certificate.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_private_key(path: &Path) -> Result<Vec<u8>, String> {
+    read_up_to(path, LARGEST_PRIVATE_KEY, "; put it there, or mend its path")
+}
+
+fn read_up_to(path: &Path, largest: u64, cure_when_missing: &str) -> Result<Vec<u8>, String> {
     let shown = path.display();
     let refused = |why: &str| Err(format!("the key {shown} cannot be used: {why}"));
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -45,7 +59,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, String> {
         Ok(file) => file,
         Err(error) => {
             let cure = match error {
-                Errno::NOENT => "; write it with `openssl rand -base64 32`",
+                Errno::NOENT => cure_when_missing,
                 Errno::ACCESS | Errno::PERM => "; let the user who starts Evenkeel read it",
                 _ => "",
             };
@@ -69,8 +83,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>, String> {
     }
     // One byte more than is allowed, so that a file that is too long is seen as such.
     let mut secret = Vec::new();
-    match File::from(file).take(LARGEST + 1).read_to_end(&mut secret) {
-        Ok(length) if length as u64 > LARGEST => refused(&format!("it has more than {LARGEST} bytes")),
+    match File::from(file).take(largest + 1).read_to_end(&mut secret) {
+        Ok(length) if length as u64 > largest => refused(&format!("it has more than {largest} bytes")),
         Ok(_) => Ok(secret),
         Err(error) => refused(&plain(&error)),
     }

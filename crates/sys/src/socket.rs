@@ -49,8 +49,15 @@ pub fn send_at_once(socket: std::os::fd::BorrowedFd<'_>) -> std::io::Result<()> 
 /// # Errors
 /// `WouldBlock` when nothing waits; anything else when the connection is broken.
 pub fn peek(socket: std::os::fd::BorrowedFd<'_>) -> std::io::Result<usize> {
+    peek_into(socket, &mut [0])
+}
+
+/// Looks at what waits, as much as `into` holds, without taking it.
+///
+/// # Errors
+/// As [`peek`].
+pub fn peek_into(socket: std::os::fd::BorrowedFd<'_>, into: &mut [u8]) -> std::io::Result<usize> {
     use rustix::net::RecvFlags;
-    let mut byte = [0_u8; 1];
-    let (_, count) = rustix::net::recv(socket, &mut byte[..], RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
+    let (_, count) = rustix::net::recv(socket, into, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
     Ok(count)
 }

@@ -89,17 +89,24 @@ impl Keepalived {
     /// Starts it and waits until its instances exist (they are backups then).
     #[must_use]
     pub fn start(host: &Host, instances: &[VrrpInstance]) -> Self {
+        let names: Vec<&str> = instances.iter().map(|instance| instance.name.as_str()).collect();
+        Self::start_with(host, &configuration(instances).expect("text"), &names)
+    }
+
+    /// The same with a whole keepalived.conf, which has instances of these names.
+    #[must_use]
+    pub fn start_with(host: &Host, text: &str, names: &[&str]) -> Self {
         let directory = temp_dir();
         let file = |name: &str| directory.path().join(name);
-        write(directory.path(), instances);
+        write(directory.path(), text);
         let mut command = host.command("keepalived");
         command.args(["--dont-fork", "--log-console", "--log-detail", "--no-syslog", "--vrrp", "--use-file"]);
         command.arg(file("keepalived.conf"));
         command.arg("--pid").arg(file("parent.pid")).arg("--vrrp_pid").arg(file("vrrp.pid"));
         let program = Program::start(&mut command);
         let keepalived = Self { program, directory };
-        for instance in instances {
-            let marker = format!("({}) Entering ", instance.name);
+        for name in names {
+            let marker = format!("({name}) Entering ");
             keepalived.program.wait_for_line(|line| line.contains(&marker), BOUND);
         }
         keepalived
@@ -121,7 +128,12 @@ impl Keepalived {
 
     /// Makes it read new instances, as `systemctl reload keepalived` does.
     pub fn reload(&self, instances: &[VrrpInstance]) {
-        write(self.directory.path(), instances);
+        self.reload_with(&configuration(instances).expect("text"));
+    }
+
+    /// The same with a whole keepalived.conf.
+    pub fn reload_with(&self, text: &str) {
+        write(self.directory.path(), text);
         self.program.signal(Signal::HUP);
     }
 
@@ -164,8 +176,7 @@ fn told(line: &str, instance: &str) -> Option<State> {
     }
 }
 
-fn write(directory: &Path, instances: &[VrrpInstance]) {
-    let text = configuration(instances).expect("text");
+fn write(directory: &Path, text: &str) {
     std::fs::write(directory.join("keepalived.conf"), text).expect("a written keepalived.conf");
 }
 

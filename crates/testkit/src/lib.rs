@@ -6,6 +6,7 @@
 
 #![expect(clippy::panic, reason = "test support: a failure here is a failed test")]
 
+mod certificates;
 mod http;
 mod keepalived;
 pub mod lab;
@@ -23,6 +24,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use certificates::{Authority, Issued};
 pub use http::{HttpClient, Response, raw};
 pub use keepalived::{Keepalived, State, Variant, VrrpInstance};
 pub use nginx::Nginx;

@@ -6,6 +6,7 @@ pub mod address;
 pub mod agent;
 pub mod budget;
 pub mod chance;
+pub mod duty;
 pub mod health;
 pub mod load;
 pub mod name;

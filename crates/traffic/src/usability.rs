@@ -1,13 +1,15 @@
 //! May a server take traffic, how much, and why not: what its active check, its agent, live traffic and slow start say
 //! together.
 //!
-//! Invariants: an agent that wants no traffic outweighs everything, then comes a failing active check; an ejection outweighs slow start; a server that nobody
+//! Invariants: what the operator orders outweighs everything, then comes an agent that wants no traffic, then a failing
+//! active check; an ejection outweighs slow start; a server that nobody
 //! has complained about is up. It holds no settings of its own: they come in with each call, because they may change
 //! under a server that stays.
 
 use std::time::{Duration, Instant};
 
 use crate::agent::{Agent, Answer, Stance};
+use crate::duty::Duty;
 use crate::health::{Check, Transition, Verdict};
 use crate::outlier::{self, Outlier, Standing};
 
@@ -65,18 +67,18 @@ pub enum Usability {
         /// What failed before the ejection.
         why: String,
     },
-    /// Its agent wants nothing new for it.
+    /// The operator or its agent wants nothing new for it.
     Drain {
         /// Since when.
         since: Instant,
-        /// The agent's words.
+        /// Who wants it so, or the agent's words.
         why: String,
     },
-    /// Its agent says that it is being worked on.
+    /// The operator or its agent says that it is being worked on.
     Maintenance {
         /// Since when.
         since: Instant,
-        /// The agent's words.
+        /// Who says so, or the agent's words.
         why: String,
     },
 }
@@ -87,11 +89,36 @@ pub struct Health {
     check: Option<Check>,
     agent: Option<Agent>,
     outlier: Outlier,
+    duty: Duty,
+    /// When it was ordered something else than to be ready.
+    ordered: Option<Instant>,
     /// When it began to take traffic again.
     back_since: Option<Instant>,
 }
 
+/// Why a server is not ready when the operator wants it so.
+const BY_ORDER: &str = "by order";
+
 impl Health {
+    /// What the operator ordered last.
+    #[must_use]
+    pub fn duty(&self) -> Duty {
+        self.duty
+    }
+
+    /// The operator's order. Whoever comes back from maintenance begins with slow start.
+    pub fn order(&mut self, duty: Duty, now: Instant) {
+        if duty == self.duty {
+            return;
+        }
+        if self.duty == Duty::Maintenance {
+            self.outlier.pardon();
+            self.back_since = Some(now);
+        }
+        self.duty = duty;
+        self.ordered = (duty != Duty::Ready).then_some(now);
+    }
+
     /// The active check, if the server has one.
     #[must_use]
     pub fn check(&self) -> Option<&Check> {
@@ -212,11 +239,28 @@ impl Health {
     /// What the server may do now.
     #[must_use]
     pub fn usability(&self, slow_start: Duration, now: Instant) -> Usability {
+        self.judge(false, slow_start, now)
+    }
+
+    /// What it may do for clients that are bound to it: draining keeps them.
+    #[must_use]
+    pub fn usability_for_its_own(&self, slow_start: Duration, now: Instant) -> Usability {
+        self.judge(true, slow_start, now)
+    }
+
+    fn judge(&self, for_its_own: bool, slow_start: Duration, now: Instant) -> Usability {
         let why = |why: Option<&str>| why.unwrap_or_default().to_owned();
+        let since = self.ordered.unwrap_or(now);
+        match self.duty {
+            Duty::Maintenance => return Usability::Maintenance { since, why: BY_ORDER.into() },
+            Duty::Drain if !for_its_own => return Usability::Drain { since, why: BY_ORDER.into() },
+            Duty::Drain | Duty::Ready => {}
+        }
         if let Some(agent) = &self.agent {
             let (since, why) = (agent.since(), agent.why().unwrap_or_default());
             match agent.stance() {
                 Stance::Takes => {}
+                Stance::Drain if for_its_own => {}
                 Stance::Drain => return Usability::Drain { since, why },
                 Stance::Maintenance => return Usability::Maintenance { since, why },
                 Stance::Down => return Usability::Down { since, why },

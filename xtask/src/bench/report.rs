@@ -204,7 +204,7 @@ fn raw(rows: &[Row], memory: &[Memory], versions: &[String], machine: &str, plan
 }
 
 /// Processor and kernel.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let processors = read("/proc/cpuinfo");
     let field = |name: &str| {

@@ -1,3 +1,5 @@
+mod served;
+
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode};
 use evenkeel_proxy::message::{PoolSnapshot, QueueSnapshot, Snapshot};
@@ -15,12 +17,12 @@ fn supervised(door: Door, answers: impl Fn(Command) -> Answer + Send + 'static) 
     let answering = desk.clone();
     tokio::spawn(async move {
         while let Some(word) = outbox.recv().await {
-            if let Word::Request { id, command } = word {
+            if let Word::Request { id, command, .. } = word {
                 answering.answer(id, answers(command));
             }
         }
     });
-    router(desk, door)
+    router(desk, door).layer(Extension(By("a test".into())))
 }
 
 async fn ask(router: &Router, method: Method, path: &str, host: &str) -> Response<Body> {
@@ -46,6 +48,10 @@ fn status(traffic: Option<Snapshot>) -> Answer {
         max_connections_from: "the file".into(),
         roles: Vec::new(),
         last_reload: None,
+        runtime_changes: Vec::new(),
+        state_dir: None,
+        alarms: Vec::new(),
+        certificates: Vec::new(),
         traffic_missing: traffic.is_none().then(|| "it is being restarted".into()),
         traffic,
         virtual_routers: None,
@@ -87,10 +93,10 @@ async fn a_pool_is_shown_by_its_name() {
 
 #[tokio::test]
 async fn health_follows_the_proxy_role() {
-    let well = supervised(Door::Tcp, |_| with_one_pool());
+    let well = supervised(Door::Loopback, |_| with_one_pool());
     assert_eq!(ask(&well, Method::GET, "/healthz", "localhost").await.status(), StatusCode::OK);
 
-    let ill = supervised(Door::Tcp, |_| status(None));
+    let ill = supervised(Door::Loopback, |_| status(None));
     let response = ask(&ill, Method::GET, "/healthz", "localhost").await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(json_of(response).await["detail"], "the proxy role cannot be asked: it is being restarted");
@@ -101,7 +107,7 @@ async fn health_follows_the_proxy_role() {
 
 #[tokio::test]
 async fn tcp_shows_and_does_not_steer() {
-    let router = supervised(Door::Tcp, |_| unreachable!("no command may get here"));
+    let router = supervised(Door::Loopback, |_| unreachable!("no command may get here"));
     for path in ["/v1/reload", "/v1/stop"] {
         let response = ask(&router, Method::POST, path, "localhost:8404").await;
         assert_eq!(response.status(), StatusCode::FORBIDDEN, "{path}");
@@ -111,7 +117,7 @@ async fn tcp_shows_and_does_not_steer() {
 
 #[tokio::test]
 async fn tcp_answers_to_loopback_names_only() {
-    let router = supervised(Door::Tcp, |_| unreachable!("no command may get here"));
+    let router = supervised(Door::Loopback, |_| unreachable!("no command may get here"));
     let response = ask(&router, Method::GET, "/v1/status", "evil.example").await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
 }
@@ -148,16 +154,23 @@ async fn wrong_methods_and_unknown_paths_are_problems_too() {
     let router = supervised(Door::Control, |_| unreachable!("no command may get here"));
     let response = ask(&router, Method::GET, "/v1/reload", "x").await;
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(json_of(response).await["detail"], "GET is not what /v1/reload is for");
+    assert_eq!(response.headers()["allow"], "POST");
+    assert_eq!(
+        json_of(response).await["detail"],
+        "GET is not what /v1/reload is for: the header `Allow` of this answer says what is"
+    );
     let response = ask(&router, Method::GET, "/v2", "x").await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
-    assert_eq!(json_of(response).await["detail"], "there is nothing at /v2");
+    assert_eq!(
+        json_of(response).await["detail"],
+        "there is nothing at /v2: `/v1/openapi.json` lists what there is"
+    );
 }
 
 #[tokio::test]
 async fn a_supervisor_that_ends_leaves_nobody_waiting() {
     let (desk, outbox) = Desk::new();
-    let router = router(desk.clone(), Door::Control);
+    let router = router(desk.clone(), Door::Control).layer(Extension(By("a test".into())));
     let asking = tokio::spawn(async move { ask(&router, Method::GET, "/v1/status", "x").await });
     // The command has arrived when it can be taken.
     let mut outbox = outbox;

@@ -21,8 +21,17 @@ fn status() -> Status {
         bytes_out_total: 10,
         latency: latency.clone(),
         durations: latency.clone(),
+        proxy_headers_refused_total: 45,
+        tls: Some(TlsSnapshot {
+            handshakes: 40,
+            max_handshakes: 41,
+            handshakes_total: 42,
+            resumed_total: 43,
+            failures_total: BTreeMap::from([("timeout".into(), 44)]),
+        }),
     };
-    let raw = ListenerSnapshot { name: "raw".parse().unwrap(), mode: "tcp".into(), ..listener.clone() };
+    let raw =
+        ListenerSnapshot { name: "raw".parse().unwrap(), mode: "tcp".into(), tls: None, ..listener.clone() };
     let server = ServerSnapshot {
         name: "webserver01".parse().unwrap(),
         address: "192.0.2.1:80".parse().unwrap(),
@@ -80,7 +89,18 @@ fn status() -> Status {
         revision: 25,
         max_connections_from: "the file".into(),
         roles: vec![role("proxy", RoleState::Running), role("admin", RoleState::Waiting)],
+        runtime_changes: Vec::new(),
+        state_dir: None,
+        alarms: Vec::new(),
         last_reload: Some(LastReload { at: 1_000_007, succeeded: true, what: "done".into() }),
+        certificates: vec![CertificateStatus {
+            listener: "website".into(),
+            file: "/etc/www.pem".into(),
+            names: vec!["www.example.com".into()],
+            algorithm: Some("RSA".into()),
+            not_after: Some(2_000_000),
+            problem: Some("it has expired".into()),
+        }],
         traffic: Some(Snapshot {
             revision: 25,
             workers: 2,
@@ -235,6 +255,14 @@ fn every_fact_is_on_the_page() {
         ("evenkeel_listener_own_answers_total", &[("listener", "raw"), ("reason", "no-route")], 7.0),
         ("evenkeel_listener_in_bytes_total", &[website], 9.0),
         ("evenkeel_listener_out_bytes_total", &[website], 10.0),
+        ("evenkeel_certificate_not_after_seconds", &[website, ("file", "/etc/www.pem")], 2_000_000.0),
+        ("evenkeel_certificate_problem", &[website, ("file", "/etc/www.pem")], 1.0),
+        ("evenkeel_listener_proxy_headers_refused_total", &[website], 45.0),
+        ("evenkeel_listener_tls_handshakes", &[website], 40.0),
+        ("evenkeel_listener_tls_handshakes_limit", &[website], 41.0),
+        ("evenkeel_listener_tls_handshakes_total", &[website], 42.0),
+        ("evenkeel_listener_tls_resumed_total", &[website], 43.0),
+        ("evenkeel_listener_tls_failures_total", &[website, ("reason", "timeout")], 44.0),
         ("evenkeel_pool_requests_total", &[webserver[0]], 19.0),
         ("evenkeel_pool_retries_total", &[webserver[0]], 20.0),
         ("evenkeel_pool_retries_denied_total", &[webserver[0]], 21.0),

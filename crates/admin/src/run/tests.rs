@@ -79,7 +79,13 @@ async fn role() -> Role {
     let (ours, theirs) = channel::pair().unwrap();
     let serving = tokio::spawn(serve(Channel::from_fd(theirs).unwrap()));
     let (mut sender, mut receiver) = Channel::from_fd(ours).unwrap().split();
-    sender.send(&Order::Serve { doors: vec![Door::Control] }, &[listening.as_fd()]).await.unwrap();
+    sender
+        .send(
+            &Order::Serve { doors: vec![Door::Control], token: None, history: Vec::new() },
+            &[listening.as_fd()],
+        )
+        .await
+        .unwrap();
     assert!(matches!(receiver.receive::<Word>().await.unwrap().unwrap().0, Word::Serving));
     Role { _directory: directory, path, sender, receiver, serving }
 }
@@ -90,7 +96,7 @@ async fn a_command_goes_to_the_supervisor_and_its_answer_back_even_if_the_end_fo
     let mut client = UnixStream::connect(&role.path).await.unwrap();
     client.write_all(b"POST /v1/stop HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let (word, _) = role.receiver.receive::<Word>().await.unwrap().unwrap();
-    let Word::Request { id, command: Command::Stop } = word else { panic!("{word:?}") };
+    let Word::Request { id, command: Command::Stop, .. } = word else { panic!("{word:?}") };
     let answer = Answer::Stopping(Stopping { pid: 7, within: 30 });
     role.sender.send(&Order::Answer { id, answer }, &[]).await.unwrap();
     role.sender.send(&Order::End, &[]).await.unwrap();
@@ -111,7 +117,10 @@ async fn the_role_ends_when_its_supervisor_is_gone() {
 async fn doors_without_sockets_are_refused() {
     let (ours, theirs) = channel::pair().unwrap();
     let (mut sender, _receiver) = Channel::from_fd(ours).unwrap().split();
-    sender.send(&Order::Serve { doors: vec![Door::Control] }, &[]).await.unwrap();
+    sender
+        .send(&Order::Serve { doors: vec![Door::Control], token: None, history: Vec::new() }, &[])
+        .await
+        .unwrap();
     let error = serve(Channel::from_fd(theirs).unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
 }

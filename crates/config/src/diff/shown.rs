@@ -1,11 +1,12 @@
 //! Values as the file would write them.
 
 use std::fmt::{self, Display};
+use std::path::Path;
 use std::time::Duration;
 
 use evenkeel_traffic::route::{HeaderExpectation, HostPattern, Rule};
 
-use crate::plan::{AccessLog, Forwarding, Underscores};
+use crate::plan::{AccessLog, Forwarding, ProxyProtocol, Underscores};
 use crate::units::{ShownDuration, ShownSize};
 
 #[derive(PartialEq)]
@@ -56,6 +57,12 @@ pub(super) fn access_log(log: Option<&AccessLog>) -> String {
     log.map_or_else(|| "none".into(), |log| format!("{} ({})", log.to, log.format.name()))
 }
 
+pub(super) fn proxy_protocol(proxy: Option<&ProxyProtocol>) -> String {
+    let mode = |required| if required { "required" } else { "optional" };
+    proxy
+        .map_or_else(|| "none".into(), |proxy| format!("{} from {}", mode(proxy.required), list(&proxy.from)))
+}
+
 /// A rule in one line: `host static.example.com, path-prefix /assets/ → pool static`.
 pub(super) fn rule(rule: &Rule) -> String {
     let conditions = &rule.conditions;
@@ -86,4 +93,9 @@ pub(super) fn rule(rule: &Rule) -> String {
         parts.push("everything".into());
     }
     format!("{} → pool {}", parts.join(", "), rule.pool)
+}
+
+/// A path, or what holds without one.
+pub(super) fn path(path: Option<&Path>, without: &str) -> String {
+    path.map_or_else(|| without.to_owned(), |path| path.display().to_string())
 }

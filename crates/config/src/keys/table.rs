@@ -1,11 +1,14 @@
 //! The records themselves.
 
+mod sticky;
+mod tls;
 mod track;
 mod virtual_router;
 
 use std::time::Duration;
 
 use evenkeel_http::limits::MOST_HEADERS;
+use evenkeel_traffic::duty::Duty;
 use evenkeel_traffic::health::LONGEST_ROW;
 use evenkeel_traffic::pick::Weight;
 use evenkeel_traffic::queue::LONGEST_QUEUE;
@@ -62,25 +65,32 @@ impl Key {
     }
 }
 
-/// Every key there is, in the order of the reference.
+/// Every key there is: those of a file of their own come last.
 pub static KEYS: &[Key] = &JOINED;
 
-const JOINED: [Key; BALANCING.len() + virtual_router::KEYS.len() + track::KEYS.len()] = {
-    let mut joined = [BALANCING[0]; BALANCING.len() + virtual_router::KEYS.len() + track::KEYS.len()];
-    let mut place = 0;
+const APART: [&[Key]; 4] = [sticky::KEYS, tls::KEYS, virtual_router::KEYS, track::KEYS];
+
+static JOINED: [Key; APART[0].len() + APART[1].len() + APART[2].len() + APART[3].len() + REST.len()] = {
+    let mut joined =
+        [REST[0]; APART[0].len() + APART[1].len() + APART[2].len() + APART[3].len() + REST.len()];
+    let (mut place, mut part, mut within) = (0, 0, 0);
     while place < joined.len() {
-        joined[place] = match place.checked_sub(BALANCING.len()) {
-            None => BALANCING[place],
-            Some(place) if place < virtual_router::KEYS.len() => virtual_router::KEYS[place],
-            Some(place) => track::KEYS[place - virtual_router::KEYS.len()],
-        };
+        if place < REST.len() {
+            joined[place] = REST[place];
+        } else {
+            if within == APART[part].len() {
+                (part, within) = (part + 1, 0);
+            }
+            joined[place] = APART[part][within];
+            within += 1;
+        }
         place += 1;
     }
     joined
 };
 
-/// Those of listeners, pools and the program as a whole.
-const BALANCING: &[Key] = &[
+/// All but those that have a file of their own.
+const REST: &[Key] = &[
     key(Section::Top, "include", Kind::Globs, Default::Nothing("nothing is included")).says(
         "Further files, read as if they stood in this one. Each entry is a file name or a pattern with `*`, `?`, `[…]`, \
          relative to the file it stands in; what matches is read in the order of the names. A pattern that matches \
@@ -159,10 +169,37 @@ const BALANCING: &[Key] = &[
              it. The path is at most 107 bytes long.",
             "control-socket = \"/run/evenkeel/control.sock\"",
         ),
+    key(
+        Section::Global,
+        "state-dir",
+        Kind::File,
+        Default::Nothing("`$STATE_DIRECTORY` of the service manager, else `/var/lib/evenkeel` when root starts it, else none"),
+    )
+    .at_restart()
+    .says(
+        "The directory in which runtime changes are kept, so that they outlive a restart. It is made when it is missing. \
+         Without one they end with the program, and `evenkeel status` says so.",
+        "state-dir = \"/var/lib/evenkeel\"",
+    ),
     key(Section::Admin, "bind", Kind::Address, Default::Value("127.0.0.1:8404")).at_restart().says(
-        "Where the API listens. Only a loopback address or a unix socket is allowed: whoever reaches it learns about \
-         every server. Over TCP it only shows; a unix socket is open to its owner and group and may also steer.",
+        "Where the API listens: a loopback address or a unix socket, or with `token-file` any address. Over TCP it only \
+         shows, unless the request brings the token; a unix socket is open to its owner and group and may also steer.",
         "bind = \"127.0.0.1:8404\"",
+    ),
+    key(
+        Section::Admin,
+        "token-file",
+        Kind::File,
+        Default::Nothing("over TCP nobody steers"),
+    )
+    .at_restart()
+    .says(
+        "A file with the token that steers over TCP, at least 32 bytes in one line, such as `openssl rand -base64 32` \
+         writes: `Authorization: Bearer TOKEN`. When `bind` is not loopback it is needed, for reading as well. Nobody but \
+         its owner may change it, and nobody but its owner and group read it. It is read at the start and at each reload, \
+         as the user who starts the program. It goes over the network as it is: use it behind TLS or in a network that \
+         you trust.",
+        "token-file = \"/etc/evenkeel/token\"",
     ),
     key(Section::Listener, "bind", Kind::Addresses, Default::Required).says(
         "Where clients arrive: an address or a list. `0.0.0.0` is every IPv4 address of the machine, `[::]` every IPv6 \
@@ -270,6 +307,18 @@ const BALANCING: &[Key] = &[
          `X_User` from `X-User`, so a client could pass one off as the other. `\"refuse\"` answers the request 400.",
         "underscore-headers = \"keep\"",
     ),
+    key(Section::Listener, "tls", Kind::Table(Section::Tls), Default::Nothing("plain text")).says(
+        "TLS to the clients of this listener.",
+        "tls = { certificates = \"/etc/evenkeel/certificates\" }",
+    ),
+    key(Section::Listener, "redirect-to-https", Kind::Flag, Default::Value("false")).http_only().says(
+        "Requests that no route takes are answered 308 with the same address under `https`. Routes go on to work: those for \
+         `/.well-known/acme-challenge/`, for example. Such a listener has neither `pool` nor `tls`.",
+        "redirect-to-https = true",
+    ),
+    key(Section::Listener, "hsts", Kind::Table(Section::Hsts), Default::Nothing("browsers are told nothing"))
+        .http_only()
+        .says("Browsers are told to come over TLS only.", "hsts = { max-age = \"365d\" }"),
     key(
         Section::Listener,
         "access-log",
@@ -552,48 +601,6 @@ const BALANCING: &[Key] = &[
          never ejected.",
         "max-share = 30",
     ),
-    key(Section::Sticky, "cookie", Kind::Cookie, Default::Required).says(
-        "The name of the cookie. Servers do not see it, and one of this name that a server sets does not reach the client. \
-         Pools behind one listener need names of their own.",
-        "cookie = \"EVENKEEL\"",
-    ),
-    key(
-        Section::Sticky,
-        "key-file",
-        Kind::File,
-        Default::Nothing("a random key, which ends with the program"),
-    )
-    .says(
-        "A file with the secret that signs the cookie, at least 32 bytes, such as `openssl rand -base64 32` writes. \
-         Balancers with the same file send a client to the same server, and cookies outlive a restart. Nobody but its \
-         owner may change it, and nobody but its owner and group read it. It is read at the start and at each reload, as \
-         the user who starts the program.",
-        "key-file = \"/etc/evenkeel/sticky.key\"",
-    ),
-    key(Section::Sticky, "same-site", Kind::Word(&["lax", "strict", "none"]), Default::Value("lax")).says(
-        "The attribute `SameSite`: whether a browser sends the cookie when another site makes it ask: only when the user \
-         follows a link, never, or always.",
-        "same-site = \"strict\"",
-    ),
-    key(Section::Sticky, "secure", Kind::FlagOr(&["auto"]), Default::Value("auto")).says(
-        "The attribute `Secure`: browsers send the cookie over TLS only. `\"auto\"` sets it for clients that come to the \
-         listener over TLS. Write `true` when TLS ends in front of the balancer.",
-        "secure = true",
-    ),
-    key(
-        Section::Sticky,
-        "max-age",
-        Kind::Time { least: Duration::from_secs(1), most: LONGEST_COOKIE },
-        Default::Nothing("until the browser ends"),
-    )
-    .says(
-        "The attribute `Max-Age`: how long browsers keep the cookie, from the moment they get it, in whole seconds.",
-        "max-age = \"8h\"",
-    ),
-    key(Section::Sticky, "domain", Kind::Domain, Default::Nothing("the host of the request alone")).says(
-        "The attribute `Domain`: browsers send the cookie to this domain and every host below it.",
-        "domain = \"example.com\"",
-    ),
     key(Section::Pool, "queue", Kind::Table(Section::Queue), Default::Nothing("a queue with its defaults")).says(
         "How many may wait, and for how long, while every server that may take traffic runs its `max-connections`.",
         "queue = { size = 100, timeout = \"2s\" }",
@@ -657,5 +664,11 @@ const BALANCING: &[Key] = &[
     key(Section::Server, "priority", Kind::Count { least: 0, most: 255, auto: false }, Default::Value("100")).says(
         "Its rank: traffic goes to servers of the highest rank of which one is usable and below its `max-connections`.",
         "priority = 50",
+    ),
+    key(Section::Server, "state", Kind::Word(&Duty::WORDS), Default::Value("ready")).says(
+        "What you want of it. `\"drain\"`: it gets nothing new but the requests of clients that `sticky` binds to it, and \
+         finishes what it has. `\"maintenance\"`: it gets nothing at all and is not checked. `evenkeel server` changes it \
+         while the program runs.",
+        "state = \"drain\"",
     ),
 ];

@@ -31,7 +31,9 @@ pub(super) fn check(model: &Model, problems: &mut Problems) {
         owner: "the control socket".into(),
         span: control.map(|path| path.span),
     });
-    if let Some(bind) = model.admin.as_ref().and_then(|admin| admin.bind.as_ref()) {
+    if let Some(admin) = model.admin.as_ref().filter(|admin| admin.token_file.is_none())
+        && let Some(bind) = &admin.bind
+    {
         loopback(bind, problems);
     }
     if let Some(admin) = &model.admin {
@@ -73,7 +75,7 @@ fn loopback(bind: &At<Address>, problems: &mut Problems) {
         .error(bind.span, format!("the API may not listen on {}", quoted(&bind.value.to_string())))
         .label("everyone who reaches it could steer the program")
         .help(format!(
-            "write `\"{local}:{}\"`, and reach it from elsewhere through an SSH tunnel",
+            "write `\"{local}:{}\"` and reach it from elsewhere through an SSH tunnel, or set `token-file`",
             socket.port()
         ));
 }

@@ -8,8 +8,8 @@ use evenkeel_traffic::pick::Weight;
 use super::health::{agent, health, passive};
 use super::route::route;
 use super::{
-    AccessLog, Admin, Count, Global, Host, Listener, Model, Pool, Queue, Route, Server, ServerSettings,
-    TypedServers,
+    AccessLog, Admin, Count, Global, Host, Listener, Model, Pool, ProxyProtocol, Queue, Route, Server,
+    ServerSettings, TypedServers,
 };
 use crate::keys::{Default, Section};
 use crate::plan::{MOST_BINDS, MOST_SERVERS};
@@ -30,7 +30,10 @@ pub(super) fn model(document: &Table, host: &Host, problems: &mut Problems) -> M
         model.global = global(&reader, problems);
     }
     if let Some(reader) = top.table("admin", Section::Admin, problems) {
-        model.admin = Some(Admin { bind: reader.address("bind", problems) });
+        model.admin = Some(Admin {
+            bind: reader.address("bind", problems),
+            token_file: reader.file("token-file", "is no absolute path", problems),
+        });
     }
     for (name, reader) in top.named("listener", Section::Listener, problems) {
         model.listeners.push(listener(name, &reader, problems));
@@ -52,6 +55,7 @@ fn global(reader: &Reader<'_>, problems: &mut Problems) -> Global {
         user: reader.user("user", problems),
         graceful_timeout: reader.time("graceful-timeout", problems),
         control_socket: reader.path("control-socket", problems),
+        state_dir: reader.directory("state-dir", problems),
     }
 }
 
@@ -81,6 +85,12 @@ fn listener(name: At<Name>, reader: &Reader<'_>, problems: &mut Problems) -> Lis
         trusted_proxies: reader.networks("trusted-proxies", problems),
         forwarding_headers: reader.words("forwarding-headers", problems),
         underscore_headers: reader.word("underscore-headers", problems),
+        proxy_protocol: reader.table("proxy-protocol", Section::ProxyProtocol, problems).map(|proxy| {
+            ProxyProtocol { from: proxy.networks("from", problems), mode: proxy.word("mode", problems) }
+        }),
+        tls: reader.table("tls", Section::Tls, problems).map(|tls| tls.tls(problems)),
+        redirect_to_https: reader.flag("redirect-to-https", problems),
+        hsts: reader.table("hsts", Section::Hsts, problems).map(|hsts| hsts.hsts(problems)),
         access_log: reader.table("access-log", Section::AccessLog, problems).map(|log| AccessLog {
             to: log.log_target("to", problems),
             format: log.word("format", problems),
@@ -190,6 +200,7 @@ fn servers(pool: &Name, reader: &Reader<'_>, problems: &mut Problems) -> Vec<Ser
                 server.max_connections = reader.count("max-connections", problems);
                 server.backup = reader.flag("backup", problems);
                 server.priority = reader.count("priority", problems);
+                server.duty = reader.word("state", problems);
             }
             Value::Text(text) => {
                 server.address = super::value::address(text, entry.span, Section::Server, problems);
@@ -306,6 +317,11 @@ impl<'a> Reader<'a> {
             Section::Global => "[global]".into(),
             Section::Admin => "[admin]".into(),
             Section::Listener => format!("listener `{name}`"),
+            Section::Tls => "this `tls`".into(),
+            Section::Certificate => "this certificate".into(),
+            Section::ClientAuth => "this `client-auth`".into(),
+            Section::Hsts => "this `hsts`".into(),
+            Section::ProxyProtocol => "this `proxy-protocol`".into(),
             Section::AccessLog => "this access log".into(),
             Section::Route => format!("this route of listener `{name}`"),
             Section::Pool => format!("pool `{name}`"),

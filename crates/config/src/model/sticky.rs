@@ -8,7 +8,7 @@ use evenkeel_traffic::sticky::Secure;
 use super::Setting;
 use super::read::Reader;
 use super::route::is_token;
-use super::value::not;
+use super::value::{LONGEST_PATH, not};
 use crate::keys::Kind;
 use crate::problems::{At, Problems};
 use crate::suggest::quoted;
@@ -18,8 +18,6 @@ use crate::text::Value;
 const LONGEST_COOKIE_NAME: usize = 64;
 /// The longest domain (RFC 1035 §2.3.4), in bytes.
 const LONGEST_DOMAIN: usize = 253;
-/// The longest path (`PATH_MAX` of Linux), in bytes.
-const LONGEST_PATH: usize = 4095;
 
 #[derive(Debug)]
 pub(crate) struct Sticky {
@@ -41,13 +39,7 @@ impl Reader<'_> {
                     ("is no name of a cookie", help)
                 })
             }),
-            key_file: self
-                .checked("key-file", problems, |path| {
-                    let fits = path.starts_with('/') && !path.ends_with('/') && !path.contains('\0');
-                    (!fits || path.len() > LONGEST_PATH)
-                        .then(|| ("is no path of a key file", "write the absolute path of a file".into()))
-                })
-                .map(|path| At::new(path.value.into(), path.span)),
+            key_file: self.file("key-file", "is no path of a key file", problems),
             same_site: self.word("same-site", problems),
             secure: self.secure(problems),
             max_age: self.time("max-age", problems),
@@ -64,6 +56,15 @@ impl Reader<'_> {
                 })
             }),
         }
+    }
+
+    /// The absolute path of a file.
+    pub(super) fn file(&self, name: &str, wrong: &'static str, problems: &mut Problems) -> Setting<PathBuf> {
+        let path = self.checked(name, problems, |path| {
+            let fits = path.starts_with('/') && !path.ends_with('/') && !path.contains('\0');
+            (!fits || path.len() > LONGEST_PATH).then(|| (wrong, "write the absolute path of a file".into()))
+        })?;
+        Some(At::new(path.value.into(), path.span))
     }
 
     /// A text with which `wrong` finds nothing wrong.

@@ -16,6 +16,8 @@ use crate::suggest::{nearest, one_of, quoted};
 use crate::text::{Entry, Item, Text, Value};
 use crate::units::{self, Invalid, ShownSize};
 
+/// The longest path (`PATH_MAX` of Linux, less its final zero).
+pub(super) const LONGEST_PATH: usize = 4095;
 /// The most values of one list, where nothing else bounds it.
 pub(crate) const MOST_VALUES: usize = 256;
 
@@ -236,6 +238,25 @@ impl<'a> Reader<'a> {
             return None;
         }
         Some(At::new(text.text.clone(), entry.span))
+    }
+
+    pub(super) fn directory(&self, name: &str, problems: &mut Problems) -> Setting<PathBuf> {
+        self.absolute(name, "write the absolute path of a directory, without `/` at its end", problems)
+    }
+
+    fn absolute(&self, name: &str, help: &str, problems: &mut Problems) -> Setting<PathBuf> {
+        let (entry, key) = self.given(name)?;
+        let Value::Text(text) = &entry.value else {
+            not(entry, key, problems);
+            return None;
+        };
+        let path = text.text.as_str();
+        let fits = path.starts_with('/') && !path.ends_with('/') && !path.contains('\0');
+        if !fits || path.len() > LONGEST_PATH {
+            problems.error(entry.span, format!("{} is no absolute path", quoted(path))).help(help);
+            return None;
+        }
+        Some(At::new(path.into(), entry.span))
     }
 
     pub(super) fn path(&self, name: &str, problems: &mut Problems) -> Setting<PathBuf> {

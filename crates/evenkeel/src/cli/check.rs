@@ -1,11 +1,13 @@
 //! `evenkeel check`
 
 use clap::Args;
-use evenkeel_config::Report;
+use evenkeel_config::plan::Plan;
+use evenkeel_config::{Loaded, Report, Severity};
 use evenkeel_sys::process::rights;
 use serde_json::json;
 
 use super::ConfigFile;
+use crate::certificates;
 use crate::exit::Exit;
 use crate::files::Machine;
 
@@ -22,7 +24,7 @@ impl Check {
     pub(super) fn perform(self) -> Exit {
         let path = &self.file.config;
         let (report, plan) = match evenkeel_config::load(path, &Machine) {
-            Ok(loaded) => (loaded.warnings, Some(loaded.plan)),
+            Ok(loaded) => with_files(loaded),
             Err(report) => (report, None),
         };
         if self.json {
@@ -63,6 +65,18 @@ impl Check {
         }
         if plan.is_some() { Exit::Well } else { Exit::Configuration }
     }
+}
+
+/// Looks into the files of TLS as well: the plan has only their names.
+fn with_files(Loaded { plan, mut warnings, .. }: Loaded) -> (Report, Option<Plan>) {
+    let (errors, doubts) = certificates::check(&plan);
+    for trouble in &errors {
+        warnings.add_file(Severity::Error, &trouble.file, trouble.why.clone());
+    }
+    for trouble in &doubts {
+        warnings.add_file(Severity::Warning, &trouble.file, trouble.why.clone());
+    }
+    (warnings, errors.is_empty().then_some(plan))
 }
 
 /// How many errors and warnings there are.

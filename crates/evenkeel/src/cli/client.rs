@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -46,6 +46,11 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// The running program does not know of it (404).
+    pub(super) fn is_missing(&self) -> bool {
+        self.problem.as_ref().and_then(|problem| problem.get("status")).and_then(Value::as_u64) == Some(404)
+    }
+
     fn unreachable(text: String) -> Self {
         Self { text, problem: None, exit: Exit::Unreachable }
     }
@@ -88,13 +93,18 @@ impl Target {
 
     /// Sends one request and reads its answer.
     pub(super) fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Failure> {
+        self.send(&Wish { method, path, headers: &[], body: None })
+    }
+
+    /// Sends one request with all that belongs to it and reads its answer.
+    pub(super) fn send<T: DeserializeOwned>(&self, wish: &Wish<'_>) -> Result<T, Failure> {
         let socket = self.control_socket()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Failure::unreachable(format!("cannot begin: {error}")))?;
         let (status, body) = runtime.block_on(async {
-            tokio::time::timeout(LONGEST_ANSWER, exchange(&socket, method, path)).await.unwrap_or_else(|_| {
+            tokio::time::timeout(LONGEST_ANSWER, exchange(&socket, wish)).await.unwrap_or_else(|_| {
                 Err(Failure::unreachable(format!(
                     "the Evenkeel on {} gave no answer within {} s: see its log",
                     socket.display(),
@@ -114,28 +124,49 @@ impl Target {
     }
 }
 
-async fn exchange(socket: &Path, method: Method, path: &str) -> Result<(StatusCode, Bytes), Failure> {
-    let broken = |error: &dyn std::fmt::Display| {
-        Failure::unreachable(format!(
-            "the Evenkeel on {} broke the connection off ({error}): see its log, or try again",
-            socket.display()
-        ))
-    };
+/// One request.
+pub(super) struct Wish<'a> {
+    pub(super) method: Method,
+    pub(super) path: &'a str,
+    pub(super) headers: &'a [(&'static str, &'a str)],
+    /// A JSON document.
+    pub(super) body: Option<Value>,
+}
+
+async fn exchange(socket: &Path, wish: &Wish<'_>) -> Result<(StatusCode, Bytes), Failure> {
+    let response = begin(socket, wish).await?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), LARGEST_ANSWER)
+        .collect()
+        .await
+        .map_err(|error| broken(socket, error.as_ref()))?;
+    Ok((status, body.to_bytes()))
+}
+
+fn broken(socket: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::unreachable(format!(
+        "the Evenkeel on {} broke the connection off ({error}): see its log, or try again",
+        socket.display()
+    ))
+}
+
+/// Sends a request and waits for the head of its answer.
+async fn begin(socket: &Path, wish: &Wish<'_>) -> Result<Response<Incoming>, Failure> {
+    let broken = |error: &dyn std::fmt::Display| broken(socket, error);
     let stream = UnixStream::connect(socket).await.map_err(|error| unreachable(socket, &error))?;
     let (mut requests, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
     tokio::spawn(connection);
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", "localhost")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| broken(&error))?;
-    let response = requests.send_request(request).await.map_err(|error| broken(&error))?;
-    let status = response.status();
-    let body =
-        Limited::new(response.into_body(), LARGEST_ANSWER).collect().await.map_err(|error| broken(&error))?;
-    Ok((status, body.to_bytes()))
+    let mut request = Request::builder().method(&wish.method).uri(wish.path).header("host", "localhost");
+    for (name, value) in wish.headers {
+        request = request.header(*name, *value);
+    }
+    let body = wish.body.as_ref().map(ToString::to_string).unwrap_or_default();
+    if wish.body.is_some() {
+        request = request.header("content-type", "application/json");
+    }
+    let request = request.body(Full::new(Bytes::from(body))).map_err(|error| broken(&error))?;
+    requests.send_request(request).await.map_err(|error| broken(&error))
 }
 
 fn unreachable(socket: &Path, error: &std::io::Error) -> Failure {
@@ -149,6 +180,44 @@ fn unreachable(socket: &Path, error: &std::io::Error) -> Failure {
         ),
         _ => format!("no Evenkeel can be reached on {socket}: {}", plain(error)),
     })
+}
+
+impl Target {
+    /// Reads a stream of lines until it ends, or `each` has seen enough and says so with `false`.
+    pub(super) fn lines(&self, wish: &Wish<'_>, mut each: impl FnMut(&str) -> bool) -> Result<(), Failure> {
+        let socket = self.control_socket()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::unreachable(format!("cannot begin: {error}")))?;
+        runtime.block_on(async {
+            let response = begin(&socket, wish).await?;
+            let status = response.status();
+            let mut body = response.into_body();
+            if !status.is_success() {
+                let body = Limited::new(body, LARGEST_ANSWER).collect().await;
+                return Err(refused(status, &body.map(|body| body.to_bytes()).unwrap_or_default()));
+            }
+            let mut line = Vec::new();
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|error| broken(&socket, &error))?;
+                for &byte in frame.data_ref().into_iter().flatten() {
+                    if byte != b'\n' {
+                        line.push(byte);
+                        continue;
+                    }
+                    if !each(&String::from_utf8_lossy(&line)) {
+                        return Ok(());
+                    }
+                    line.clear();
+                }
+                if line.len() > LARGEST_ANSWER {
+                    return Err(broken(&socket, &"a line is too long"));
+                }
+            }
+            Ok(())
+        })
+    }
 }
 
 /// Makes a problem document (RFC 9457) readable.

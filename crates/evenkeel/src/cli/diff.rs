@@ -1,7 +1,7 @@
 //! `evenkeel diff`
 
 use clap::Args;
-use evenkeel_admin::message::{Difference, Preview};
+use evenkeel_admin::message::{Difference, Preview, RuntimeChange};
 use hyper::Method;
 
 use super::client::Target;
@@ -33,8 +33,25 @@ impl Diff {
         } else {
             super::print(&format!("a reload of {file} would change:\n{}", list(&preview.changes)));
         }
+        if !preview.runtime_changes.is_empty() {
+            super::print(&format!(
+                "runtime changes, which stay (`evenkeel config save` writes them into the file):\n{}",
+                runtime_changes(&preview.runtime_changes)
+            ));
+        }
         Exit::Well
     }
+}
+
+/// One line a runtime change.
+pub(super) fn runtime_changes(changes: &[RuntimeChange]) -> String {
+    changes
+        .iter()
+        .map(|RuntimeChange { pool, server, what, by, idle, .. }| {
+            let idle = idle.as_ref().map(|why| format!("; no effect: {why}")).unwrap_or_default();
+            format!("  runtime change: server {pool}/{server}: {what}{idle}  (by {by})\n")
+        })
+        .collect()
 }
 
 /// One line a difference.

@@ -4,7 +4,7 @@ mod virtual_routers;
 
 use std::fmt::Write;
 
-use evenkeel_admin::message::{Phase, RoleState, RoleStatus, Status};
+use evenkeel_admin::message::{CertificateStatus, Phase, RoleState, RoleStatus, Status};
 use evenkeel_proxy::message::{
     ListenerSnapshot, LogSnapshot, PoolSnapshot, QueueSnapshot, ServerSnapshot, Snapshot,
 };
@@ -21,6 +21,8 @@ pub(super) fn draw(status: &Status) -> String {
     match &status.traffic {
         Some(traffic) => {
             let now = status.since.saturating_add(status.uptime);
+            text.push_str(&draw_listeners(traffic));
+            text.push_str(&draw_certificates(&status.certificates));
             text.push_str(&draw_traffic(traffic, now));
         }
         None => {
@@ -51,6 +53,17 @@ fn head(status: &Status) -> String {
         let now = status.since.saturating_add(status.uptime);
         let _ =
             writeln!(text, "last reload: {} ago: {}", duration(now.saturating_sub(reload.at)), reload.what);
+    }
+    for alarm in &status.alarms {
+        let _ = writeln!(text, "alarm: {alarm}");
+    }
+    if !status.runtime_changes.is_empty() {
+        let kept = match &status.state_dir {
+            Some(directory) => format!("kept in {}", directory.display()),
+            None => "they end with the program: set `global.state-dir`".to_owned(),
+        };
+        let _ = writeln!(text, "runtime changes: {} ({kept})", status.runtime_changes.len());
+        text.push_str(&super::diff::runtime_changes(&status.runtime_changes));
     }
     if let Some(traffic) = &status.traffic {
         let _ = writeln!(
@@ -84,7 +97,31 @@ fn role(role: &RoleStatus) -> Vec<String> {
     ]
 }
 
-fn draw_traffic(traffic: &Snapshot, now: u64) -> String {
+/// Nothing where there is no TLS.
+fn draw_certificates(certificates: &[CertificateStatus]) -> String {
+    if certificates.is_empty() {
+        return String::new();
+    }
+    let row = |certificate: &CertificateStatus| {
+        let names = match certificate.names.as_slice() {
+            [] => "-".into(),
+            [only] => only.clone(),
+            [first, rest @ ..] => format!("{first} and {} further", rest.len()),
+        };
+        vec![
+            certificate.listener.clone(),
+            certificate.file.display().to_string(),
+            certificate.algorithm.clone().unwrap_or_else(|| "-".into()),
+            names,
+            certificate.not_after.map_or("-".into(), crate::certificates::date),
+            certificate.problem.clone().unwrap_or_else(|| "-".into()),
+        ]
+    };
+    let columns = ["LISTENER", "FILE", "KIND", "NAMES", "UNTIL", "PROBLEM"];
+    format!("\nCERTIFICATES\n{}", table(&columns, certificates.iter().map(row)))
+}
+
+fn draw_listeners(traffic: &Snapshot) -> String {
     let mut text = String::new();
     if traffic.listeners.is_empty() {
         text.push_str("\nno listeners\n");
@@ -93,6 +130,11 @@ fn draw_traffic(traffic: &Snapshot, now: u64) -> String {
         let columns = ["NAME", "MODE", "BIND", "CONNECTIONS", "TOTAL", "REQUESTS", "REFUSED"];
         text.push_str(&table(&columns, traffic.listeners.iter().flat_map(listener)));
     }
+    text
+}
+
+fn draw_traffic(traffic: &Snapshot, now: u64) -> String {
+    let mut text = String::new();
     for pool in &traffic.pools {
         text.push_str(&draw_pool(pool, now));
     }
@@ -270,7 +312,18 @@ mod tests {
                 restarts: 1,
                 last_end: Some("it was killed by signal 9".into()),
             }],
+            runtime_changes: Vec::new(),
+            state_dir: None,
+            alarms: Vec::new(),
             last_reload: Some(LastReload { at: 1_007_200, succeeded: true, what: "2 in force".into() }),
+            certificates: vec![CertificateStatus {
+                listener: "website".into(),
+                file: "/etc/evenkeel/www.pem".into(),
+                names: ["example.com", "www.example.com", "*.example.org"].map(Into::into).into(),
+                algorithm: Some("ECDSA".into()),
+                not_after: Some(1_795_390_384),
+                problem: None,
+            }],
             traffic: Some(Snapshot {
                 revision: 3,
                 workers: 2,
@@ -295,6 +348,8 @@ mod tests {
                     bytes_out_total: 0,
                     latency: HistogramSnapshot::default(),
                     durations: HistogramSnapshot::default(),
+                    proxy_headers_refused_total: 0,
+                    tls: None,
                 }],
                 pools: vec![PoolSnapshot {
                     name: "website".parse().unwrap(),
@@ -353,6 +408,10 @@ LISTENERS
   NAME     MODE  BIND        CONNECTIONS  TOTAL  REQUESTS  REFUSED
   website  http  0.0.0.0:80  12           4203   9911      3
                  [::]:80
+
+CERTIFICATES
+  LISTENER  FILE                   KIND   NAMES                      UNTIL       PROBLEM
+  website   /etc/evenkeel/www.pem  ECDSA  example.com and 2 further  2026-11-22  -
 
 POOL website (round-robin), sticky (5 kept, 5 new, 5 moved, 5 unknown), 8 retries, 1 denied by the retry budget, queue 2 of 1000, 17 had to wait, 3 waited too long: all servers are down, traffic is refused
   SERVER       ADDRESS         STATE  WEIGHT  RUNNING  TOTAL  FAILURES  NOT CONNECTED  IDLE  WHY

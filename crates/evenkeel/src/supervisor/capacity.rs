@@ -102,6 +102,7 @@ mod tests {
             user: None,
             graceful_timeout: Duration::from_secs(1),
             control_socket: "/x".into(),
+            state_dir: None,
         };
         Plan { global, admin: None, listeners: Vec::new(), pools: Vec::new(), virtual_routers: Vec::new() }
     }

@@ -3,7 +3,7 @@
 //!
 //! Invariants: the random key is the same as long as the program runs; what is told about keys is whether they changed.
 
-use evenkeel_admin::message::Difference;
+use evenkeel_admin::message::{Difference, Token};
 use evenkeel_config::plan::Plan;
 use evenkeel_proxy::message::{Change, Keys};
 use evenkeel_sys::secret;
@@ -38,6 +38,22 @@ pub(super) fn read(plan: &Plan, random: &Key) -> Result<Keys, Vec<String>> {
         }
     }
     if failures.is_empty() { Ok(keys) } else { Err(failures) }
+}
+
+/// The token of the API, when the plan names a file.
+pub(super) fn token(plan: &Plan) -> Result<Option<Token>, String> {
+    let Some(path) = plan.admin.as_ref().and_then(|admin| admin.token_file.as_deref()) else {
+        return Ok(None);
+    };
+    let token = secret::read(path)?;
+    let unusable = || {
+        format!(
+            "the token in {} must be one line of {} visible ASCII characters at least: write it with `openssl rand -base64 32`",
+            path.display(),
+            Token::SHORTEST
+        )
+    };
+    Token::read(&token).map(Some).ok_or_else(unusable)
 }
 
 /// The pools whose key is another although their plan names the same file.

@@ -4,15 +4,20 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use evenkeel_admin::message::{Answer, Blame, Difference, LastReload, Preview, Refusal, Reloaded};
+use evenkeel_admin::message::{
+    Answer, Blame, Difference, EventKind, LastReload, Order, Preview, Refusal, Reloaded,
+};
 use evenkeel_config::diff;
+use evenkeel_config::overlay::Overlay;
 use evenkeel_config::plan::Plan;
 use evenkeel_config::{Loaded, Report};
 use evenkeel_proxy::message::{Change, Keys};
 use evenkeel_sys::process::notify::State as Notice;
 use tokio::time::Instant;
 
-use super::{Asker, Supervisor, for_proxy, keys, refuse};
+use super::events::Happened;
+use super::live::{self, Done};
+use super::{Asker, Supervisor, certificates, for_proxy, keys, refuse};
 use crate::files;
 
 /// How long the proxy role may take to put a plan in force.
@@ -21,10 +26,10 @@ const LONGEST_APPLY: Duration = Duration::from_secs(15);
 const MOST_WAITING: usize = 16;
 
 /// Who wants a reload.
-#[derive(Clone, Copy, Debug)]
-enum Origin {
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
     Signal,
-    Command(Asker),
+    Command(Asker, String),
 }
 
 /// Reloads that are wanted and under way.
@@ -36,19 +41,46 @@ pub(super) struct Reloads {
 
 /// A plan on its way to the proxy role.
 #[derive(Debug)]
-struct UnderWay {
-    origins: Vec<Origin>,
+pub(super) struct UnderWay {
     revision: u64,
     plan: Arc<Plan>,
+    what: What,
+    deadline: Instant,
+}
+
+/// Why it is on its way, and what comes with it.
+#[derive(Debug)]
+pub(super) enum What {
+    /// The file was read again.
+    Reload { origins: Vec<Origin>, new: Box<New> },
+    /// Servers were changed. `before` holds again when the plan does not come into force.
+    Edits { done: Vec<Done>, before: Overlay },
+}
+
+/// What a reload brings.
+#[derive(Debug)]
+pub(super) struct New {
+    file: Arc<Plan>,
+    overlay: Overlay,
     keys: Keys,
+    read: certificates::Read,
     changes: Vec<Difference>,
     warnings: String,
-    deadline: Instant,
+}
+
+impl UnderWay {
+    pub(super) fn new(revision: u64, plan: Arc<Plan>, what: What, now: Instant) -> Self {
+        Self { revision, plan, what, deadline: now + LONGEST_APPLY }
+    }
 }
 
 impl Reloads {
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.under_way.as_ref().map(|under_way| under_way.deadline)
+    }
+
+    pub(super) fn set_under_way(&mut self, under_way: UnderWay) {
+        self.under_way = Some(under_way);
     }
 
     pub(super) fn is_under_way(&self) -> bool {
@@ -64,8 +96,8 @@ impl Supervisor {
         self.want_reload(Origin::Signal, now);
     }
 
-    pub(super) fn reload_on_command(&mut self, asker: Asker, now: Instant) {
-        self.want_reload(Origin::Command(asker), now);
+    pub(super) fn reload_on_command(&mut self, asker: Asker, by: String, now: Instant) {
+        self.want_reload(Origin::Command(asker, by), now);
     }
 
     fn want_reload(&mut self, origin: Origin, now: Instant) {
@@ -79,29 +111,32 @@ impl Supervisor {
             return;
         };
         tracing::warn!("no reload: {refusal}");
-        if let Origin::Command(asker) = origin {
+        if let Origin::Command(asker, _) = origin {
             self.answer(asker, refuse(Blame::Busy, refusal));
         }
     }
 
-    /// Begins a reload when one is wanted and none is under way. A proxy role that has just been started is waited
-    /// for; one that keeps ending is not, since the new plan may be the cure.
-    fn reload_if_wanted(&mut self, now: Instant) {
-        let possible = self.complete
+    /// No plan is under way and one may be sent. A proxy role that has just been started is waited for; one that keeps
+    /// ending is not, since the new plan may be the cure.
+    pub(super) fn may_send_a_plan(&self) -> bool {
+        self.complete
             && self.ending.is_none()
             && !self.reloads.is_under_way()
-            && (self.proxy.is_ready() || !self.proxy.is_alive());
-        if !possible || self.reloads.wanted.is_empty() {
+            && (self.proxy.is_ready() || !self.proxy.is_alive())
+    }
+
+    /// Begins a reload when one is wanted and none is under way.
+    fn reload_if_wanted(&mut self, now: Instant) {
+        if self.reloads.wanted.is_empty() || !self.may_send_a_plan() {
             return;
         }
         let origins = std::mem::take(&mut self.reloads.wanted);
         self.notify(&[Notice::Reloading]);
         match self.send_plan(now) {
             Ok(Sent::Nothing(reloaded)) => self.reload_ended(origins, Ok(reloaded), now),
-            Ok(Sent::Plan { revision, plan, keys, changes, warnings }) => {
-                let deadline = now + LONGEST_APPLY;
-                self.reloads.under_way =
-                    Some(UnderWay { origins, revision, plan, keys, changes, warnings, deadline });
+            Ok(Sent::Plan { revision, plan, new }) => {
+                let what = What::Reload { origins, new };
+                self.reloads.set_under_way(UnderWay::new(revision, plan, what, now));
             }
             Err(refusal) => self.reload_ended(origins, Err(refusal), now),
         }
@@ -113,10 +148,16 @@ impl Supervisor {
         self.reopen_logs();
         let Loaded { plan, warnings, .. } = self.load()?;
         let keys = keys::read(&plan, &self.keys.random).map_err(|errors| unusable_key(&errors))?;
-        let changes = self.differences(&plan, &keys);
-        let warnings = warnings.render(false);
-        let plan = keep_what_needs_a_restart(plan, &self.plan);
-        if plan == *self.plan && keys == self.keys {
+        self.renew_token(&plan)?;
+        let read = certificates::read(&plan, &self.read).map_err(|errors| unusable_certificate(&errors))?;
+        let overlay = self.overlay.settle(&plan);
+        let changes = self.differences(&overlay.over(&plan), &keys, &read);
+        let warnings = with_doubts(&warnings, &read);
+        let file = Arc::new(keep_what_needs_a_restart(plan, &self.plan));
+        let plan = overlay.over(&file);
+        if plan == *self.plan && keys == self.keys && read.certificates == self.read.certificates {
+            self.read = read;
+            self.adopt_file(file, overlay);
             return Ok(Sent::Nothing(Reloaded {
                 file: self.config.clone(),
                 revision: self.revision,
@@ -147,6 +188,8 @@ impl Supervisor {
             self.revision = revision;
             self.plan = plan;
             self.keys = keys;
+            self.adopt_file(file, overlay);
+            self.read = read;
             self.sockets.close_others(&self.plan);
             self.log_files.close_others(&self.plan);
             self.ha_follows(now);
@@ -158,11 +201,40 @@ impl Supervisor {
         }
         self.send_log_files();
         self.send_keys(&keys);
+        self.send_certificates(&read);
         self.proxy.tell(Change::Apply { revision, plan: for_proxy(&plan) }, Vec::new());
-        Ok(Sent::Plan { revision, plan, keys, changes, warnings })
+        let new = Box::new(New { file, overlay, keys, read, changes, warnings });
+        Ok(Sent::Plan { revision, plan, new })
     }
 
-    fn load(&self) -> Result<Loaded, Refusal> {
+    /// The token may have been replaced in its file.
+    fn renew_token(&mut self, plan: &Plan) -> Result<(), Refusal> {
+        // Another path needs a restart, as the rest of [admin] does.
+        let same = plan.admin.as_ref().map(|admin| &admin.token_file)
+            == self.plan.admin.as_ref().map(|admin| &admin.token_file);
+        if same {
+            let token = keys::token(plan).map_err(|why| refusal(Blame::Failure, why))?;
+            if token != self.token {
+                self.token.clone_from(&token);
+                self.admin.tell(Order::Token(token), Vec::new());
+                tracing::info!("the token of the API was replaced");
+            }
+        }
+        Ok(())
+    }
+
+    /// From now on this is what the file says, and what differs from it.
+    fn adopt_file(&mut self, file: Arc<Plan>, overlay: Overlay) {
+        self.file = file;
+        if overlay != self.overlay {
+            self.overlay = overlay;
+            if let Err(why) = self.store.save(&self.overlay) {
+                tracing::warn!("runtime changes that the file has now could not be forgotten: {why}");
+            }
+        }
+    }
+
+    pub(super) fn load(&self) -> Result<Loaded, Refusal> {
         evenkeel_config::load(&self.config, &files::Machine).map_err(|report: Report| Refusal {
             text: Some(report.render(false)),
             report: serde_json::to_value(&report).ok(),
@@ -176,43 +248,63 @@ impl Supervisor {
     /// What a reload would change.
     pub(super) fn preview(&self) -> Answer {
         match self.load() {
-            Ok(Loaded { plan, warnings, .. }) => match keys::read(&plan, &self.keys.random) {
-                Ok(keys) => Answer::Preview(Preview {
-                    file: self.config.clone(),
-                    changes: self.differences(&plan, &keys),
-                    warnings: warnings.render(false),
-                }),
-                Err(errors) => Answer::Refused(unusable_key(&errors)),
-            },
+            Ok(Loaded { plan, warnings, .. }) => {
+                let keys = match keys::read(&plan, &self.keys.random) {
+                    Ok(keys) => keys,
+                    Err(errors) => return Answer::Refused(unusable_key(&errors)),
+                };
+                match certificates::read(&plan, &self.read) {
+                    Ok(read) => {
+                        let overlay = self.overlay.settle(&plan);
+                        Answer::Preview(Preview {
+                            file: self.config.clone(),
+                            changes: self.differences(&overlay.over(&plan), &keys, &read),
+                            warnings: with_doubts(&warnings, &read),
+                            runtime_changes: live::told(&overlay, &plan),
+                        })
+                    }
+                    Err(errors) => Answer::Refused(unusable_certificate(&errors)),
+                }
+            }
             Err(refusal) => Answer::Refused(refusal),
         }
     }
 
-    /// What is different in this plan and under these keys.
-    fn differences(&self, plan: &Plan, keys: &Keys) -> Vec<Difference> {
+    /// What is different in this plan, under these keys and with these certificates.
+    fn differences(&self, plan: &Plan, keys: &Keys, read: &certificates::Read) -> Vec<Difference> {
         let differences = diff::diff(&self.plan, plan);
         let told = differences.iter().map(|difference| Difference {
             what: format!("{}: {}", difference.subject, difference.change),
             needs_restart: difference.needs_restart(),
         });
-        told.chain(keys::differences((&self.plan, &self.keys), (plan, keys))).collect()
+        told.chain(keys::differences((&self.plan, &self.keys), (plan, keys)))
+            .chain(self.read.differences(read))
+            .collect()
     }
 
     /// The proxy role has put a plan in force.
     pub(super) fn applied(&mut self, revision: u64, now: Instant) {
         if self.reloads.under_way.as_ref().is_some_and(|under_way| under_way.revision == revision)
-            && let Some(UnderWay { origins, plan, keys, changes, warnings, .. }) =
-                self.reloads.under_way.take()
+            && let Some(UnderWay { plan, what, .. }) = self.reloads.under_way.take()
         {
             self.plan = plan;
-            self.keys = keys;
             self.revision = revision;
             // Only now nobody accepts on them any more.
             self.sockets.close_others(&self.plan);
             self.log_files.close_others(&self.plan);
             self.ha_follows(now);
-            let file = self.config.clone();
-            self.reload_ended(origins, Ok(Reloaded { file, revision, changes, warnings }), now);
+            match what {
+                What::Reload { origins, new } => {
+                    let New { file, overlay, keys, read, changes, warnings } = *new;
+                    self.keys = keys;
+                    self.read = read;
+                    self.adopt_file(file, overlay);
+                    let file = self.config.clone();
+                    self.reload_ended(origins, Ok(Reloaded { file, revision, changes, warnings }), now);
+                }
+                What::Edits { done, .. } => self.edits_done(done, now),
+            }
+            self.edit_if_wanted(now);
         } else if revision == self.revision {
             self.proxy.ready();
             if !self.reloads.is_under_way() {
@@ -221,6 +313,7 @@ impl Supervisor {
             }
             self.complete_start();
             self.reload_if_wanted(now);
+            self.edit_if_wanted(now);
         }
     }
 
@@ -243,31 +336,46 @@ impl Supervisor {
     /// Refuses the reload under way and makes sure that the proxy role holds to the plan before it, whatever it has
     /// done with the new one.
     fn go_back(&mut self, why: String, now: Instant) {
-        let Some(UnderWay { origins, .. }) = self.reloads.under_way.take() else { return };
+        let Some(UnderWay { what, .. }) = self.reloads.under_way.take() else { return };
         self.last_revision += 1;
         self.revision = self.last_revision;
         let (revision, plan) = (self.revision, for_proxy(&self.plan));
         self.send_keys(&self.keys);
+        self.send_certificates(&self.read);
         // Sockets that were opened for the new plan are closed once this is in force.
         self.proxy.tell(Change::Apply { revision, plan }, Vec::new());
-        self.reload_ended(origins, Err(refusal(Blame::Failure, why)), now);
+        self.not_in_force(what, why, now);
+    }
+
+    fn not_in_force(&mut self, what: What, why: String, now: Instant) {
+        match what {
+            What::Reload { origins, .. } => {
+                self.reload_ended(origins, Err(refusal(Blame::Failure, why)), now);
+            }
+            What::Edits { done, before } => self.edits_go_back(done, before, &why),
+        }
     }
 
     /// The process that was to put the new plan in force is gone; the next one gets the plan before it.
     pub(super) fn reload_lost_the_proxy(&mut self, now: Instant) {
-        let Some(UnderWay { origins, .. }) = self.reloads.under_way.take() else { return };
+        let Some(UnderWay { what, .. }) = self.reloads.under_way.take() else { return };
         self.sockets.close_others(&self.plan);
         self.log_files.close_others(&self.plan);
         let how = self.proxy.last_end().unwrap_or("unknown").to_owned();
         let why = format!("the proxy role ended before the plan was in force: {how}");
-        self.reload_ended(origins, Err(refusal(Blame::Failure, why)), now);
+        self.not_in_force(what, why, now);
     }
 
     /// The program ends: so does every reload.
     pub(super) fn reloads_end(&mut self, now: Instant) {
-        let under_way = self.reloads.under_way.take().map(|under_way| under_way.origins);
-        let wanted = std::mem::take(&mut self.reloads.wanted);
-        let origins: Vec<Origin> = under_way.into_iter().flatten().chain(wanted).collect();
+        let mut origins = std::mem::take(&mut self.reloads.wanted);
+        match self.reloads.under_way.take().map(|under_way| under_way.what) {
+            Some(What::Reload { origins: under_way, .. }) => origins.extend(under_way),
+            // They are kept, and hold from the next start on.
+            Some(What::Edits { done, .. }) => self.edits_done(done, now),
+            None => {}
+        }
+        self.edits_end();
         if !origins.is_empty() {
             self.reload_ended(origins, Err(refusal(Blame::Busy, "Evenkeel is stopping")), now);
         }
@@ -279,6 +387,7 @@ impl Supervisor {
             self.go_back(format!("the proxy role did not put the plan in force within {patience} s"), now);
         }
         self.reload_if_wanted(now);
+        self.edit_if_wanted(now);
     }
 
     /// Tells everybody how a reload ended.
@@ -293,6 +402,13 @@ impl Supervisor {
                 format!("refused, nothing was changed: {detail}")
             }
         };
+        let by = origins.iter().find_map(|origin| match origin {
+            Origin::Command(_, by) => Some(by.as_str()),
+            Origin::Signal => None,
+        });
+        let by = by.unwrap_or("SIGHUP");
+        tracing::info!("audit: {by}: reload: {what}");
+        self.happened(Happened::new(EventKind::Reload, what.clone()).by(by));
         let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         self.last_reload = Some(LastReload { at, succeeded: outcome.is_ok(), what });
         let answer = match outcome {
@@ -300,7 +416,7 @@ impl Supervisor {
             Err(refusal) => Answer::Refused(refusal),
         };
         for origin in origins {
-            if let Origin::Command(asker) = origin {
+            if let Origin::Command(asker, _) = origin {
                 self.answer(asker, answer.clone());
             }
         }
@@ -316,7 +432,7 @@ enum Sent {
     /// Nothing had to be sent.
     Nothing(Reloaded),
     /// The proxy role will answer.
-    Plan { revision: u64, plan: Arc<Plan>, keys: Keys, changes: Vec<Difference>, warnings: String },
+    Plan { revision: u64, plan: Arc<Plan>, new: Box<New> },
 }
 
 /// Logs a reload that went well and sums it up.
@@ -342,13 +458,29 @@ fn succeeded(reloaded: &Reloaded) -> String {
 }
 
 /// What was fixed at the start stays as it was, so that the next comparison tells the difference again.
-fn keep_what_needs_a_restart(mut plan: Plan, old: &Plan) -> Plan {
+pub(super) fn keep_what_needs_a_restart(mut plan: Plan, old: &Plan) -> Plan {
     plan.global.threads = old.global.threads;
     plan.global.max_connections = old.global.max_connections;
     plan.global.user.clone_from(&old.global.user);
     plan.global.control_socket.clone_from(&old.global.control_socket);
+    plan.global.state_dir.clone_from(&old.global.state_dir);
     plan.admin.clone_from(&old.admin);
     plan
+}
+
+/// Warnings, and files whose last good one stays in force.
+fn with_doubts(warnings: &Report, read: &certificates::Read) -> String {
+    let mut text = warnings.render(false);
+    for doubt in read.doubts() {
+        text.push_str(&doubt);
+        text.push('\n');
+    }
+    text
+}
+
+fn unusable_certificate(errors: &[String]) -> Refusal {
+    let text = Some(errors.join("\n"));
+    Refusal { text, ..refusal(Blame::Failure, "a file of TLS cannot be used") }
 }
 
 fn unusable_key(errors: &[String]) -> Refusal {
@@ -356,6 +488,6 @@ fn unusable_key(errors: &[String]) -> Refusal {
     Refusal { text, ..refusal(Blame::Failure, "the key of a sticky pool cannot be used") }
 }
 
-fn refusal(blame: Blame, detail: impl Into<String>) -> Refusal {
+pub(super) fn refusal(blame: Blame, detail: impl Into<String>) -> Refusal {
     Refusal { blame, detail: detail.into(), text: None, report: None }
 }

@@ -182,6 +182,7 @@ impl Doors {
 pub(super) fn door(bind: &Address) -> Door {
     match bind {
         Address::Unix(_) => Door::Control,
-        Address::Tcp(_) => Door::Tcp,
+        Address::Tcp(address) if address.ip().to_canonical().is_loopback() => Door::Loopback,
+        Address::Tcp(_) => Door::Network,
     }
 }

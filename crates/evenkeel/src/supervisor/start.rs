@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use evenkeel_admin::message::EventKind;
 use evenkeel_config::plan::Plan;
 use evenkeel_sys::process::notify::Notifier;
 use evenkeel_sys::process::{limit, rights};
@@ -13,15 +14,19 @@ use tokio::time::Instant;
 
 use super::availability::Availability;
 use super::capacity::{Capacity, Machine, capacity};
+use super::events::{Happened, History};
 use super::keeper::Keeper;
+use super::leaving::Leaving;
+use super::live::Edits;
 use super::logs::LogFiles;
 use super::process::{Launch, MOST_REPORTS};
 use super::reload::Reloads;
 use super::sockets::{Doors, Sockets};
 use super::status::Queries;
 use super::steering::Steering;
+use super::store::{self, Store};
 use super::tracking::Tracking;
-use super::{Supervisor, keys};
+use super::{Supervisor, certificates, keys};
 use crate::exit::Exit;
 use crate::files;
 use crate::role::Role;
@@ -104,6 +109,22 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
     let opened = sockets.open_missing(&plan);
     let mut log_files = LogFiles::default();
     failures.extend(log_files.open_missing(&plan).err().into_iter().flatten());
+    let token = match keys::token(&plan) {
+        Ok(token) => token,
+        Err(error) => {
+            failures.push(error);
+            None
+        }
+    };
+    let given = std::env::var("STATE_DIRECTORY").ok();
+    let said = plan.global.state_dir.as_deref();
+    let found = match Store::open(store::directory(said, given.as_deref(), config), said.is_some()) {
+        Ok(found) => Some(found),
+        Err(error) => {
+            failures.push(error);
+            None
+        }
+    };
     let keys = match keys::begin(&plan) {
         Ok(keys) => Some(keys),
         Err(errors) => {
@@ -111,9 +132,18 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
             None
         }
     };
-    let (doors, keys) = match (doors, opened, keys) {
-        (Ok(doors), Ok(_), Some(keys)) if failures.is_empty() => (doors, keys),
-        (doors, opened, _) => {
+    let read = match certificates::begin(&plan) {
+        Ok(read) => Some(read),
+        Err(errors) => {
+            failures.extend(errors);
+            None
+        }
+    };
+    let (doors, keys, found, read) = match (doors, opened, keys, found, read) {
+        (Ok(doors), Ok(_), Some(keys), Some(found), Some(read)) if failures.is_empty() => {
+            (doors, keys, found, read)
+        }
+        (doors, opened, ..) => {
             match doors {
                 Ok(doors) => doors.close(),
                 Err(errors) => failures.extend(errors),
@@ -134,19 +164,32 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
     let ha = Availability::new(Keeper::new(Role::Ha, launch, to_supervisor));
     let now = Instant::now();
     let (tracking, observations) = Tracking::new(now);
-    let supervisor = Supervisor {
+    let file = Arc::new(plan);
+    // Whoever was being removed has no clients left after a restart.
+    let overlay = found.overlay.settle(&file).without_leaving(&file);
+    let mut supervisor = Supervisor {
         config: config.into(),
         started: now,
         since: SystemTime::now(),
         capacity,
         watchdog_at: notifier.watchdog_interval().map(|interval| now + interval),
         notifier,
-        plan: Arc::new(plan),
+        plan: Arc::new(overlay.over(&file)),
+        file,
+        overlay,
+        store: found.store,
+        token,
+        edits: Edits::default(),
+        leaving: Leaving::default(),
+        history: History::new(),
+        alarms: Vec::new(),
         revision: 1,
         last_revision: 1,
         sockets,
         log_files,
         keys,
+        read,
+        watch: certificates::Watch::begin(now),
         doors: Some(doors),
         proxy,
         admin,
@@ -159,7 +202,29 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
         tracking,
         steering: Steering::default(),
     };
+    supervisor.begin(found.alarms);
     Ok(Prepared { supervisor, proxy_reports, admin_reports, ha_reports, observations, signals })
+}
+
+impl Supervisor {
+    /// What is to be told at the start.
+    fn begin(&mut self, alarms: Vec<String>) {
+        self.happened(Happened::new(
+            EventKind::Started,
+            concat!("Evenkeel ", env!("CARGO_PKG_VERSION"), " started"),
+        ));
+        let changes = self.runtime_changes();
+        if let Some(directory) = self.store.directory() {
+            tracing::info!("runtime changes: {} from {}", changes.len(), directory.display());
+        }
+        for change in &changes {
+            tracing::info!("runtime change: server {}/{}: {}", change.pool, change.server, change.what);
+        }
+        for alarm in alarms {
+            self.alarms.push(alarm.clone());
+            self.alarm(alarm);
+        }
+    }
 }
 
 fn listen() -> std::io::Result<Signals> {

@@ -40,6 +40,12 @@ impl Query {
 }
 
 impl Queries {
+    /// A number that no other snapshot has.
+    pub(super) fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.waiting.first().map(|query| query.deadline)
     }
@@ -82,6 +88,9 @@ impl Supervisor {
     }
 
     pub(super) fn snapshot_came(&mut self, id: u64, snapshot: Snapshot, now: Instant) {
+        if self.leaving_seen(id, &snapshot, now) {
+            return;
+        }
         if let Some(query) = self.queries.waiting.iter_mut().find(|query| query.id == id) {
             query.traffic = Some(Ok(snapshot));
         }
@@ -174,6 +183,10 @@ impl Supervisor {
             max_connections_from: self.capacity.max_connections_from.clone(),
             roles,
             last_reload: self.last_reload.clone(),
+            runtime_changes: self.runtime_changes(),
+            state_dir: self.store.directory().map(Into::into),
+            alarms: self.alarms.clone(),
+            certificates: self.read.status(),
             traffic,
             traffic_missing,
             virtual_routers,

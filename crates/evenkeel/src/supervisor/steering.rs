@@ -36,7 +36,7 @@ impl Steering {
 
 impl Supervisor {
     /// Makes another node hold the addresses.
-    pub(super) fn fail_over(&mut self, asker: Asker, router: String, now: Instant) {
+    pub(super) fn fail_over(&mut self, asker: Asker, by: &str, router: String, now: Instant) {
         let Some(plan) = self.plan.virtual_routers.iter().find(|known| known.name.as_str() == router) else {
             return self.answer(asker, unknown(&router));
         };
@@ -55,7 +55,7 @@ impl Supervisor {
         let deadline = now + plan.params.longest_handover() + MARGIN;
         self.steering.last_id += 1;
         let id = self.steering.last_id;
-        tracing::info!("virtual router {router}: another node shall be active, on a command");
+        tracing::info!("virtual router {router}: another node shall be active, asked for by {by}");
         self.ha.keeper.tell(Change::HandOver { id, router: router.clone() }, Vec::new());
         self.steering.waiting.push(Wish { id, asker, router, deadline });
     }
@@ -66,7 +66,7 @@ impl Supervisor {
         let answer = match outcome {
             HandedOver::To(active) => Answer::FailedOver(FailedOver { router, active }),
             HandedOver::Nobody => refuse(
-                Blame::State,
+                Blame::Conflict,
                 format!(
                     "no other node took over, so {router} stays active here: does Evenkeel run on the other one, and is its \
                      cable in?"
@@ -74,10 +74,10 @@ impl Supervisor {
             ),
             HandedOver::NotActive(state, owner) => {
                 let whose = owner.map_or_else(String::new, |owner| format!("; {owner} is active: ask there"));
-                refuse(Blame::State, format!("{router} is not active here, but {state}{whose}"))
+                refuse(Blame::Conflict, format!("{router} is not active here, but {state}{whose}"))
             }
             HandedOver::Owner => refuse(
-                Blame::State,
+                Blame::Conflict,
                 format!("{router} has priority 255 here and would come back at once: stop this node instead"),
             ),
             HandedOver::Unknown => unknown(&router),
@@ -105,5 +105,5 @@ impl Supervisor {
 }
 
 fn unknown(router: &str) -> Answer {
-    refuse(Blame::Unknown, format!("there is no virtual router `{router}`: `evenkeel status` lists them"))
+    refuse(Blame::Missing, format!("there is no virtual router `{router}`: `evenkeel status` lists them"))
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use evenkeel_admin::message::{Answer, Order, Stopping};
+use evenkeel_admin::message::{Answer, EventKind, Order, Stopping};
 use evenkeel_proxy::message::Change;
 use evenkeel_sys::process::notify::State as Notice;
 use tokio::time::Instant;
 
+use super::events::Happened;
 use super::{Asker, Supervisor};
 use crate::exit::Exit;
 
@@ -47,12 +48,12 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn stop_on_command(&mut self, asker: Asker, now: Instant) {
+    pub(super) fn stop_on_command(&mut self, asker: Asker, by: &str, now: Instant) {
         let within = self.plan.global.graceful_timeout;
         let stopping = Stopping { pid: std::process::id(), within: within.as_secs() };
         self.answer(asker, Answer::Stopping(stopping));
         if self.ending.is_none() {
-            self.stop("a command", now);
+            self.stop(&format!("a command of {by}"), now);
         }
     }
 
@@ -60,6 +61,7 @@ impl Supervisor {
     fn stop(&mut self, why: &str, now: Instant) {
         let within = self.plan.global.graceful_timeout;
         tracing::info!("stopping on {why}: connections may finish within {within:?}");
+        self.happened(Happened::new(EventKind::Stopping, format!("stopping on {why}")));
         self.notify(&[Notice::Stopping]);
         self.ending = Some(Ending {
             exit: Exit::Well,

@@ -126,7 +126,10 @@ impl Supervisor {
             match news.standing {
                 Standing::Good => tracing::info!("the proxy role is well"),
                 _ => {
-                    tracing::warn!("the proxy role is not well: {}", news.why.as_deref().unwrap_or("unknown"))
+                    tracing::warn!(
+                        "the proxy role is not well: {}",
+                        news.why.as_deref().unwrap_or("unknown")
+                    );
                 }
             }
         }

@@ -1,94 +1,129 @@
-//! With keepalived as the peer, each in both offices.
+//! With keepalived as the peer, each in both offices, with exactly the files of `examples/interop`.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::path::Path;
 
-use evenkeel_testkit::{Keepalived, State, Variant, VrrpInstance, needs};
+use evenkeel_testkit::{Keepalived, Signal, State, needs};
+use rustix::process::kill_process;
 
 use crate::pair::{ADDRESS, Node, Pair, ip, router};
 
-/// We are active, then it is, then we again; and each notices the end of the other.
-fn take_turns(address: &str, more: &str, prepare: impl Fn(&mut VrrpInstance)) {
+/// A file of `examples/interop` with the addresses of the lab.
+fn example(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/interop").join(name);
+    let names = [
+        ("192.168.1.100", "10.99.0.50"),
+        ("192.168.1.11", "10.99.0.1"),
+        ("192.168.1.12", "10.99.0.2"),
+        ("fe80::100", "fe80::50"),
+        ("2001:db8::100", "fd99::50"),
+        ("2001:db8::11", "fd99::1"),
+        ("2001:db8::12", "fd99::2"),
+    ];
+    let text = std::fs::read_to_string(path).unwrap();
+    names.iter().fold(text, |text, (from, to)| text.replace(from, to))
+}
+
+/// Kills every process of the node at once; the addresses stay.
+fn kill(node: &Node) {
+    let roles: Vec<_> = ["ha", "proxy", "admin"].map(|name| node.role(name)).into_iter().collect();
+    node.program.signal(Signal::STOP);
+    for role in roles {
+        kill_process(role, Signal::KILL).unwrap();
+    }
+    node.program.kill();
+}
+
+/// Each is active and each is the backup; each takes over when the other stops, is killed, or has less priority; and
+/// after each turn one of them holds the address.
+fn take_turns(name: &str, held: &str) {
     if !needs("keepalived") {
         return;
     }
     let Some(pair) = Pair::start() else { return };
-    let held = address.split('/').next().unwrap();
+    let held = ip(held);
     let (on_first, on_second) = (pair.first.watch_addresses(), pair.second.watch_addresses());
-    let mut instance = VrrpInstance::new("public", 51, 100, address);
-    prepare(&mut instance);
+    let (ours, theirs) = (example(&format!("{name}.toml")), example(&format!("{name}.conf")));
+    let first_alone = |keepalived: &Keepalived| {
+        on_first.wait_until(held, true);
+        keepalived.wait_for_state("public", State::Backup);
+        on_second.wait_until(held, false);
+        assert!(pair.first.holds(held));
+    };
+    let second_has = |keepalived: &Keepalived| {
+        keepalived.wait_for_state("public", State::Master);
+        on_second.wait_until(held, true);
+    };
 
-    let first = Node::start(&pair.first, &router(150, more));
-    let keepalived = Keepalived::start(&pair.second, std::slice::from_ref(&instance));
-    on_first.wait_until(ip(held), true);
-    keepalived.wait_for_state("public", State::Backup);
+    let first = Node::start(&pair.first, &ours);
+    on_first.wait_until(held, true);
+    let keepalived = Keepalived::start_with(&pair.second, &theirs, &["public"]);
+    first_alone(&keepalived);
     first.stop();
-    keepalived.wait_for_state("public", State::Master);
-    on_second.wait_until(ip(held), true);
-    // It hears us before we take over, so we stay a backup until our own time is over.
-    let first = Node::start(&pair.first, &router(150, more));
-    first.wait_for("public: active (was backup)");
-    keepalived.wait_for_state("public", State::Backup);
-    on_second.wait_until(ip(held), false);
-    assert!(pair.first.holds(ip(held)));
+    second_has(&keepalived);
+    assert!(!pair.first.holds(held));
+    // It is active, and we take the address back.
+    let first = Node::start(&pair.first, &ours);
+    first_alone(&keepalived);
+    kill(&first);
+    second_has(&keepalived);
+    // What we left behind is ours again, and it is told to go.
+    let first = Node::start(&pair.first, &ours);
+    first_alone(&keepalived);
 
-    instance.priority = 200;
     let seen = first.seen();
-    keepalived.reload(&[instance]);
+    let higher = theirs.replace("priority 100", "priority 200");
+    keepalived.reload_with(&higher);
     let seen = first.wait_after(seen, "public: backup (was active)");
-    on_first.wait_until(ip(held), false);
-    keepalived.wait_for_state("public", State::Master);
+    on_first.wait_until(held, false);
+    second_has(&keepalived);
     keepalived.stop();
+    let seen = first.wait_after(seen, "public: active (was backup)");
+    on_first.wait_until(held, true);
+    assert!(!pair.second.holds(held));
+    let keepalived = Keepalived::start_with(&pair.second, &higher, &["public"]);
+    let seen = first.wait_after(seen, "public: backup (was active)");
+    second_has(&keepalived);
+    on_first.wait_until(held, false);
+    keepalived.kill9();
     first.wait_after(seen, "public: active (was backup)");
-    on_first.wait_until(ip(held), true);
+    on_first.wait_until(held, true);
     assert_eq!(first.router()["refused_total"], serde_json::json!({}));
 }
 
 #[test]
-fn version_3_over_ipv4() {
-    take_turns("10.99.0.50/24", "", |_| {});
-}
-
-#[test]
-fn version_3_over_ipv6() {
-    take_turns("fd99::50/64", "addresses = [\"fe80::50/64\", \"fd99::50/64\"]", |instance| {
-        instance.addresses = vec!["fe80::50/64".into(), "fd99::50/64".into()];
-    });
-}
-
-#[test]
-fn version_3_to_peers() {
-    take_turns("10.99.0.50/24", "peers = [\"10.99.0.2\"]", |instance| {
-        instance.unicast = Some((ip("10.99.0.2"), vec![ip("10.99.0.1")]));
-    });
-}
-
-#[test]
-fn version_3_to_peers_over_ipv6() {
-    // keepalived 2.2 sends to IPv6 peers with the kernel's hop limit.
-    let more = "addresses = [\"fe80::50/64\", \"fd99::50/64\"]\npeers = [\"fd99::2\"]\nleast-hop-limit = 64";
-    take_turns("fd99::50/64", more, |instance| {
-        instance.addresses = vec!["fe80::50/64".into(), "fd99::50/64".into()];
-        instance.unicast = Some((ip("fd99::2"), vec![ip("fd99::1")]));
-    });
-}
-
-#[test]
 fn version_2() {
-    let more = "version = 2\nadvertisement-interval = \"1s\"";
-    take_turns("10.99.0.50/24", more, |instance| {
-        instance.variant = Variant::V2;
-        instance.interval = Duration::from_secs(1);
-    });
+    take_turns("version-2", "10.99.0.50");
 }
 
 #[test]
 fn version_2_with_a_password() {
-    let more = "version = 2\nadvertisement-interval = \"1s\"\nauthentication = { password = \"secret12\" }";
-    take_turns("10.99.0.50/24", more, |instance| {
-        instance.variant = Variant::V2Pass("secret12".into());
-        instance.interval = Duration::from_secs(1);
-    });
+    take_turns("version-2-password", "10.99.0.50");
+}
+
+#[test]
+fn version_3() {
+    take_turns("version-3", "10.99.0.50");
+}
+
+#[test]
+fn version_3_with_both_checksums() {
+    take_turns("version-3-message-only", "10.99.0.50");
+}
+
+#[test]
+fn version_3_to_peers() {
+    take_turns("version-3-peers", "10.99.0.50");
+}
+
+#[test]
+fn version_3_over_ipv6() {
+    take_turns("version-3-ipv6", "fd99::50");
+}
+
+#[test]
+fn version_3_to_peers_over_ipv6() {
+    take_turns("version-3-ipv6-peers", "fd99::50");
 }
 
 #[test]

@@ -10,3 +10,5 @@ mod metrics;
 mod site;
 mod start;
 mod sticky;
+mod tls;
+mod tls_files;

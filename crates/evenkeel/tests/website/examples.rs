@@ -181,6 +181,28 @@ fn servers_say_how_they_are_by_programs_and_at_other_addresses() {
 }
 
 #[test]
+fn live_leaves_out_who_is_in_maintenance() {
+    let mut example = Moved::new("live.toml");
+    let address = example.bind("0.0.0.0:80");
+    example.bind_v6("[::]:80");
+    let state = temp_dir();
+    example.text = replace(&example.text, "/var/lib/evenkeel", &state.path().display().to_string());
+    example.bind("127.0.0.1:8404");
+    for (server, name) in [
+        ("192.168.1.2:80", "webserver01"),
+        ("192.168.1.3:80", "webserver02"),
+        ("192.168.1.4:80", "webserver03"),
+    ] {
+        example.server(server, name);
+    }
+    let _site = example.start();
+    let mut client = HttpClient::connect(address).unwrap();
+    let names: Vec<String> = (0..6).map(|_| client.get("/").unwrap().text()).collect();
+    assert!(names.iter().all(|name| name == "webserver01" || name == "webserver02"), "{names:?}");
+    assert_eq!(example.servers[2].connections(), 0);
+}
+
+#[test]
 fn unix_sockets_lead_to_and_from_local_programs() {
     if !needs("nginx") {
         return;

@@ -6,6 +6,7 @@ mod big_bodies;
 mod body;
 mod deaths;
 mod examples;
+mod live;
 mod memory;
 mod reload;
 mod site;

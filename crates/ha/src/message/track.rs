@@ -2,6 +2,7 @@
 
 use evenkeel_config::plan::Tracked;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How a tracked thing is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +55,7 @@ impl Verdict {
 }
 
 /// A tracked thing in a [`RouterSnapshot`](super::RouterSnapshot).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TrackSnapshot {
     /// Such as `pool website`.
     pub name: String,

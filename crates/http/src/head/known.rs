@@ -27,6 +27,8 @@ pub enum Known {
     XForwardedOther,
     /// `Forwarded`.
     Forwarded,
+    /// A name that starts with `Client-Cert` (RFC 9440): what only a balancer may say of its client.
+    ClientCertificate,
     /// Carries a message end to end, but `Connection` must not be able to take it away: `Via`, `Authorization`,
     /// `Cookie`, `Date` and the like.
     Protected,
@@ -69,6 +71,9 @@ impl Known {
         }
         if name.get(..12).is_some_and(|start| start.eq_ignore_ascii_case(b"X-Forwarded-")) {
             return Self::XForwardedOther;
+        }
+        if name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case(b"Client-Cert")) {
+            return Self::ClientCertificate;
         }
         if memchr::memchr(b'_', name).is_some() { Self::Underscore } else { Self::Other }
     }

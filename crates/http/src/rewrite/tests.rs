@@ -12,6 +12,7 @@ const PLAIN: ToServer<'static> = ToServer {
     host_if_missing: "10.0.0.1:80",
     close: false,
     own_cookie: None,
+    client_certificate: b"",
 };
 
 fn rewritten(text: &str, to: &ToServer<'_>) -> String {
@@ -31,8 +32,13 @@ fn answered(text: &str, to: ToClient<'_>) -> String {
     String::from_utf8(out).unwrap()
 }
 
-const NEW: ToClient<'static> =
-    ToClient { version: Version::Http11, persistent: true, unwrap_chunks: false, own_cookie: None };
+const NEW: ToClient<'static> = ToClient {
+    version: Version::Http11,
+    persistent: true,
+    unwrap_chunks: false,
+    own_cookie: None,
+    hsts: None,
+};
 
 #[test]
 fn case_and_order_of_fields_are_kept() {
@@ -213,4 +219,24 @@ fn a_response_with_our_cookie_is_private() {
     let upgraded = "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n";
     assert!(!answered(upgraded, set).contains("Cache-Control"));
     assert!(answered(upgraded, set).contains("Set-Cookie: LB=v1; Path=/; HttpOnly\r\n"));
+}
+
+#[test]
+fn what_a_client_says_of_its_certificate_is_not_believed() {
+    let text = "GET / HTTP/1.1\r\nHost: a\r\nClient-Cert-Subject: CN=admin\r\nclient-cert: :MIIB:\r\n\r\n";
+    assert_eq!(rewritten(text, &PLAIN), "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let told = ToServer { client_certificate: b"Client-Cert-Subject: CN=alice\r\n", ..PLAIN };
+    assert_eq!(rewritten(text, &told), "GET / HTTP/1.1\r\nHost: a\r\nClient-Cert-Subject: CN=alice\r\n\r\n");
+    let trusted = ToServer { peer_trusted: true, ..PLAIN };
+    assert!(rewritten(text, &trusted).contains("\r\nClient-Cert-Subject: CN=admin\r\n"));
+}
+
+#[test]
+fn browsers_are_told_once_to_come_over_tls() {
+    let hsts = Hsts { max_age: 60, include_subdomains: false, preload: false };
+    let to = ToClient { hsts: Some(hsts), ..NEW };
+    let field = "\r\nStrict-Transport-Security: max-age=60\r\n";
+    assert!(answered("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", to).contains(field));
+    let own = answered("HTTP/1.1 200 OK\r\nStrict-Transport-Security: max-age=1\r\n\r\n", to);
+    assert!(own.contains("max-age=1\r\n") && !own.contains("max-age=60"), "{own}");
 }

@@ -34,8 +34,6 @@ use crate::table::Listener;
 use heads::Heads;
 use note::Note;
 
-/// What clients speak; a cookie that is `Secure` by itself asks for `https`.
-const SCHEME: &str = "http";
 /// How long a client that just got its response keeps its buffers, because its next request often follows at once.
 const LINGER: Duration = Duration::from_millis(100);
 /// How long an idle connection that is to end still takes a request that may be under way.
@@ -56,6 +54,11 @@ struct Client<'a> {
 }
 
 impl Client<'_> {
+    /// Says whether the client has come over TLS: what is `https` follows from it.
+    fn is_secure(&self) -> bool {
+        self.stream.tls().is_some()
+    }
+
     /// Notes something of the request that is served.
     fn note(&mut self, what: impl FnOnce(&mut Note)) {
         if let Some(note) = &mut self.note {

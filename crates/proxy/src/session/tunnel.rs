@@ -126,13 +126,13 @@ impl Direction {
                 }
                 State::Open => {
                     self.reading = true;
-                    ready!(self.poll_fill(cx, from))?;
+                    ready!(self.poll_fill(cx, from, to))?;
                 }
             }
         }
     }
 
-    fn poll_fill(&mut self, cx: &mut Context<'_>, from: &mut Stream) -> Poll<io::Result<()>> {
+    fn poll_fill(&mut self, cx: &mut Context<'_>, from: &mut Stream, to: &Stream) -> Poll<io::Result<()>> {
         if self.splice.pays(None) {
             let filled = self.splice.poll_fill(cx, from, None);
             if filled.is_pending() {
@@ -151,7 +151,8 @@ impl Direction {
         }
         let buffer = self.buffer.get_or_insert_with(|| Buffer::of_size(0));
         let count = ready!(buffer.poll_fill(cx, from))?;
-        self.splice.saw(buffer.is_filled_to_end());
+        // The kernel knows nothing of TLS.
+        self.splice.saw(buffer.is_filled_to_end() && from.tls().is_none() && to.tls().is_none());
         if count == 0 {
             self.state = State::SourceEnded;
         }

@@ -95,7 +95,12 @@ impl Netlink {
     /// # Errors
     /// When the kernel refuses: `PermissionDenied` without CAP_NET_ADMIN.
     pub fn add_address(&mut self, index: u32, ip: IpAddr, prefix: u8) -> io::Result<()> {
-        self.order(address::add(index, ip, prefix))
+        self.order(address::add(index, ip, prefix))?;
+        if let IpAddr::V6(ip) = ip {
+            // It only makes the address answer earlier.
+            let _ = self.order(route::local(index, ip));
+        }
+        Ok(())
     }
 
     /// Removes an address; one that is not there is as good.
@@ -103,6 +108,10 @@ impl Netlink {
     /// # Errors
     /// When the kernel refuses.
     pub fn remove_address(&mut self, index: u32, ip: IpAddr, prefix: u8) -> io::Result<()> {
+        if let IpAddr::V6(ip) = ip {
+            // Mostly it has gone by itself.
+            let _ = self.order(route::no_local(index, ip));
+        }
         match self.order(address::delete(index, ip, prefix)) {
             Err(error)
                 if is_errno(&error, rustix::io::Errno::ADDRNOTAVAIL)

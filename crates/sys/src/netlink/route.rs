@@ -1,10 +1,10 @@
 //! Routes that follow an address.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::OWN_PROTOCOL;
 use super::message::{
-    FLAG_ACK, FLAG_CREATE, FLAG_DUMP, FLAG_REPLACE, INET, Request, attributes, ip, octets, u32_at,
+    FLAG_ACK, FLAG_CREATE, FLAG_DUMP, FLAG_REPLACE, INET, INET6, Request, attributes, ip, octets, u32_at,
 };
 
 pub(super) const NEW: u16 = 24;
@@ -19,7 +19,12 @@ const RTA_GATEWAY: u16 = 5;
 const RTA_PRIORITY: u16 = 6;
 const RTA_PREFSRC: u16 = 7;
 const RTA_TABLE: u16 = 15;
+const RTA_EXPIRES: u16 = 23;
 const RTN_UNICAST: u8 = 1;
+const RTN_LOCAL: u8 = 2;
+const TABLE_LOCAL: u8 = 255;
+/// Much longer than the kernel's worker needs on a busy machine.
+const LOCAL_SECONDS: u32 = 10;
 const SCOPE_UNIVERSE: u8 = 0;
 const SCOPE_LINK: u8 = 253;
 /// The kernel gives an IPv6 route this metric when none is asked for.
@@ -79,6 +84,27 @@ impl Route {
     }
 }
 
+/// The kernel takes packets for an IPv6 address only when its own route for it is there, which a worker of ordinary priority
+/// adds some milliseconds after the address. This one does the same until then, and goes by itself.
+pub(super) fn local(index: u32, ip: Ipv6Addr) -> Request {
+    let mut request = local_request(NEW, FLAG_CREATE | FLAG_REPLACE, index, ip);
+    request.number(RTA_EXPIRES, LOCAL_SECONDS);
+    request
+}
+
+/// Removes it before its time.
+pub(super) fn no_local(index: u32, ip: Ipv6Addr) -> Request {
+    local_request(DELETE, 0, index, ip)
+}
+
+fn local_request(kind: u16, flags: u16, index: u32, ip: Ipv6Addr) -> Request {
+    let fixed = [INET6, 128, 0, 0, TABLE_LOCAL, OWN_PROTOCOL, SCOPE_UNIVERSE, RTN_LOCAL, 0, 0, 0, 0];
+    let mut request = Request::new(kind, flags | FLAG_ACK, &fixed);
+    // Not the kernel's own, whose metric is 0.
+    request.attribute(RTA_DST, &ip.octets()).number(RTA_OIF, index).number(RTA_PRIORITY, DEFAULT_METRIC_V6);
+    request
+}
+
 pub(super) fn list(family: u8) -> Request {
     let mut fixed = [0; FIXED];
     fixed[0] = family;
@@ -87,9 +113,9 @@ pub(super) fn list(family: u8) -> Request {
     Request::new(GET, FLAG_DUMP, &fixed)
 }
 
-/// A route of ours; `None` for those of others.
+/// A route of ours; `None` for those of others, and for those that belong to an address.
 pub(super) fn decode(body: &[u8]) -> Option<Route> {
-    if *body.get(5)? != OWN_PROTOCOL {
+    if *body.get(5)? != OWN_PROTOCOL || *body.get(7)? == RTN_LOCAL {
         return None;
     }
     let unspecified = |family| if family == INET { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
@@ -148,5 +174,7 @@ mod tests {
         let mut body = [0; FIXED];
         (body[0], body[5]) = (INET, 3);
         assert_eq!(decode(&body), None);
+        let local = local(4, "fd99::50".parse().unwrap()).finish(1);
+        assert_eq!(decode(messages(&local).next().unwrap().body), None);
     }
 }

@@ -158,3 +158,32 @@ fn a_server_comes_back_slowly_from_what_its_agent_said_unless_it_only_drained() 
     health.tick(NONE, now);
     assert!(matches!(after(&mut health, "down"), Usability::SlowStart { .. }));
 }
+
+#[test]
+fn an_order_outweighs_everything_and_draining_keeps_the_clients_that_are_bound() {
+    let now = start();
+    let mut health = Health::default();
+    health.order(Duty::Drain, now);
+    let later = now + SECOND;
+    assert_eq!(health.usability(NONE, later), Usability::Drain { since: now, why: "by order".into() });
+    assert_eq!(health.usability_for_its_own(NONE, later), Usability::Up { doubt: None });
+    // The same order again is no news.
+    health.order(Duty::Drain, later);
+    assert!(matches!(health.usability(NONE, later), Usability::Drain { since, .. } if since == now));
+    health.order(Duty::Maintenance, later);
+    let maintenance = Usability::Maintenance { since: later, why: "by order".into() };
+    assert_eq!(health.usability(NONE, later), maintenance);
+    assert_eq!(health.usability_for_its_own(NONE, later), maintenance);
+}
+
+#[test]
+fn whoever_comes_back_from_maintenance_begins_with_slow_start_and_from_a_drain_at_once() {
+    let now = start();
+    let mut health = Health::default();
+    health.order(Duty::Drain, now);
+    health.order(Duty::Ready, now);
+    assert_eq!(health.usability(10 * SECOND, now), Usability::Up { doubt: None });
+    health.order(Duty::Maintenance, now);
+    health.order(Duty::Ready, now);
+    assert!(matches!(health.usability(10 * SECOND, now), Usability::SlowStart { .. }));
+}

@@ -22,7 +22,7 @@ use super::heads::Heads;
 use super::one_try::{Answered, Broken, Kept, OneTry};
 use super::tries::Tries;
 use super::upload::Upload;
-use super::{Client, Next, SCHEME, http_mode, refresh, refuse, retry_after};
+use super::{Client, Next, http_mode, refresh, refuse, retry_after};
 use crate::access_log::End;
 use crate::buffer::Buffer;
 use crate::clock;
@@ -30,6 +30,7 @@ use crate::rooms::Nowhere;
 use crate::session::tunnel;
 use crate::sticky::Sticky;
 use crate::table::{Listener, Pool, Server};
+use crate::tls::stream::TlsStream;
 use crate::upstream::Upstream;
 use crate::worker::Worker;
 
@@ -78,6 +79,11 @@ async fn serve(
     client.note(|note| note.source = source);
     let facts = RequestFacts { head: &heads.request, source };
     let Some((place, pool)) = listener.route(&facts) else {
+        if mode.redirect {
+            let reason =
+                if heads.request.host().is_empty() { Reason::BadHost } else { Reason::RedirectToHttps };
+            return answer(client, reason, upload, inbound, &heads.request).await;
+        }
         return answer(client, Reason::NoRoute, upload, inbound, &heads.request).await;
     };
     let claim = pool.sticky.as_ref().map_or(Claim::Nothing, |sticky| sticky.claim(&heads.request));
@@ -108,7 +114,8 @@ async fn serve(
         let sent = clock::now();
         client.note(|note| note.sent = Some(sent));
         let worker = client.counted.worker.index;
-        let own_cookie = || pool.own_cookie(claim, tries.current()?, SCHEME == "https", worker);
+        let secure = client.is_secure();
+        let own_cookie = || pool.own_cookie(claim, tries.current()?, secure, worker);
         let mut outbound = Buffer::of_size(mode.limits.head_bytes as usize);
         let mut one_try = OneTry { client, mode, pool, upload, inbound, outbound: &mut outbound };
         match one_try.until_answered(&mut upstream, heads).await {
@@ -233,13 +240,14 @@ fn write_request(
     let to = ToServer {
         peer: client.peer,
         peer_trusted,
-        proto: SCHEME,
+        proto: if client.is_secure() { "https" } else { "http" },
         x_forwarded: mode.forwarding.x_forwarded,
         forwarded: mode.forwarding.forwarded,
         drop_underscores: mode.underscores == Underscores::Drop,
         host_if_missing: &server.host,
         close: pool.plan.keep_alive.is_zero(),
         own_cookie: pool.sticky.as_ref().map(Sticky::name),
+        client_certificate: client.stream.tls().map(TlsStream::client_certificate).unwrap_or_default(),
     };
     heads.written.clear();
     rewrite::request(&heads.request, &to, &mut heads.written);
@@ -283,7 +291,13 @@ async fn join(
     heads: &mut Heads,
     own_cookie: Option<OwnCookie<'_>>,
 ) -> Next {
-    let to = ToClient { version: heads.request.version, persistent: true, unwrap_chunks: false, own_cookie };
+    let to = ToClient {
+        version: heads.request.version,
+        persistent: true,
+        unwrap_chunks: false,
+        own_cookie,
+        hsts: None,
+    };
     heads.written.clear();
     rewrite::response(&heads.response, to, &mut heads.written);
     client.alarm.set(mode.idle_timeout);

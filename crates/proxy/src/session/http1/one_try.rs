@@ -127,6 +127,7 @@ impl OneTry<'_, '_> {
                         persistent: true,
                         unwrap_chunks: false,
                         own_cookie: None,
+                        hsts: None,
                     };
                     rewrite::response(response, to, &mut head);
                     self.client.alarm.set(self.mode.idle_timeout);
@@ -201,7 +202,8 @@ impl OneTry<'_, '_> {
         }
         let persistent = end.client_persists && request_done && !self.client.counted.is_ending();
         let unwrap_chunks = end.unwrap_chunks;
-        let to = ToClient { version: request.version, persistent, unwrap_chunks, own_cookie };
+        let hsts = self.mode.hsts.filter(|_| self.client.is_secure());
+        let to = ToClient { version: request.version, persistent, unwrap_chunks, own_cookie, hsts };
         let mut head = if request_done { std::mem::take(written) } else { Vec::new() };
         head.clear();
         rewrite::response(response, to, &mut head);

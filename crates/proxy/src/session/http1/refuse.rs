@@ -10,7 +10,7 @@ use evenkeel_http::answer::{self, Form, Reason};
 use evenkeel_http::head::{Method, RequestHead, Version};
 use tokio::io::AsyncWrite;
 
-use super::{Client, Next};
+use super::{Client, Next, http_mode};
 use crate::access_log::End;
 use crate::buffer::Buffer;
 use crate::clock;
@@ -40,11 +40,20 @@ async fn say(client: &mut Client<'_>, reason: Reason, head: Option<&RequestHead>
     client.counted.slot.counters.of(client.counted.worker.index).refused_total.add(1);
     tracing::debug!(listener = %client.counted.slot.name, code = reason.code(), "answered ourselves");
     let date = httpdate::fmt_http_date(SystemTime::now());
+    let mut fields = Vec::new();
+    if let Some(head) = head.filter(|_| reason == Reason::RedirectToHttps) {
+        answer::https_location(head.host(), head.target(), &mut fields);
+    }
+    let hsts = http_mode(&client.counted.slot.current.load()).and_then(|mode| mode.hsts);
+    if let Some(hsts) = hsts.filter(|_| client.is_secure()) {
+        hsts.write(&mut fields);
+    }
     let form = Form {
         date: &date,
         version: head.map_or(Version::Http11, |head| head.version),
         persistent,
         head_only: head.is_some_and(|head| head.method == Method::Head),
+        fields: &fields,
     };
     let mut out = Vec::new();
     answer::write(reason, form, &mut out);

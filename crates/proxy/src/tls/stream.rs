@@ -1,0 +1,422 @@
+//! One connection with TLS over it.
+//!
+//! The library keeps the session and no bytes: what was read waits in `incoming` until its record is whole, what is to
+//! be sent in `outgoing`, and both give their memory back when they are empty, so an idle connection is its session and
+//! little else. Invariants: a write is done only when all that it became has left, so nothing stays behind when nobody
+//! polls; a write that has to wait is repeated with bytes that begin the same; a connection that ends without
+//! `close_notify` is an error, never an end (RFC 8446 §6.1).
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker, ready};
+
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::block::Block;
+use crate::stream::Stream;
+
+/// The most bytes that are sealed at once: one record (RFC 8446 §5.1).
+const MOST_SEALED: usize = 16 * 1024;
+/// Room for a read: a whole record, so that one call takes it.
+const READ: usize = 16 * 1024 + 261;
+
+/// See the module.
+pub(crate) struct TlsStream {
+    socket: Stream,
+    session: UnbufferedServerConnection,
+    incoming: Block,
+    /// What waits in `incoming` is no whole record.
+    starved: bool,
+    outgoing: Block,
+    /// Opened, and not yet taken.
+    plain: Vec<u8>,
+    taken: usize,
+    /// Bytes of the writer for which `outgoing` is on its way.
+    accepted: usize,
+    /// The other side has ended its direction, properly.
+    ended: bool,
+    /// We have ended ours, or have no more to say.
+    closed: bool,
+    /// The session has met an error and must not be asked again.
+    failed: bool,
+    /// The connection is to look cut.
+    cut: AtomicBool,
+    /// What the client's certificate says, as header lines.
+    pub(super) client_certificate: Box<[u8]>,
+}
+
+impl std::fmt::Debug for TlsStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TlsStream").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}
+
+/// What to do once application data may pass.
+enum Wish<'a> {
+    Read,
+    Seal(&'a [u8]),
+    Close,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Came {
+    /// Something was opened.
+    Plain,
+    /// Nothing more without more bytes; the wish, if it was not to read, is done.
+    Nothing,
+    /// The other side has ended its direction.
+    End,
+}
+
+impl TlsStream {
+    pub(super) fn new(socket: Stream, session: UnbufferedServerConnection) -> Self {
+        Self {
+            socket,
+            session,
+            incoming: Block::default(),
+            starved: false,
+            outgoing: Block::default(),
+            plain: Vec::new(),
+            taken: 0,
+            accepted: 0,
+            ended: false,
+            closed: false,
+            failed: false,
+            cut: AtomicBool::new(false),
+            client_certificate: Box::default(),
+        }
+    }
+
+    /// The connection below.
+    pub(crate) fn socket(&self) -> &Stream {
+        &self.socket
+    }
+
+    pub(super) fn session(&self) -> &UnbufferedServerConnection {
+        &self.session
+    }
+
+    /// What the client's certificate says, as header lines; empty without one.
+    pub(crate) fn client_certificate(&self) -> &[u8] {
+        &self.client_certificate
+    }
+
+    /// Something can be read without another byte from the socket.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.taken < self.plain.len()
+            || self.ended
+            || self.failed
+            || !(self.incoming.is_empty() || self.starved)
+    }
+
+    /// The connection will end without `close_notify`, so that the other side sees that something is missing.
+    pub(crate) fn cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+        self.socket.reset_on_close();
+    }
+
+    /// Lets the session work on what was read, until it opened something or can do no more.
+    fn work(&mut self, wish: &Wish<'_>, opened: &mut impl FnMut(&[u8])) -> Result<Came, rustls::Error> {
+        loop {
+            let UnbufferedStatus { mut discard, state, .. } =
+                self.session.process_tls_records(self.incoming.unread_mut());
+            let came = match state? {
+                ConnectionState::ReadTraffic(mut traffic) => {
+                    while let Some(record) = traffic.next_record() {
+                        let record = record?;
+                        discard += record.discard;
+                        opened(record.payload);
+                    }
+                    Some(Came::Plain)
+                }
+                ConnectionState::EncodeTlsData(mut message) => {
+                    put(&mut self.outgoing, 0, |room| match message.encode(room) {
+                        Ok(count) => Ok(count),
+                        Err(EncodeError::InsufficientSize(size)) => Err(Some(size.required_size)),
+                        Err(EncodeError::AlreadyEncoded) => Err(None),
+                    })?;
+                    None
+                }
+                ConnectionState::TransmitTlsData(sent) => {
+                    // It will be: whoever waits for anything flushes first.
+                    sent.done();
+                    None
+                }
+                ConnectionState::WriteTraffic(mut traffic) => {
+                    let sealed = |error| match error {
+                        EncryptError::InsufficientSize(size) => Some(size.required_size),
+                        EncryptError::EncryptExhausted => None,
+                    };
+                    match wish {
+                        Wish::Read => {}
+                        Wish::Seal(bytes) => put(&mut self.outgoing, bytes.len(), |room| {
+                            traffic.encrypt(bytes, room).map_err(sealed)
+                        })?,
+                        Wish::Close => {
+                            put(&mut self.outgoing, 0, |room| {
+                                traffic.queue_close_notify(room).map_err(sealed)
+                            })?;
+                        }
+                    }
+                    Some(Came::Nothing)
+                }
+                ConnectionState::BlockedHandshake => match wish {
+                    Wish::Read => Some(Came::Nothing),
+                    Wish::Seal(_) | Wish::Close => return Err(rustls::Error::HandshakeNotComplete),
+                },
+                ConnectionState::PeerClosed => {
+                    self.ended = true;
+                    matches!(wish, Wish::Read).then_some(Came::End)
+                }
+                ConnectionState::Closed => {
+                    self.ended = true;
+                    Some(Came::End)
+                }
+                // Early data is not asked for, and a state that is not known cannot be served.
+                _ => return Err(rustls::Error::General("an unknown state".into())),
+            };
+            self.incoming.consume(discard);
+            if let Some(came) = came {
+                return Ok(came);
+            }
+        }
+    }
+
+    /// The same; what is opened goes to `plain`.
+    fn work_aside(&mut self, wish: &Wish<'_>) -> Result<Came, rustls::Error> {
+        let mut aside = std::mem::take(&mut self.plain);
+        let came = self.work(wish, &mut |bytes| aside.extend_from_slice(bytes));
+        self.plain = aside;
+        came
+    }
+
+    /// What happened is told to the other side as an alert, as far as it takes it at once.
+    fn fail(&mut self, error: rustls::Error) -> io::Error {
+        (self.closed, self.failed) = (true, true);
+        // The session must not look at the same bytes again; while something is queued it gives that and looks at nothing.
+        while self.session.wants_write() {
+            let UnbufferedStatus { state, .. } = self.session.process_tls_records(self.incoming.unread_mut());
+            let Ok(ConnectionState::EncodeTlsData(mut message)) = state else { break };
+            let put = put(&mut self.outgoing, 0, |room| match message.encode(room) {
+                Ok(count) => Ok(count),
+                Err(EncodeError::InsufficientSize(size)) => Err(Some(size.required_size)),
+                Err(EncodeError::AlreadyEncoded) => Err(None),
+            });
+            if put.is_err() {
+                break;
+            }
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        let _sent = self.poll_send(&mut cx);
+        io::Error::new(io::ErrorKind::InvalidData, error)
+    }
+
+    /// Sends what is to be sent.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outgoing.is_empty() {
+            let count = ready!(Pin::new(&mut self.socket).poll_write(cx, self.outgoing.unread()))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.outgoing.consume(count);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads once from the socket.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.incoming.is_empty() {
+            // Whoever waits holds no memory.
+            ready!(self.socket.poll_readable(cx));
+        }
+        let Some(room) = self.incoming.room(READ) else {
+            return Poll::Ready(Err(io::Error::other("a message is longer than allowed")));
+        };
+        let mut room = ReadBuf::new(room);
+        let read = Pin::new(&mut self.socket).poll_read(cx, &mut room);
+        let count = room.filled().len();
+        self.incoming.filled(count);
+        self.incoming.give_back_if_empty();
+        ready!(read)?;
+        if count == 0 {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.starved = false;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Shakes hands.
+    pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let came = self.work_aside(&Wish::Read).map_err(|error| self.fail(error))?;
+            if came == Came::End {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+            if !self.session.is_handshaking() {
+                self.starved = came == Came::Nothing;
+                // With a request already there, what is left goes out along with its response.
+                if came == Came::Nothing {
+                    ready!(self.poll_send(cx))?;
+                }
+                return Poll::Ready(Ok(()));
+            }
+            ready!(self.poll_send(cx))?;
+            ready!(self.poll_receive(cx))?;
+        }
+    }
+
+    /// Writes the beginning of `head` and `body`, one behind the other.
+    pub(crate) fn poll_write_both(
+        &mut self,
+        cx: &mut Context<'_>,
+        head: &[u8],
+        body: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.accepted == 0 {
+            let of_head = head.len().min(MOST_SEALED);
+            let of_body = body.len().min(MOST_SEALED - of_head);
+            if of_head + of_body == 0 {
+                return Poll::Ready(Ok(0));
+            }
+            if self.closed {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            let sealed = match (of_head, of_body) {
+                (_, 0) => self.seal(&head[..of_head]),
+                (0, _) => self.seal(&body[..of_body]),
+                // Together in one record, which costs less than two of them.
+                _ => self.seal(&[&head[..of_head], &body[..of_body]].concat()),
+            };
+            sealed.map_err(|error| self.fail(error))?;
+            self.accepted = of_head + of_body;
+        }
+        ready!(self.poll_send(cx))?;
+        let count = std::mem::take(&mut self.accepted);
+        if count > head.len() + body.len() {
+            return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    fn seal(&mut self, bytes: &[u8]) -> Result<(), rustls::Error> {
+        self.act(&Wish::Seal(bytes))
+    }
+
+    /// Does what is wished, putting aside what is opened meanwhile: as much as `incoming` holds.
+    fn act(&mut self, wish: &Wish<'_>) -> Result<(), rustls::Error> {
+        loop {
+            match self.work_aside(wish)? {
+                Came::Plain => {}
+                Came::Nothing => return Ok(()),
+                // Both directions have ended.
+                Came::End => return Err(rustls::Error::General("the connection has ended".into())),
+            }
+        }
+    }
+}
+
+/// Puts what `make` writes behind what waits. `make` is asked again when it names the room that it needs.
+fn put(
+    block: &mut Block,
+    least: usize,
+    mut make: impl FnMut(&mut [u8]) -> Result<usize, Option<usize>>,
+) -> Result<(), rustls::Error> {
+    let full = || rustls::Error::General("too much waits to be sent".into());
+    let mut least = least + 512;
+    // The second time the room is what was asked for.
+    for _ in 0..2 {
+        match make(block.room(least).ok_or_else(full)?) {
+            Ok(count) => {
+                block.filled(count);
+                block.give_back_if_empty();
+                return Ok(());
+            }
+            Err(Some(required)) => least = required,
+            Err(None) => break,
+        }
+    }
+    Err(rustls::Error::EncryptError)
+}
+
+impl AsyncRead for TlsStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if let Some(rest) = this.plain.get(this.taken..).filter(|rest| !rest.is_empty()) {
+                let count = rest.len().min(buf.remaining());
+                buf.put_slice(&rest[..count]);
+                this.taken += count;
+                if this.taken == this.plain.len() {
+                    (this.plain, this.taken) = (Vec::new(), 0);
+                }
+                return Poll::Ready(Ok(()));
+            }
+            if this.failed {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
+            if this.ended {
+                return Poll::Ready(Ok(()));
+            }
+            if !this.incoming.is_empty() && !this.starved {
+                let before = buf.filled().len();
+                let mut rest = Vec::new();
+                let came = this.work(&Wish::Read, &mut |bytes| {
+                    let (now, later) = bytes.split_at(bytes.len().min(buf.remaining()));
+                    buf.put_slice(now);
+                    rest.extend_from_slice(later);
+                });
+                (this.plain, this.taken) = (rest, 0);
+                match came.map_err(|error| this.fail(error))? {
+                    Came::Plain | Came::End => {}
+                    Came::Nothing => this.starved = !this.incoming.is_empty(),
+                }
+                if buf.filled().len() > before {
+                    return Poll::Ready(Ok(()));
+                }
+                continue;
+            }
+            // Tickets and answers of the session itself; the next write takes them along if they cannot go now.
+            if let Poll::Ready(sent) = this.poll_send(cx) {
+                sent?;
+            }
+            ready!(this.poll_receive(cx))?;
+        }
+    }
+}
+
+impl AsyncWrite for TlsStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_write_both(cx, buf, &[])
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_send(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.closed {
+            this.closed = true;
+            this.act(&Wish::Close).map_err(|error| this.fail(error))?;
+        }
+        ready!(this.poll_send(cx))?;
+        Pin::new(&mut this.socket).poll_shutdown(cx)
+    }
+}
+
+impl Drop for TlsStream {
+    fn drop(&mut self) {
+        if self.closed || self.cut.load(Ordering::Relaxed) || self.session.is_handshaking() {
+            return;
+        }
+        // As far as it goes at once: nobody waits for it.
+        if self.accepted == 0 && self.act(&Wish::Close).is_ok() {
+            let mut cx = Context::from_waker(Waker::noop());
+            let _sent = self.poll_send(&mut cx);
+        }
+    }
+}
