@@ -21,7 +21,6 @@ fn settings() -> ServerSettings {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "what a supervisor gets, it gets for good")]
 fn answer(command: Command) -> Answer {
     let edited =
         |server| Edited { server, created: false, leaves_within: None, durable: true, notes: Vec::new() };
