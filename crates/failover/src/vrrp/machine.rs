@@ -3,8 +3,8 @@
 //! ```text
 //!             start, link up                silence: Send, Own(true), Announce
 //!  Stopped ──────────────────▶ Backup ──────────────────────────────────────────▶ Active
-//!     ▲  ▲                       ▲ ▲   another is active: Own(false), Send last     │ │
-//!     │  └───────── stop ────────┤ └────────────────────────────────────────────────┘ │ stall
+//!     ▲  ▲                       ▲ ▲   Own(false), Send last       another is      │ │
+//!     │  └───────── stop ────────┤ └──────────────────── Releasing ◀───────────────┘ │ stall
 //!     │                          │        another is active: Own(false)               ▼
 //!     │        link or tracking  │ └──────────────────────────────────────────── Listening
 //!     └── Fault ◀── forbid it ───┘                                    start, holding ─▶│ silence: Send, Announce
@@ -12,7 +12,8 @@
 //! ```
 //!
 //! [`Machine::hand_over`] leads from Active to Releasing, and from there to Backup or Stopped as soon as another router is
-//! heard, or back to Active when none is (`handover`).
+//! heard, or back to Active when none is (`handover`). Who loses to another active router is Releasing as well, until that
+//! one has answered (`parting`).
 //!
 //! Invariants:
 //! 1. Every input is legal in every state; none panics.
@@ -30,6 +31,7 @@ mod hear;
 mod member;
 mod office;
 mod output;
+mod parting;
 mod reconfigure;
 mod send;
 
@@ -233,6 +235,11 @@ impl Machine {
                     self.keep_after_all(now);
                 }
             }
+            Office::Parting(parting) => {
+                if parting.until <= now {
+                    self.part(now);
+                }
+            }
         }
     }
 
@@ -263,6 +270,7 @@ impl Machine {
             owner: match &self.office {
                 Office::Active(_) | Office::Releasing(_) => self.source(),
                 Office::Backup(backup) => backup.owner,
+                Office::Parting(parting) => Some(parting.winner),
                 _ => None,
             },
             last_heard: self.last_heard,

@@ -11,6 +11,8 @@ use super::world::{Time, World};
 
 /// What messages on their way and timers that go off late may add to a wait, in fine weather.
 const SLACK: Duration = Duration::from_millis(2);
+/// The longest that who has lost holds on to the addresses.
+const PARTING: Duration = Duration::from_millis(20);
 
 impl World {
     /// Makes one trial, chosen by chance.
@@ -186,7 +188,8 @@ impl World {
         self.network.mend();
         self.note(format_args!("-- healed"));
         let healed = self.now;
-        self.run_for(self.interval() * 102 / 100 + SLACK)?;
+        // The loser waits for an answer, which does not come when the winner's answers are used up.
+        self.run_for(self.interval() * 102 / 100 + SLACK + PARTING)?;
         self.one_holder().map_err(|what| format!("{what}, an interval after the healing at {healed:?}"))?;
         if !both {
             // Its answers to a rival that did not hear it may be used up. It announces with its own advertisements,
@@ -370,10 +373,11 @@ impl World {
         if several <= moment { Ok(()) } else { Err(format!("several held the addresses for {several:?}")) }
     }
 
-    /// The addresses have changed hands since then without a gap, and with two owners only while a message travelled.
+    /// The addresses have changed hands since then without a gap, and with two owners only while three messages
+    /// travelled: here I am, I was here, here I am.
     fn smooth(&self, since: Time) -> Result<(), String> {
         let spans = self.spans(since);
-        let travel = Weather::FINE.delay.1 * 2;
+        let travel = Weather::FINE.delay.1 * 4;
         if spans.nobody.is_zero() && spans.several <= travel {
             Ok(())
         } else {

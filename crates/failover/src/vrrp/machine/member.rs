@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::super::note::Why;
+use super::super::status::State;
 use super::Machine;
 use super::handover::{Purpose, Releasing};
 use super::office::{Backup, Office};
@@ -38,7 +39,7 @@ impl Machine {
         if self.leaves_for() == Some(Purpose::Stop) {
             return self.stop(now);
         }
-        if matches!(self.office, Office::Active(_) | Office::Listening(_) | Office::Releasing(_)) {
+        if matches!(self.state(), State::Active | State::Listening | State::Releasing) {
             self.resign(now);
             self.own(false);
             let backup = Backup::new(Some(now + self.down_interval()), None);
