@@ -11,6 +11,7 @@ mod guard;
 mod servers;
 #[cfg(test)]
 mod tests;
+mod virtual_routers;
 
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::desk::Desk;
-use crate::message::{Answer, Command, Door, Preview, Reloaded, Saved, Status, Stopping, VirtualRouters};
+use crate::message::{Answer, Command, Door, Preview, Reloaded, Saved, Status, Stopping};
 use crate::metrics;
 use crate::problem::Problem;
 
@@ -57,7 +58,8 @@ fn parts() -> (Router<Desk>, OpenApi) {
         .routes(routes!(pool))
         .routes(routes!(servers::read, servers::put, servers::patch, servers::delete))
         .routes(routes!(servers::reset))
-        .routes(routes!(virtual_routers))
+        .routes(routes!(virtual_routers::list))
+        .routes(routes!(virtual_routers::failover))
         .routes(routes!(diff))
         .routes(routes!(save))
         .routes(routes!(reload))
@@ -133,23 +135,6 @@ async fn pool(State(desk): State<Desk>, Extension(by): Extension<By>, Path(name)
         None => {
             Err(Problem::new(StatusCode::NOT_FOUND, "there is no pool of this name: `/v1/pools` lists them"))
         }
-    }
-}
-
-/// All virtual routers
-#[utoipa::path(
-    get, path = "/v1/virtual-routers", tag = "state",
-    responses((status = 200, description = "Who holds their addresses, and why", body = VirtualRouters))
-)]
-async fn virtual_routers(State(desk): State<Desk>, Extension(by): Extension<By>) -> Reply {
-    // Without virtual routers that is an empty list, and no error.
-    let known = ask_status(&desk, by).await?.virtual_routers.unwrap_or_default();
-    match known {
-        VirtualRouters { state: None, missing: Some(why), .. } => Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("the high availability role cannot be asked: {why}"),
-        )),
-        known => Ok(show(&known)),
     }
 }
 

@@ -107,6 +107,11 @@ pub enum Command {
     Reload,
     /// What a reload would change. Answered by [`Answer::Preview`].
     Diff,
+    /// Make another node hold the addresses of this virtual router. Answered by [`Answer::FailedOver`].
+    Failover {
+        /// Its name.
+        router: String,
+    },
     /// Drain and end. Answered by [`Answer::Stopping`] before it begins.
     Stop,
     /// How a server is set. Answered by [`Answer::Server`].
@@ -142,6 +147,8 @@ pub enum Answer {
     Reloaded(Reloaded),
     /// To [`Command::Diff`].
     Preview(Preview),
+    /// To [`Command::Failover`].
+    FailedOver(FailedOver),
     /// To [`Command::Stop`].
     Stopping(Stopping),
     /// To [`Command::Server`].
@@ -454,6 +461,16 @@ pub struct Difference {
     pub what: String,
     /// A reload does not bring it about: it holds after `stop` and a new start.
     pub needs_restart: bool,
+}
+
+/// A failover that was asked for and has taken place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FailedOver {
+    /// The virtual router.
+    pub router: String,
+    /// Who is active now.
+    #[schema(value_type = String, example = "192.168.1.2")]
+    pub active: std::net::IpAddr,
 }
 
 /// A stop that has begun.

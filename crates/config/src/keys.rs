@@ -60,11 +60,13 @@ pub enum Section {
     FollowingRoute,
     /// `[[virtual-router.NAME.rule]]`.
     FollowingRule,
+    /// `[[virtual-router.NAME.track]]`.
+    Track,
 }
 
 impl Section {
     /// All of them, in the order of the reference.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Top,
         Self::Global,
         Self::Admin,
@@ -88,6 +90,7 @@ impl Section {
         Self::Announce,
         Self::FollowingRoute,
         Self::FollowingRule,
+        Self::Track,
     ];
 
     /// How the file writes it.
@@ -117,6 +120,7 @@ impl Section {
             Self::Announce => "[virtual-router.NAME.announce]",
             Self::FollowingRoute => "[[virtual-router.NAME.route]]",
             Self::FollowingRule => "[[virtual-router.NAME.rule]]",
+            Self::Track => "[[virtual-router.NAME.track]]",
         }
     }
 
@@ -147,6 +151,7 @@ impl Section {
             Self::Announce => "virtual-router.announce",
             Self::FollowingRoute => "virtual-router.route",
             Self::FollowingRule => "virtual-router.rule",
+            Self::Track => "virtual-router.track",
         }
     }
 
@@ -233,6 +238,11 @@ impl Section {
             Self::FollowingRule => {
                 "A rule that exists while this machine holds the addresses: it says which routing table is asked for some \
                  packets."
+            }
+            Self::Track => {
+                "Something that must be well for this node to hold the addresses: `track = [{ pool = \"website\" }]`. Each says \
+                 one thing to look at and, with `priority` or `effect`, what follows while it is not well. What each does at \
+                 the moment stands in `evenkeel status` and in `GET /v1/virtual-routers`."
             }
         }
     }
@@ -364,6 +374,10 @@ pub enum Kind {
     },
     /// The name of a pool.
     Pool,
+    /// The name of a listener.
+    Listener,
+    /// What changes a priority.
+    Weight,
     /// The name of a user of the system.
     User,
     /// An absolute path.
@@ -525,6 +539,8 @@ impl Kind {
                 "a network or a list of networks such as `\"192.0.2.0/24\"`, `\"2001:db8::/32\"` or `\"192.0.2.1\"`".into()
             }
             Self::Pool => "the name of a pool".into(),
+            Self::Listener => "the name of a listener".into(),
+            Self::Weight => "a whole number from -253 to 253, and not 0".into(),
             Self::User => "the name of a user".into(),
             Self::Path => "an absolute path".into(),
             Self::LogTarget => "`\"stdout\"`, `\"syslog\"` or the absolute path of a file".into(),

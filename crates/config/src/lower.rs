@@ -11,6 +11,7 @@ mod routes;
 mod servers;
 mod sticky;
 mod tls;
+mod track;
 mod virtual_router;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +39,7 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
     let listeners: Vec<plan::Listener> =
         model.listeners.iter().filter_map(|typed| listener(typed, &pools, problems)).collect();
     let plan_pools: Vec<plan::Pool> = model.pools.iter().filter_map(|typed| pool(typed, problems)).collect();
-    let virtual_routers = virtual_router::lower(model, problems);
+    let virtual_routers = virtual_router::lower(model, &pools, problems);
     binds::check(model, problems);
     unused(model, problems);
     access_log::check(model, problems);
@@ -322,6 +323,7 @@ fn unused(model: &Model, problems: &mut Problems) {
             listener.pool.iter().chain(listener.routes.iter().filter_map(|r| r.pool.as_ref()))
         })
         .map(|pool| pool.value.as_str())
+        .chain(track::pools(model))
         .collect();
     for pool in &model.pools {
         if !used.contains(pool.name.value.as_str()) {

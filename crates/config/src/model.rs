@@ -9,6 +9,7 @@ mod read;
 mod route;
 mod sticky;
 mod tls;
+mod track;
 mod value;
 mod virtual_router;
 
@@ -26,6 +27,7 @@ use crate::plan::LogTarget;
 pub(crate) use health::{Agent, Health, Passive, WordOr, statuses};
 pub(crate) use sticky::Sticky;
 pub(crate) use tls::{Certificates, Hsts, Tls};
+pub(crate) use track::Track;
 pub(crate) use virtual_router::{FlagOr, FollowingRoute, FollowingRule, Host, VirtualRouter};
 
 use crate::problems::{At, Problems, Span};

@@ -7,6 +7,7 @@
 mod health;
 mod sticky;
 mod tls;
+mod track;
 mod virtual_router;
 
 use std::collections::BTreeSet;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 pub use health::{Agent, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
 pub use sticky::Sticky;
 pub use tls::{CertificateFiles, Certificates, ClientAuth, Tls};
+pub use track::{Bearing, Least, ProcessTrack, Script, Track, Tracked};
 pub use virtual_router::{
     FollowingRoute, FollowingRule, MOST_FOLLOWERS, MOST_VIRTUAL_ROUTERS, VirtualRouter,
 };

@@ -128,7 +128,8 @@ fn with(section: Section, line: &str) -> String {
         | Section::Authentication
         | Section::Announce
         | Section::FollowingRoute
-        | Section::FollowingRule => with_router(section, line),
+        | Section::FollowingRule
+        | Section::Track => with_router(section, line),
     }
 }
 
@@ -137,7 +138,10 @@ fn with_router(section: Section, line: &str) -> String {
     let own = |key: &str| line.starts_with(key);
     let least = ["interface = \"eth0\"", "vrid = 51", "addresses = [\"192.168.1.100/24\"]"];
     let key = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
-    let mut router: Vec<&str> = least.into_iter().filter(|given| key(given) != key(line)).collect();
+    let mut router: Vec<&str> = least
+        .into_iter()
+        .filter(|given| section != Section::VirtualRouter || key(given) != key(line))
+        .collect();
     let mut below = String::new();
     match section {
         Section::Authentication if own("password") => router.push("version = 2"),
@@ -172,12 +176,30 @@ fn with_router(section: Section, line: &str) -> String {
                 }
             }
         }
+        Section::Track => {
+            below = "[[virtual-router.public.track]]\n".into();
+            let whose =
+                |owner: &str, keys: &[&str]| keys.iter().any(|key| own(key)).then(|| owner.to_owned());
+            let of = whose("pool = \"website\"\n", &["least-servers", "least-share"])
+                .or_else(|| whose("process = \"nginx\"\n", &["least-processes"]))
+                .or_else(|| {
+                    whose("script = \"/bin/true\"\n", &["user", "interval", "timeout", "rise", "fall"])
+                })
+                .or_else(|| whose("interface = \"eth1\"\n", &["priority", "effect"]));
+            below += &of.unwrap_or_default();
+        }
         _ => router.push(line),
     }
+    let site = if section == Section::Track || own("track") {
+        "[listener.website]\nbind = \"0.0.0.0:80\"\npool = \"website\"\n[pool.website]\nhealth = \"tcp\"\n\
+         [pool.website.servers]\nwebserver01 = \"192.168.1.2:80\"\nwebserver02 = \"192.168.1.3:80\"\n"
+    } else {
+        ""
+    };
     if section != Section::VirtualRouter {
         below += line;
     }
-    format!("[virtual-router.public]\n{}\n{below}\n", router.join("\n"))
+    format!("[virtual-router.public]\n{}\n{below}\n{site}", router.join("\n"))
 }
 
 #[test]
@@ -313,6 +335,16 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "sticky-none-not-secure",
     "sticky-prefix",
     "target-larger-than-head",
+    "track-key-of-others",
+    "track-more-servers-than-there-are",
+    "track-nothing",
+    "track-priority-and-effect",
+    "track-process-path",
+    "track-script-changeable",
+    "track-twice",
+    "track-two-things",
+    "track-unknown-listener",
+    "track-unknown-pool",
     "tls-curves-without-1-2",
     "tls-hsts-without-tls",
     "tls-redirect-with-pool",

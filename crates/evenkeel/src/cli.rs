@@ -9,6 +9,7 @@ mod diff;
 mod events;
 mod explain;
 mod reload;
+mod router;
 mod run;
 mod schema;
 mod screen;
@@ -48,6 +49,8 @@ enum Command {
     Stop(stop::Stop),
     /// Show listeners, pools, servers and roles, and why each is as it is
     Status(status::Status),
+    /// Steer virtual routers
+    Router(router::Router),
     /// Add, remove, drain or weight a server of the running program
     Server(server::Server),
     /// Write what was changed at run time into the configuration file
@@ -113,6 +116,7 @@ pub(crate) fn main() -> Exit {
         Command::Reload(reload) => reload.perform(),
         Command::Stop(stop) => stop.perform(),
         Command::Status(status) => status.perform(),
+        Command::Router(router) => router.perform(),
         Command::Server(server) => server.perform(),
         Command::Config(config) => config.perform(),
         Command::Events(events) => events.perform(),

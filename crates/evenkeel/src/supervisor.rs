@@ -27,8 +27,10 @@ mod save;
 mod sockets;
 mod start;
 mod status;
+mod steering;
 mod stop;
 mod store;
+mod tracking;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -56,8 +58,10 @@ use reload::Reloads;
 use sockets::{Doors, Sockets};
 pub(crate) use start::run;
 use status::Queries;
+use steering::Steering;
 use stop::Ending;
 use store::Store;
+use tracking::Tracking;
 
 /// Ends of a role in a row before it was ready at all, after which the start as a whole has failed.
 const MOST_FAILED_STARTS: u32 = 5;
@@ -112,6 +116,8 @@ struct Supervisor {
     last_reload: Option<LastReload>,
     queries: Queries,
     ending: Option<Ending>,
+    tracking: Tracking,
+    steering: Steering,
 }
 
 /// What happens.
@@ -119,6 +125,7 @@ enum Happening {
     Proxy(Report<Event>),
     Admin(Report<Word>),
     Ha(Report<ha::Event>),
+    Observed(ha::Finding),
     Terminate(&'static str),
     Hangup,
     Deadline,
@@ -131,10 +138,12 @@ impl Supervisor {
         mut proxy_reports: mpsc::Receiver<Report<Event>>,
         mut admin_reports: mpsc::Receiver<Report<Word>>,
         mut ha_reports: mpsc::Receiver<Report<ha::Event>>,
+        mut observations: mpsc::Receiver<ha::Finding>,
         mut signals: start::Signals,
     ) -> Exit {
         let now = Instant::now();
         // First: the address may be here already, waiting for somebody who speaks for it.
+        self.track_the_plan(now);
         self.start_ha(now);
         self.start_proxy(now);
         self.start_admin(now);
@@ -148,6 +157,7 @@ impl Supervisor {
                 Some(report) = proxy_reports.recv() => Happening::Proxy(report),
                 Some(report) = admin_reports.recv() => Happening::Admin(report),
                 Some(report) = ha_reports.recv() => Happening::Ha(report),
+                Some(finding) = observations.recv() => Happening::Observed(finding),
                 Some(()) = signals.terminate.recv() => Happening::Terminate("SIGTERM"),
                 Some(()) = signals.interrupt.recv() => Happening::Terminate("SIGINT"),
                 Some(()) = signals.hangup.recv() => Happening::Hangup,
@@ -158,6 +168,7 @@ impl Supervisor {
                 Happening::Proxy(report) => self.hear_proxy(report, now),
                 Happening::Admin(report) => self.hear_admin(report, now),
                 Happening::Ha(report) => self.hear_ha(report, now),
+                Happening::Observed(finding) => self.observed(finding, now),
                 Happening::Terminate(signal) => self.stop_on_signal(signal, now),
                 Happening::Hangup => self.reload_on_signal(now),
                 Happening::Deadline => {}
@@ -171,7 +182,11 @@ impl Supervisor {
             return;
         }
         match report.news {
-            News::Said(Event::Applied { revision }) => self.applied(revision, now),
+            News::Said(Event::Applied { revision }) => {
+                self.applied(revision, now);
+                self.judge(now);
+            }
+            News::Said(Event::Pulse { pools }) => self.pulse_came(pools, now),
             News::Said(Event::Refused { revision, why }) => self.refused(revision, &why, now),
             News::Said(Event::Drained { cut }) => Self::drained(cut),
             News::Said(Event::Snapshot { id, snapshot }) => self.snapshot_came(id, snapshot, now),
@@ -211,6 +226,7 @@ impl Supervisor {
             Command::Status => self.ask_snapshot(asker, now),
             Command::Reload => self.reload_on_command(asker, by, now),
             Command::Diff => self.answer(asker, self.preview()),
+            Command::Failover { router } => self.fail_over(asker, &by, router, now),
             Command::Stop => self.stop_on_command(asker, &by, now),
             Command::Server { pool, server } => self.answer(asker, self.settings(&pool, &server)),
             Command::EditServer { pool, server, edit, conditions, within } => {
@@ -230,6 +246,8 @@ impl Supervisor {
         }
         let Capacity { workers, max_connections, .. } = self.capacity;
         self.proxy.tell(Change::Start { workers, max_connections }, Vec::new());
+        self.proxy_started();
+        self.want_pulse();
         for bind in self.plan.listeners.iter().flat_map(|listener| &listener.binds) {
             self.proxy.tell(Change::Sockets { bind: bind.clone() }, self.sockets.of(bind));
         }
@@ -258,6 +276,7 @@ impl Supervisor {
         }
         self.happened(Happened::new(EventKind::RoleEnded, format!("the proxy role has ended: {how}")));
         self.proxy.ended(how, now);
+        self.judge(now);
         self.reload_lost_the_proxy(now);
         self.check_starts();
     }
@@ -315,6 +334,8 @@ impl Supervisor {
             self.notify(&[Notice::Watchdog]);
             self.watchdog_at = self.notifier.watchdog_interval().map(|interval| now + interval);
         }
+        self.tick_tracking(now);
+        self.tick_steering(now);
         self.tick_certificates(now);
         self.tick_reload(now);
         self.tick_queries(now);
@@ -331,6 +352,8 @@ impl Supervisor {
             self.watch.deadline(&self.plan).filter(|_| self.ending.is_none()),
             self.reloads.deadline(),
             self.queries.deadline(),
+            self.tracking.deadline(),
+            self.steering.deadline(),
             self.leaving.deadline(),
             self.ending.as_ref().and_then(Ending::deadline),
         ]

@@ -24,6 +24,8 @@ pub enum Effect {
     None,
     /// Adds this, or takes it away when negative.
     Weight(i16),
+    /// Any other router that is well shall be active instead; if there is none, this one.
+    Yield,
     /// Forbids to be active.
     Fault,
 }
@@ -34,6 +36,9 @@ pub enum Effect {
 pub enum Effective {
     /// With this priority.
     Priority(Priority),
+    /// With the least priority: an active router gives its addresses to whoever takes them, and keeps them if nobody
+    /// does; a backup is in no hurry to take over.
+    Yielding,
     /// Not at all.
     Withdrawn,
 }
@@ -42,16 +47,21 @@ pub enum Effective {
 pub const WEIGHTS: std::ops::RangeInclusive<i16> = -253..=253;
 
 /// What the parts make of `base`: their sum, within 1 and 254. One fault withdraws the router, whatever its priority; an
-/// owner's priority (255) no weight changes.
+/// owner's priority (255) no weight changes, and one that should yield is withdrawn, because it cannot stand with less.
 #[must_use]
 pub fn effective(base: Priority, parts: &[Part]) -> Effective {
     let mut sum = i64::from(base.number());
+    let mut yields = false;
     for part in parts {
         match part.effect {
             Effect::None => {}
             Effect::Weight(weight) => sum += i64::from(weight),
+            Effect::Yield => yields = true,
             Effect::Fault => return Effective::Withdrawn,
         }
+    }
+    if yields {
+        return if base.is_owner() { Effective::Withdrawn } else { Effective::Yielding };
     }
     if base.is_owner() {
         return Effective::Priority(base);
@@ -69,6 +79,7 @@ mod tests {
             effects.iter().map(|&effect| Part { name: "interface eth1".to_owned(), effect }).collect();
         match effective(Priority::new(base).unwrap(), &parts) {
             Effective::Priority(priority) => Some(priority.number()),
+            Effective::Yielding => Some(0),
             Effective::Withdrawn => None,
         }
     }
@@ -92,6 +103,14 @@ mod tests {
     fn one_fault_withdraws() {
         assert_eq!(with(100, &[Effect::Weight(50), Effect::Fault]), None);
         assert_eq!(with(255, &[Effect::Fault]), None);
+    }
+
+    #[test]
+    fn one_yield_counts_more_than_weights_and_less_than_a_fault() {
+        // 0 stands for yielding here.
+        assert_eq!(with(100, &[Effect::Weight(50), Effect::Yield]), Some(0));
+        assert_eq!(with(100, &[Effect::Yield, Effect::Fault]), None);
+        assert_eq!(with(255, &[Effect::Yield]), None);
     }
 
     #[test]

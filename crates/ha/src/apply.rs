@@ -57,6 +57,7 @@ mod tests {
             virtual_mac: false,
             routes: Vec::new(),
             rules: Vec::new(),
+            track: Vec::new(),
         }
     }
 

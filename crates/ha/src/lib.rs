@@ -18,5 +18,6 @@ pub mod run;
 mod sight;
 mod snapshot;
 mod speaker;
+mod track;
 mod virtual_mac;
 mod words;

@@ -4,12 +4,16 @@
 //! Messages carry the desired state, never a step towards it: a role that was just started and one that runs for a
 //! year are told the same.
 
+mod track;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use evenkeel_config::plan::VirtualRouter;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub use track::{Finding, Standing, TrackSnapshot, Verdict};
 
 /// From the supervisor to the role.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,8 +26,22 @@ pub enum Change {
         routers: Vec<VirtualRouter>,
         /// What an earlier process has changed in the kernel's settings and did not change back, because it was killed.
         inherited: Vec<ChangedSetting>,
+        /// As [`Change::Found`].
+        findings: Vec<Finding>,
     },
-    /// Give every address away and end. Answered by [`Event::Released`]; the role then exits with code 0.
+    /// How everything is that is tracked, but for interfaces. What is not among it is not known.
+    Found {
+        /// All of it.
+        findings: Vec<Finding>,
+    },
+    /// An operator wants another router to be active. Answered by [`Event::HandedOver`].
+    HandOver {
+        /// Comes back in the answer.
+        id: u64,
+        /// The virtual router.
+        router: String,
+    },
+    /// Hand every address over, or give it away when nobody takes it, and end. Answered by [`Event::Released`]; the role then exits with code 0.
     Stop,
     /// Asks for an [`Event::Snapshot`].
     Snapshot {
@@ -53,6 +71,13 @@ pub enum Event {
     Transition(Transition),
     /// These settings of the kernel differ from what they were, until a later message says otherwise.
     Changed(Vec<ChangedSetting>),
+    /// The answer to [`Change::HandOver`].
+    HandedOver {
+        /// From [`Change::HandOver`].
+        id: u64,
+        /// What came of it.
+        outcome: HandedOver,
+    },
     /// Every address was given away.
     Released,
     /// The answer to [`Change::Snapshot`].
@@ -62,6 +87,22 @@ pub enum Event {
         /// The state now.
         snapshot: Snapshot,
     },
+}
+
+/// What came of an operator's wish that another router be active.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HandedOver {
+    /// This router is active now.
+    To(IpAddr),
+    /// Nobody took over; this one is active still.
+    Nobody,
+    /// It was not active to begin with, or is not for another reason: its state, and who is active as far as is known.
+    NotActive(String, Option<IpAddr>),
+    /// The addresses are its own (priority 255): it would come back at once.
+    Owner,
+    /// There is no such virtual router.
+    Unknown,
 }
 
 /// How grave something is.
@@ -105,7 +146,7 @@ pub struct Transition {
 }
 
 /// The states of a virtual router, as status and metrics name them.
-pub const STATES: [&str; 5] = ["stopped", "fault", "backup", "listening", "active"];
+pub const STATES: [&str; 6] = ["stopped", "fault", "backup", "listening", "active", "releasing"];
 
 /// The state of the role at one moment. Counters count since the router exists in this process.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -144,6 +185,12 @@ pub struct RouterSnapshot {
     pub priority: u8,
     /// With what it stands for election; `None` when it may not.
     pub effective_priority: Option<u8>,
+    /// It stands for election with the least priority, because something that it tracks is not well.
+    pub yielding: bool,
+    /// It displaces nobody, because an operator wanted another router to be active.
+    pub standing_by: bool,
+    /// What it tracks, and what that does to the priority.
+    pub track: Vec<TrackSnapshot>,
     /// What its advertisements are sent from.
     #[schema(value_type = Option<String>)]
     pub source: Option<IpAddr>,

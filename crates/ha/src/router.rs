@@ -9,22 +9,24 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use evenkeel_config::plan::VirtualRouter;
+use evenkeel_config::plan::{Track, Tracked, VirtualRouter};
+use evenkeel_failover::track::{Part, effective};
 use evenkeel_failover::vrrp::action::{Action, Link as Ability, Received};
 use evenkeel_failover::vrrp::authentication::Authentication;
-use evenkeel_failover::vrrp::machine::Machine;
+use evenkeel_failover::vrrp::machine::{Machine, Purpose};
 use evenkeel_failover::vrrp::note::Note;
 use evenkeel_failover::vrrp::params::Address;
+use evenkeel_failover::vrrp::status::State;
 use evenkeel_sys::settings::{Family, Setting};
 
 use crate::addresses::{self, Step, What, Wish};
 use crate::announcer::{self, Announcer};
 use crate::ground::{self, Footing, Ground};
-use crate::message::{Event, Level, Transition};
+use crate::message::{Event, HandedOver, Level, TrackSnapshot, Transition, Verdict};
 use crate::run::World;
 use crate::sight::Seen;
 use crate::speaker::Speaker;
-use crate::{snapshot, virtual_mac, words};
+use crate::{snapshot, track, virtual_mac, words};
 
 /// Messages that are read in one turn of the loop; other virtual routers and timers come before the rest.
 const MOST_READS: usize = 64;
@@ -54,6 +56,13 @@ pub(crate) struct Router {
     repaired: u64,
     repaired_at: Option<Instant>,
     repair_told: Option<Instant>,
+    /// What it tracks, as last looked at.
+    looked: Vec<(Track, Verdict)>,
+    parts: Vec<Part>,
+    /// It held its addresses then.
+    looked_holding: bool,
+    /// The operator's wish that is waiting for its outcome.
+    asked: Option<u64>,
 }
 
 /// The interface with the virtual hardware address, while the addresses are held.
@@ -82,15 +91,94 @@ impl Router {
             repaired: 0,
             repaired_at: None,
             repair_told: None,
+            looked: Vec::new(),
+            parts: Vec::new(),
+            looked_holding: false,
+            asked: None,
         };
         router.tell_wall_clock(now);
         router.stand(virtuals, world, now);
         let holding = router.is_holding(world);
         router.own = holding;
+        router.track(world, now);
         router.machine.start(now, holding);
         router.act(world, now);
         router.hold(world, now);
         router
+    }
+
+    /// Looks at what it tracks, and stands with what that makes of its priority.
+    pub(crate) fn track(&mut self, world: &mut World, now: Instant) {
+        self.looked = track::look(&self.plan.track, &world.findings, &world.sight);
+        self.weigh(world, now);
+    }
+
+    fn weigh(&mut self, world: &mut World, now: Instant) {
+        // What is not known yet means another thing once the addresses are held, or are not any more.
+        for _ in 0..2 {
+            self.looked_holding = self.own;
+            self.parts = track::parts(&self.looked, self.own);
+            let base = self.plan.params.settings().priority;
+            self.machine.set_priority(now, effective(base, &self.parts));
+            self.act(world, now);
+            if self.own == self.looked_holding {
+                return;
+            }
+        }
+    }
+
+    /// For `status`.
+    pub(crate) fn tracked(&self) -> Vec<TrackSnapshot> {
+        track::show(&self.looked, &self.parts)
+    }
+
+    /// An operator wants another router to be active.
+    pub(crate) fn hand_over(&mut self, id: u64, world: &mut World, now: Instant) {
+        let outcome = if self.plan.params.settings().priority.is_owner() {
+            Some(HandedOver::Owner)
+        } else if self.machine.hand_over(now, Purpose::Asked) {
+            // The one before gets the same outcome: there is nothing else to wait for.
+            if let Some(id) = self.asked.replace(id) {
+                world.out.send(&Event::HandedOver { id, outcome: HandedOver::Nobody });
+            }
+            None
+        } else {
+            Some(self.outcome(now))
+        };
+        if let Some(outcome) = outcome {
+            world.out.send(&Event::HandedOver { id, outcome });
+        }
+        self.act(world, now);
+    }
+
+    fn outcome(&self, now: Instant) -> HandedOver {
+        let status = self.machine.status(now);
+        HandedOver::NotActive(status.state.name().into(), status.owner)
+    }
+
+    fn tell_outcome(&mut self, world: &mut World, now: Instant) {
+        if self.machine.state() == State::Releasing {
+            return;
+        }
+        let Some(id) = self.asked.take() else { return };
+        let status = self.machine.status(now);
+        let outcome = match (status.state, status.owner) {
+            (State::Active, _) => HandedOver::Nobody,
+            (State::Backup | State::Stopped, Some(owner)) => HandedOver::To(owner),
+            _ => self.outcome(now),
+        };
+        world.out.send(&Event::HandedOver { id, outcome });
+    }
+
+    /// Hands the addresses over and takes part no longer.
+    pub(crate) fn retire(&mut self, world: &mut World, now: Instant) {
+        self.machine.retire(now);
+        self.act(world, now);
+    }
+
+    /// It takes no part any more, and holds nothing.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.machine.state() == State::Stopped
     }
 
     /// Gives the addresses away and takes part no longer.
@@ -112,6 +200,7 @@ impl Router {
         let reopen = plan.params.settings().delivery != self.plan.params.settings().delivery;
         self.machine.set_params(now, plan.params.clone());
         self.plan = plan;
+        self.track(world, now);
         if reopen {
             self.ground = Ground::Missing(String::new());
         }
@@ -198,6 +287,9 @@ impl Router {
             self.act(world, now);
         }
         self.announce_due(world, now);
+        if self.own != self.looked_holding {
+            self.weigh(world, now);
+        }
         if self.wall_clock_at.is_some_and(|at| at <= now) {
             self.tell_wall_clock(now);
         }
@@ -231,6 +323,9 @@ impl Router {
                 }
                 Action::Note(note) => self.note(&note, world),
             }
+        }
+        if self.asked.is_some() {
+            self.tell_outcome(world, now);
         }
     }
 
@@ -534,6 +629,14 @@ impl Router {
 
     pub(crate) fn repaired(&self) -> u64 {
         self.repaired
+    }
+
+    /// The interfaces that it tracks.
+    pub(crate) fn tracks(&self) -> impl Iterator<Item = &str> {
+        self.plan.track.iter().filter_map(|track| match &track.what {
+            Tracked::Interface(name) => Some(name.as_str()),
+            _ => None,
+        })
     }
 
     /// Whether what was seen on the interface is something of its own.

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use evenkeel_config::plan::VirtualRouter;
+use evenkeel_config::plan::{Tracked, VirtualRouter};
 use evenkeel_failover::vrrp::params::Address;
 use evenkeel_sys::channel::{Next, Polled};
 use evenkeel_sys::netlink::Netlink;
@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::addresses::{self, Wish};
 use crate::apply::{Fate, fates};
 use crate::following::{self, Wanted};
-use crate::message::{Change, ChangedSetting, Event, Level, Snapshot};
+use crate::message::{Change, ChangedSetting, Event, Finding, HandedOver, Level, Snapshot};
 use crate::router::Router;
 use crate::sight::Sight;
 use crate::snapshot;
@@ -44,13 +44,23 @@ pub fn run(channel: Polled, urgency: Urgency) -> io::Result<()> {
         netlink: Netlink::open()?,
         sight: Sight::open()?,
         changes: Changes::default(),
+        findings: Vec::new(),
         told: Vec::new(),
         out: Out { channel, dropped: 0, is_lost: false },
         own_changed: false,
         buffer: vec![0; LARGEST_ADVERTISEMENT],
     };
-    Role { world, urgency, revision: 0, routers: Vec::new(), failures: BTreeSet::new(), recheck_at: None }
-        .live()
+    Role {
+        world,
+        urgency,
+        revision: 0,
+        routers: Vec::new(),
+        failures: BTreeSet::new(),
+        recheck_at: None,
+        leaving: false,
+        is_orphan: false,
+    }
+    .live()
 }
 
 /// What all virtual routers share.
@@ -58,6 +68,8 @@ pub(crate) struct World {
     pub(crate) netlink: Netlink,
     pub(crate) sight: Sight,
     pub(crate) changes: Changes,
+    /// How everything is that is tracked, but for interfaces.
+    pub(crate) findings: Vec<Finding>,
     /// What was told of them last.
     told: Vec<ChangedSetting>,
     pub(crate) out: Out,
@@ -115,6 +127,10 @@ struct Role {
     /// What could not be done about routes and rules.
     failures: BTreeSet<String>,
     recheck_at: Option<Instant>,
+    /// The addresses are handed over, and then it ends.
+    leaving: bool,
+    /// Nobody says anything any more.
+    is_orphan: bool,
 }
 
 impl Role {
@@ -133,10 +149,14 @@ impl Role {
                 }
             }
             self.tick(now);
-            if ready.channel && !self.obey(now) {
-                break;
+            if ready.channel && !self.is_orphan && !self.obey(now) {
+                self.leave(now);
             }
-            if self.world.out.is_lost {
+            if self.world.out.is_lost && !self.is_orphan {
+                self.is_orphan = true;
+                self.leave(now);
+            }
+            if self.leaving && self.routers.iter().all(Router::is_stopped) {
                 break;
             }
             self.follow(now);
@@ -167,10 +187,14 @@ impl Role {
             .enumerate()
             .filter_map(|(place, router)| Some((place, router.socket()?)))
             .collect();
-        let mut waited = vec![
-            PollFd::new(channel, interest),
-            PollFd::from_borrowed_fd(self.world.sight.watch().as_fd(), PollFlags::IN),
-        ];
+        // One that has ended is ready for ever.
+        let first = if self.is_orphan {
+            PollFd::from_borrowed_fd(self.world.sight.watch().as_fd(), PollFlags::empty())
+        } else {
+            PollFd::new(channel, interest)
+        };
+        let mut waited =
+            vec![first, PollFd::from_borrowed_fd(self.world.sight.watch().as_fd(), PollFlags::IN)];
         waited.extend(sockets.iter().map(|(_, socket)| PollFd::from_borrowed_fd(*socket, PollFlags::IN)));
         match poll(&mut waited, timeout.as_ref()) {
             Ok(_) => {}
@@ -198,6 +222,9 @@ impl Role {
         }
         let virtuals = self.virtuals();
         for router in &mut self.routers {
+            if router.tracks().any(|name| changed.contains(name)) {
+                router.track(&mut self.world, now);
+            }
             if changed.iter().any(|name| router.concerns(name)) {
                 router.look_again(&virtuals, &mut self.world, now);
             }
@@ -224,7 +251,8 @@ impl Role {
             return;
         }
         self.world.own_changed = false;
-        let names: Vec<String> = self.routers.iter().flat_map(Router::interfaces).collect();
+        let tracked = self.routers.iter().flat_map(Router::tracks).map(str::to_owned);
+        let names: Vec<String> = self.routers.iter().flat_map(Router::interfaces).chain(tracked).collect();
         let World { sight, netlink, .. } = &mut self.world;
         sight.follow(names.iter().map(String::as_str).collect(), netlink);
         if !self.routers.iter().any(Router::is_masked) {
@@ -255,22 +283,50 @@ impl Role {
     /// Does what the supervisor says; `false` when that is to end.
     fn obey(&mut self, now: Instant) -> bool {
         if self.world.out.channel.flush().is_err() {
+            self.is_orphan = true;
             return false;
         }
         loop {
             match self.world.out.channel.receive::<Change>() {
-                Ok(Next::Message(Change::Apply { revision, routers, inherited })) => {
+                Ok(Next::Message(Change::Apply { revision, routers, inherited, findings })) => {
+                    self.world.findings = findings;
                     self.world.changes.inherit(inherited);
                     self.apply(revision, routers, now);
                     self.world.out.send(&Event::Applied { revision });
+                }
+                Ok(Next::Message(Change::Found { findings })) => {
+                    self.world.findings = findings;
+                    for router in self.routers.iter_mut().filter(|_| !self.leaving) {
+                        router.track(&mut self.world, now);
+                    }
+                }
+                Ok(Next::Message(Change::HandOver { id, router: name })) => {
+                    match self.routers.iter_mut().find(|router| router.name() == name) {
+                        Some(router) => router.hand_over(id, &mut self.world, now),
+                        None => {
+                            self.world.out.send(&Event::HandedOver { id, outcome: HandedOver::Unknown });
+                        }
+                    }
                 }
                 Ok(Next::Message(Change::Snapshot { id })) => {
                     let snapshot = self.snapshot(Instant::now());
                     self.world.out.send(&Event::Snapshot { id, snapshot });
                 }
-                Ok(Next::Message(Change::Stop) | Next::End) | Err(_) => return false,
+                Ok(Next::Message(Change::Stop)) => return false,
+                Ok(Next::End) | Err(_) => {
+                    self.is_orphan = true;
+                    return false;
+                }
                 Ok(Next::Later) => return true,
             }
+        }
+    }
+
+    /// Begins to hand everything over.
+    fn leave(&mut self, now: Instant) {
+        self.leaving = true;
+        for router in &mut self.routers {
+            router.retire(&mut self.world, now);
         }
     }
 
@@ -292,14 +348,21 @@ impl Role {
                 router.stop(&mut self.world, now);
             }
         }
-        let names: BTreeSet<&str> = plans.iter().map(|plan| plan.interface.as_str()).collect();
+        let tracked = plans.iter().flat_map(|plan| &plan.track).filter_map(|track| match &track.what {
+            Tracked::Interface(name) => Some(name.as_str()),
+            _ => None,
+        });
+        let names: BTreeSet<&str> = plans.iter().map(|plan| plan.interface.as_str()).chain(tracked).collect();
         let World { sight, netlink, .. } = &mut self.world;
         sight.follow(names, netlink);
         let virtuals: Vec<Address> =
             plans.iter().flat_map(|plan| plan.params.settings().addresses.iter().copied()).collect();
         for (plan, fate) in plans.into_iter().zip(fates) {
             let router = match fate {
-                Fate::Keep(place) => before.get_mut(place).and_then(Option::take),
+                Fate::Keep(place) => before.get_mut(place).and_then(Option::take).map(|mut router| {
+                    router.track(&mut self.world, now);
+                    router
+                }),
                 Fate::Change(place) => before.get_mut(place).and_then(Option::take).map(|mut router| {
                     router.change(plan.clone(), &virtuals, &mut self.world, now);
                     router

@@ -47,6 +47,9 @@ pub(crate) fn of(router: &Router, now: Instant) -> RouterSnapshot {
         },
         priority: settings.priority.number(),
         effective_priority: effective(status.effective),
+        yielding: status.effective == Effective::Yielding,
+        standing_by: status.standing_by,
+        track: router.tracked(),
         source: router.source(),
         owner: status.owner,
         addresses: settings
@@ -88,6 +91,7 @@ pub(crate) fn of(router: &Router, now: Instant) -> RouterSnapshot {
 pub(crate) fn effective(effective: Effective) -> Option<u8> {
     match effective {
         Effective::Priority(priority) => Some(priority.number()),
+        Effective::Yielding => Some(Priority::LEAST.number()),
         Effective::Withdrawn => None,
     }
 }

@@ -11,7 +11,7 @@ pub(crate) fn note(note: &Note) -> (Level, String) {
     match note {
         Note::Became { from, to, why } => {
             let level = match why {
-                Why::LinkDown | Why::Stalled => Level::Warning,
+                Why::LinkDown | Why::Stalled | Why::Withdrawn | Why::Ailing => Level::Warning,
                 _ => Level::Info,
             };
             (level, format!("{to} (was {from}): {}", reason(why)))
@@ -87,6 +87,10 @@ pub(crate) fn reason(why: &Why) -> String {
             format!("{source} is active with the same priority and a higher address")
         }
         Why::Heard { source, priority } => format!("{source} is active, with priority {priority}"),
+        Why::Asked => "an operator wants another router to be active".into(),
+        Why::Ailing => "something that it tracks has failed; another router may take over".into(),
+        Why::HandedOver { source, priority } => format!("{source} has taken over, with priority {priority}"),
+        Why::NobodyCame => "no other router has taken over".into(),
         Why::Stalled => "this process was not run for too long; it listens first".into(),
         Why::Group => "the group it belongs to".into(),
         Why::Reconfigured => "its configuration has changed".into(),

@@ -22,6 +22,7 @@ mod idle;
 mod judge;
 mod listener;
 mod pace;
+mod pulse;
 mod queue;
 mod rooms;
 mod session;

@@ -64,6 +64,12 @@ pub enum Change {
         /// How long that may take.
         within: Duration,
     },
+    /// Send an [`Event::Pulse`] again and again, or do so no longer.
+    Pulse {
+        /// `Some`: send them. When the supervisor is gone, go on accepting for so long before draining: another machine
+        /// takes over meanwhile.
+        linger: Option<Duration>,
+    },
     /// Asks for an [`Event::Snapshot`].
     Snapshot {
         /// Comes back in the answer.
@@ -86,6 +92,12 @@ pub enum Event {
         /// Why, for the operator.
         why: String,
     },
+    /// The role lives. Comes at least every 150 ms while [`Change::Pulse`] wants it, but for the time that
+    /// [`Change::Apply`] takes.
+    Pulse {
+        /// How many servers take traffic, of every pool; `None`: as told before.
+        pools: Option<Vec<PoolPulse>>,
+    },
     /// All connections have ended, or were cut because time was up.
     Drained {
         /// How many had to be cut.
@@ -98,6 +110,19 @@ pub enum Event {
         /// The state now.
         snapshot: Snapshot,
     },
+}
+
+/// How many servers of a pool take traffic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolPulse {
+    /// Its name.
+    pub name: Name,
+    /// All of them.
+    pub servers: u32,
+    /// Those that take traffic.
+    pub usable: u32,
+    /// Those of which nothing is known yet.
+    pub undecided: u32,
 }
 
 /// The state of the proxy role at one moment, for `status`. Counters count since the role started.

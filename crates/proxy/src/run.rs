@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use crate::access_log::Logs;
 use crate::connections::Connections;
 use crate::message::{Certificates, Change, Event, Keys};
+use crate::pulse::Pulse;
 use crate::table::{ListenerSlot, Table};
 use crate::tls::acceptor::{self, Acceptor};
 use crate::tls::tickets::Tickets;
@@ -40,7 +41,23 @@ pub fn run(channel: Channel) -> io::Result<()> {
 async fn follow(channel: Channel) -> io::Result<()> {
     let (mut sender, mut receiver) = channel.split();
     let mut role: Option<Role> = None;
-    while let Some((change, descriptors)) = receiver.receive::<Change>().await? {
+    let mut pulse = Pulse::default();
+    let mut linger = Duration::ZERO;
+    loop {
+        let received = tokio::select! {
+            received = receiver.receive::<Change>() => received?,
+            () = pulse.turn() => {
+                let table = role.as_ref().and_then(|role| role.table.as_deref());
+                if let Some(event) = pulse.look(table)
+                    && sender.send(&event, &[]).await.is_err()
+                {
+                    // Its end is read as well.
+                    pulse.want(false);
+                }
+                continue;
+            }
+        };
+        let Some((change, descriptors)) = received else { break };
         match (change, &mut role) {
             (Change::Start { workers, max_connections }, None) => {
                 let workers = usize::from(workers.clamp(1, MOST_WORKERS));
@@ -64,6 +81,10 @@ async fn follow(channel: Channel) -> io::Result<()> {
                 };
                 sender.send(&event, &[]).await?;
             }
+            (Change::Pulse { linger: wanted }, Some(_)) => {
+                linger = wanted.unwrap_or_default();
+                pulse.want(wanted.is_some());
+            }
             (Change::Snapshot { id }, Some(role)) => sender.send(&role.snapshot(id), &[]).await?,
             (Change::Drain { within }, Some(_)) => {
                 let Some(role) = role else { break };
@@ -79,6 +100,7 @@ async fn follow(channel: Channel) -> io::Result<()> {
     }
     if let Some(role) = role {
         tracing::warn!("the supervisor is gone: draining, then ending");
+        tokio::time::sleep(linger).await;
         role.drain(ORPHAN_DRAIN, None).await;
     }
     Ok(())

@@ -162,7 +162,7 @@ pub(crate) struct PoolCounters {
 impl PoolState {
     pub(crate) fn new(workers: usize, budget: u8, version: u64) -> Self {
         Self {
-            budget: Mutex::new(Budget::new(budget)),
+            budget: Mutex::new(Budget::new(budget, Instant::now().into_std())),
             ejecting: Mutex::new(()),
             counters: PerWorker::new(workers),
             line: Arc::new(Line::new(workers, version)),

@@ -31,10 +31,11 @@ struct Step {
 }
 
 impl Budget {
-    /// A budget of so many retries for a hundred requests, at most 100.
+    /// A budget of so many retries for a hundred requests, at most 100, of a pool that has had none until now.
     #[must_use]
-    pub fn new(percent: u8) -> Self {
-        Self { percent: percent.min(100), steps: VecDeque::new() }
+    pub fn new(percent: u8, now: Instant) -> Self {
+        let beginning = Step { start: now, requests: 0, retries: 0 };
+        Self { percent: percent.min(100), steps: VecDeque::from([beginning]) }
     }
 
     /// Allows another share from now on.
@@ -89,7 +90,7 @@ mod tests {
     #[test]
     fn a_quiet_pool_has_three_retries_in_ten_seconds() {
         let start = Instant::now();
-        let mut budget = Budget::new(20);
+        let mut budget = Budget::new(20, start);
         assert_eq!(taken(&mut budget, 0, start), 3);
         assert_eq!(taken(&mut budget, 0, start + Duration::from_secs(9)), 0);
         assert_eq!(taken(&mut budget, 0, start + Duration::from_secs(20)), 3);
@@ -98,7 +99,7 @@ mod tests {
     #[test]
     fn requests_of_the_last_ten_seconds_earn_their_share() {
         let start = Instant::now();
-        let mut budget = Budget::new(20);
+        let mut budget = Budget::new(20, start);
         for second in 0..=30 {
             // 100 requests a second.
             budget.observe(second * 100, start + Duration::from_secs(second));
@@ -111,9 +112,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_requested_in_the_first_second_counts() {
+        let start = Instant::now();
+        let mut budget = Budget::new(20, start);
+        // A server dies before anybody has looked for the first time: 20 of 100.
+        assert_eq!(taken(&mut budget, 100, start + Duration::from_millis(200)), 20);
+    }
+
+    #[test]
     fn memory_does_not_grow_with_time() {
         let start = Instant::now();
-        let mut budget = Budget::new(20);
+        let mut budget = Budget::new(20, start);
         for tenth in 0..10_000 {
             budget.observe(tenth, start + Duration::from_millis(tenth * 100));
         }
@@ -122,6 +131,7 @@ mod tests {
 
     #[test]
     fn a_budget_of_nothing_still_mends_a_single_failure() {
-        assert_eq!(taken(&mut Budget::new(0), 1_000_000, Instant::now()), 3);
+        let now = Instant::now();
+        assert_eq!(taken(&mut Budget::new(0, now), 1_000_000, now), 3);
     }
 }

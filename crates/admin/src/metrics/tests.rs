@@ -204,7 +204,8 @@ fn sample(line: &str) -> (&str, Labelled, f64) {
         }
     }
     let number = rest.strip_prefix(' ').unwrap();
-    assert!(number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.')), "{line}");
+    let unsigned = number.strip_prefix('-').unwrap_or(number);
+    assert!(unsigned.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.')), "{line}");
     (name, labels, number.parse().unwrap())
 }
 
@@ -285,6 +286,9 @@ fn every_fact_is_on_the_page() {
         ("evenkeel_server_state", &[webserver[0], webserver[1], ("state", "down")], 1.0),
         ("evenkeel_server_state", &[webserver[0], webserver[1], ("state", "up")], 0.0),
         ("evenkeel_virtual_router_priority", &[public], 130.0),
+        ("evenkeel_virtual_router_yielding", &[public], 0.0),
+        ("evenkeel_virtual_router_track_well", &[public, ("track", "interface eth1")], 0.0),
+        ("evenkeel_virtual_router_track_priority", &[public, ("track", "interface eth1")], -20.0),
         ("evenkeel_virtual_router_addresses_held", &[public], 1.0),
         ("evenkeel_virtual_router_since_seconds", &[public], 1_007_200.0),
         ("evenkeel_virtual_router_down_interval_seconds", &[public], 3.5),

@@ -26,6 +26,28 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
             family.sample(&[("virtual_router", router.name.as_str())], value(router));
         }
     }
+    let mut well = page.family(
+        "evenkeel_virtual_router_track_well",
+        Kind::Gauge,
+        "1 while what the virtual router tracks is well, 0 while it is ill or not known.",
+    );
+    for router in routers {
+        for track in &router.track {
+            let labels = [("virtual_router", router.name.as_str()), ("track", track.name.as_str())];
+            well.sample(&labels, u8::from(track.state == "well"));
+        }
+    }
+    let mut parts = page.family(
+        "evenkeel_virtual_router_track_priority",
+        Kind::Gauge,
+        "What a tracked thing adds to the priority at the moment.",
+    );
+    for router in routers {
+        for track in &router.track {
+            let labels = [("virtual_router", router.name.as_str()), ("track", track.name.as_str())];
+            parts.sample(&labels, track.priority);
+        }
+    }
     let mut alarms = page.family(
         "evenkeel_virtual_router_alarm",
         Kind::Gauge,
@@ -63,7 +85,13 @@ const fn count(value: u64) -> f64 {
     value as f64
 }
 
-const SIMPLE: [Simple; 13] = [
+const SIMPLE: [Simple; 14] = [
+    (
+        "evenkeel_virtual_router_yielding",
+        Kind::Gauge,
+        "1 while it stands with the least priority because something that it tracks is not well.",
+        |router| u8::from(router.yielding).into(),
+    ),
     (
         "evenkeel_virtual_router_priority",
         Kind::Gauge,
@@ -148,7 +176,7 @@ const SIMPLE: [Simple; 13] = [
 pub(super) mod tests {
     use std::collections::BTreeMap;
 
-    use evenkeel_ha::message::{AddressSnapshot, AlarmSnapshot};
+    use evenkeel_ha::message::{AddressSnapshot, AlarmSnapshot, TrackSnapshot};
 
     use super::*;
 
@@ -169,6 +197,15 @@ pub(super) mod tests {
             version: 3,
             priority: 150,
             effective_priority: Some(130),
+            yielding: false,
+            standing_by: false,
+            track: vec![TrackSnapshot {
+                name: "interface eth1".into(),
+                state: "ill".into(),
+                why: None,
+                effect: "priority".into(),
+                priority: -20,
+            }],
             source: None,
             owner: None,
             addresses: vec![AddressSnapshot { address: "192.0.2.100/24".into(), held: true }],
@@ -199,6 +236,9 @@ pub(super) mod tests {
         for expected in [
             "evenkeel_virtual_router_state{virtual_router=\"public\",state=\"active\"} 1",
             "evenkeel_virtual_router_state{virtual_router=\"public\",state=\"backup\"} 0",
+            "evenkeel_virtual_router_track_well{virtual_router=\"public\",track=\"interface eth1\"} 0",
+            "evenkeel_virtual_router_track_priority{virtual_router=\"public\",track=\"interface eth1\"} -20",
+            "evenkeel_virtual_router_yielding{virtual_router=\"public\"} 0",
             "evenkeel_virtual_router_priority{virtual_router=\"public\"} 130",
             "evenkeel_virtual_router_addresses_held{virtual_router=\"public\"} 1",
             "evenkeel_virtual_router_down_interval_seconds{virtual_router=\"public\"} 3.5",

@@ -66,6 +66,9 @@ fn router(old: &VirtualRouter, new: &VirtualRouter, differences: &mut Difference
     if before.announcing != after.announcing {
         differences.add("announce changed".into());
     }
+    if old.track != new.track {
+        differences.add("track changed".into());
+    }
     if old.routes != new.routes {
         differences.add("routes changed".into());
     }

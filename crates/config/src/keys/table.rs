@@ -2,6 +2,7 @@
 
 mod sticky;
 mod tls;
+mod track;
 mod virtual_router;
 
 use std::time::Duration;
@@ -67,10 +68,11 @@ impl Key {
 /// Every key there is: those of a file of their own come last.
 pub static KEYS: &[Key] = &JOINED;
 
-const APART: [&[Key]; 3] = [sticky::KEYS, tls::KEYS, virtual_router::KEYS];
+const APART: [&[Key]; 4] = [sticky::KEYS, tls::KEYS, virtual_router::KEYS, track::KEYS];
 
-static JOINED: [Key; REST.len() + APART[0].len() + APART[1].len() + APART[2].len()] = {
-    let mut joined = [REST[0]; REST.len() + APART[0].len() + APART[1].len() + APART[2].len()];
+static JOINED: [Key; APART[0].len() + APART[1].len() + APART[2].len() + APART[3].len() + REST.len()] = {
+    let mut joined =
+        [REST[0]; APART[0].len() + APART[1].len() + APART[2].len() + APART[3].len() + REST.len()];
     let (mut place, mut part, mut within) = (0, 0, 0);
     while place < joined.len() {
         if place < REST.len() {

@@ -8,6 +8,14 @@ use crate::problems::Problems;
 use crate::suggest::quoted;
 
 pub(crate) fn check(model: &Model, source: &dyn Source, problems: &mut Problems) {
+    for (span, program, user) in super::track::scripts(model) {
+        if let Err(why) = source.program(Path::new(program), user) {
+            problems.error(span, format!("{} cannot be tracked: {why}", quoted(program))).help(
+                "every element of its path must belong to root or to the user that starts Evenkeel and be writable by \
+                 nobody else, and its `user` must be able to execute it",
+            );
+        }
+    }
     let user = model.global.user.as_ref().map(|user| user.value.as_str());
     for pool in &model.pools {
         let Some(WordOr::Table(health)) = pool.health.as_ref().map(|health| &health.value) else { continue };

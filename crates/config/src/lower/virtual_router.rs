@@ -10,7 +10,7 @@ use evenkeel_failover::vrrp::params::{
     VirtualRouterId,
 };
 
-use super::{HTTP, count, default, time};
+use super::{HTTP, PoolNames, count, default, time, track};
 use crate::keys::Section;
 use crate::model::{self, Model, VirtualRouter};
 use crate::plan::{self, FollowingRoute, FollowingRule};
@@ -23,15 +23,24 @@ const SEE: &str = "`evenkeel explain virtual-router` tells what is possible";
 const LONGEST_PASSWORD: usize = 8;
 
 /// All virtual routers; `None` when one of them cannot be.
-pub(super) fn lower(model: &Model, problems: &mut Problems) -> Option<Vec<plan::VirtualRouter>> {
+pub(super) fn lower(
+    model: &Model,
+    pools: &PoolNames,
+    problems: &mut Problems,
+) -> Option<Vec<plan::VirtualRouter>> {
     let lowered: Vec<Option<plan::VirtualRouter>> =
-        model.virtual_routers.iter().map(|typed| virtual_router(typed, problems)).collect();
+        model.virtual_routers.iter().map(|typed| virtual_router(typed, model, pools, problems)).collect();
     let routers: Vec<plan::VirtualRouter> = lowered.into_iter().collect::<Option<_>>()?;
     together(&model.virtual_routers, &routers, problems);
     Some(routers)
 }
 
-fn virtual_router(typed: &VirtualRouter, problems: &mut Problems) -> Option<plan::VirtualRouter> {
+fn virtual_router(
+    typed: &VirtualRouter,
+    model: &Model,
+    pools: &PoolNames,
+    problems: &mut Problems,
+) -> Option<plan::VirtualRouter> {
     let name = &typed.name.value;
     let interface = required(typed, "interface", &typed.interface, problems);
     let vrid = required(typed, "vrid", &typed.vrid, problems);
@@ -107,6 +116,7 @@ fn virtual_router(typed: &VirtualRouter, problems: &mut Problems) -> Option<plan
         virtual_mac,
         routes,
         rules,
+        track: track::lower(typed, model, pools, problems)?,
     })
 }
 

@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An absolute path and words that follow it.
-    fn command(&self, name: &str, problems: &mut Problems) -> Setting<Vec<String>> {
+    pub(super) fn command(&self, name: &str, problems: &mut Problems) -> Setting<Vec<String>> {
         let (entry, key) = self.given(name)?;
         let texts = self.texts(name, false, MOST_WORDS, problems)?;
         let words: Vec<String> = texts.iter().map(|text| text.value.text.clone()).collect();

@@ -336,6 +336,7 @@ impl<'a> Reader<'a> {
             Section::Announce => "this `announce`".into(),
             Section::FollowingRoute => format!("this route of virtual router `{name}`"),
             Section::FollowingRule => format!("this rule of virtual router `{name}`"),
+            Section::Track => "this `track`".into(),
         }
     }
 

@@ -7,9 +7,9 @@ use evenkeel_failover::vrrp::params::{Address, MOST_ADDRESSES_V4, MOST_PEERS};
 use evenkeel_traffic::name::Name;
 use ipnet::IpNet;
 
-use super::Setting;
 use super::read::Reader;
 use super::value::{network, not};
+use super::{Setting, Track};
 use crate::keys::{Kind, Section};
 use crate::plan::{MOST_FOLLOWERS, MOST_VIRTUAL_ROUTERS};
 use crate::problems::{At, Problems, Span};
@@ -52,6 +52,8 @@ pub(crate) struct VirtualRouter {
     pub(crate) announce: Announce,
     pub(crate) routes: Vec<FollowingRoute>,
     pub(crate) rules: Vec<FollowingRule>,
+    pub(crate) track_proxy: Setting<bool>,
+    pub(crate) tracks: Vec<Track>,
     /// The keys that are given, right or wrong.
     pub(crate) given: Vec<At<String>>,
     /// What other hosts are given for `priority`, and where.
@@ -197,6 +199,8 @@ fn virtual_router(
                 priority: reader.count("priority", problems),
             }
         }),
+        track_proxy: reader.flag("track-proxy", problems),
+        tracks: super::track::tracks(reader, problems),
         given: reader.table.entries.iter().map(|entry| entry.key.clone()).collect(),
         other_priorities,
         name,
@@ -204,7 +208,7 @@ fn virtual_router(
 }
 
 impl<'a> Reader<'a> {
-    fn interface(&self, name: &str, problems: &mut Problems) -> Setting<String> {
+    pub(super) fn interface(&self, name: &str, problems: &mut Problems) -> Setting<String> {
         let (entry, key) = self.given(name)?;
         let Value::Text(text) = &entry.value else {
             not(entry, key, problems);
@@ -314,7 +318,7 @@ impl<'a> Reader<'a> {
         Some(At::new(secrets, entry.key.span))
     }
 
-    fn followers<T>(
+    pub(super) fn followers<T>(
         &self,
         name: &str,
         section: Section,

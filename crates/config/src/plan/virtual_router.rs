@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::Track;
 use evenkeel_failover::vrrp::params::{Family, Params};
 use evenkeel_traffic::name::Name;
 use ipnet::IpNet;
@@ -30,6 +31,8 @@ pub struct VirtualRouter {
     pub routes: Vec<FollowingRoute>,
     /// `rules`: the same for rules.
     pub rules: Vec<FollowingRule>,
+    /// `track`: what must be well for it to hold the addresses; the proxy role is among it.
+    pub track: Vec<Track>,
 }
 
 impl VirtualRouter {

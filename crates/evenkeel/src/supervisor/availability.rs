@@ -49,6 +49,7 @@ impl Supervisor {
 
     /// A new plan is in force.
     pub(super) fn ha_follows(&mut self, now: Instant) {
+        self.track_the_plan(now);
         match (self.wants_ha(), self.ha.keeper.is_alive()) {
             (true, true) => self.tell_ha_the_plan(),
             (true, false) if self.ha.keeper.has_ended() => self.start_ha(now),
@@ -66,6 +67,7 @@ impl Supervisor {
             revision: self.revision,
             routers: self.plan.virtual_routers.clone(),
             inherited: self.ha.changed.clone(),
+            findings: self.tracking.findings(),
         };
         self.ha.keeper.tell(change, Vec::new());
     }
@@ -107,15 +109,20 @@ impl Supervisor {
                 }
                 self.ha.transitions.push_back(transition);
             }
+            News::Said(Event::HandedOver { id, outcome }) => self.handed_over(id, outcome),
             News::Said(Event::Changed(changed)) => self.ha.changed = changed,
-            News::Said(Event::Released) => tracing::info!("all virtual addresses were given away"),
+            News::Said(Event::Released) => {
+                tracing::info!("all virtual addresses were given away");
+                self.drain_proxy(now);
+            }
             News::Said(Event::Snapshot { id, snapshot }) => self.ha_snapshot_came(id, snapshot, now),
             News::Ended { how } => {
                 self.queries_lost_the_ha(now);
+                self.steering_lost_the_ha();
                 if self.ending.is_some() || !self.wants_ha() {
                     tracing::info!("the ha role has ended: {how}");
                     self.ha.keeper.retire();
-                    self.ha_ended_while_stopping();
+                    self.ha_ended_while_stopping(now);
                 } else {
                     self.ha.keeper.ended(how, now);
                     self.check_starts();

@@ -80,6 +80,11 @@ where
         generation == self.generation && matches!(self.state, State::Alive { .. })
     }
 
+    /// Whom its processes run as, when there is a choice.
+    pub(super) fn user(&self) -> Option<&str> {
+        self.launch.user.as_deref()
+    }
+
     pub(super) fn generation(&self) -> u64 {
         self.generation
     }

@@ -23,7 +23,9 @@ use super::process::{Launch, MOST_REPORTS};
 use super::reload::Reloads;
 use super::sockets::{Doors, Sockets};
 use super::status::Queries;
+use super::steering::Steering;
 use super::store::{self, Store};
+use super::tracking::Tracking;
 use super::{Supervisor, certificates, keys};
 use crate::exit::Exit;
 use crate::files;
@@ -56,8 +58,8 @@ pub(crate) fn run(config: &Path, log_level: &str) -> Exit {
     };
     runtime.block_on(async {
         match prepare(config, loaded.plan, log_level) {
-            Ok(Prepared { supervisor, proxy_reports, admin_reports, ha_reports, signals }) => {
-                supervisor.live(proxy_reports, admin_reports, ha_reports, signals).await
+            Ok(Prepared { supervisor, proxy_reports, admin_reports, ha_reports, observations, signals }) => {
+                supervisor.live(proxy_reports, admin_reports, ha_reports, observations, signals).await
             }
             Err(failures) => {
                 for failure in failures {
@@ -76,6 +78,7 @@ struct Prepared {
     proxy_reports: mpsc::Receiver<super::Report<super::Event>>,
     admin_reports: mpsc::Receiver<super::Report<super::Word>>,
     ha_reports: mpsc::Receiver<super::Report<super::ha::Event>>,
+    observations: mpsc::Receiver<super::ha::Finding>,
     signals: Signals,
 }
 
@@ -160,6 +163,7 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
     let (to_supervisor, ha_reports) = mpsc::channel(MOST_REPORTS);
     let ha = Availability::new(Keeper::new(Role::Ha, launch, to_supervisor));
     let now = Instant::now();
+    let (tracking, observations) = Tracking::new(now);
     let file = Arc::new(plan);
     // Whoever was being removed has no clients left after a restart.
     let overlay = found.overlay.settle(&file).without_leaving(&file);
@@ -195,9 +199,11 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
         last_reload: None,
         queries: Queries::default(),
         ending: None,
+        tracking,
+        steering: Steering::default(),
     };
     supervisor.begin(found.alarms);
-    Ok(Prepared { supervisor, proxy_reports, admin_reports, ha_reports, signals })
+    Ok(Prepared { supervisor, proxy_reports, admin_reports, ha_reports, observations, signals })
 }
 
 impl Supervisor {

@@ -28,6 +28,8 @@ pub(super) struct Ending {
     admin_told: bool,
     /// When the high availability role is killed; `None` once it has ended.
     ha_by: Option<Instant>,
+    /// The proxy role was told to drain: nobody needs it for addresses that are held still.
+    draining: bool,
 }
 
 impl Ending {
@@ -63,14 +65,29 @@ impl Supervisor {
         self.notify(&[Notice::Stopping]);
         self.ending = Some(Ending {
             exit: Exit::Well,
-            proxy_by: Some(now + within + DRAIN_MARGIN),
+            proxy_by: None,
             admin_by: None,
             admin_told: false,
             ha_by: None,
+            draining: false,
         });
-        // Before anything else: from here on new clients are the other machine's.
-        self.end_ha(now, super::availability::LONGEST_RELEASE);
+        // Before anything else, and served until another machine has them: new clients are that one's from then on.
+        let handover = super::tracking::longest_handover(&self.plan);
+        let alive = self.end_ha(now, handover + super::availability::LONGEST_RELEASE);
         self.reloads_end(now);
+        if !alive {
+            self.drain_proxy(now);
+        }
+    }
+
+    /// Lets connections finish and opens no more. The second call does nothing.
+    pub(super) fn drain_proxy(&mut self, now: Instant) {
+        let within = self.plan.global.graceful_timeout;
+        let Some(ending) = &mut self.ending else { return };
+        if std::mem::replace(&mut ending.draining, true) {
+            return;
+        }
+        ending.proxy_by = Some(now + within + DRAIN_MARGIN);
         if self.proxy.is_ready() {
             self.proxy.tell(Change::Drain { within }, Vec::new());
         } else {
@@ -89,7 +106,14 @@ impl Supervisor {
     /// Ends at once, because the start has failed.
     pub(super) fn abandon(&mut self, exit: Exit) {
         self.notify(&[Notice::Stopping]);
-        self.ending = Some(Ending { exit, proxy_by: None, admin_by: None, admin_told: true, ha_by: None });
+        self.ending = Some(Ending {
+            exit,
+            proxy_by: None,
+            admin_by: None,
+            admin_told: true,
+            ha_by: None,
+            draining: true,
+        });
         self.sockets.close_all();
         self.cut();
     }
@@ -99,6 +123,7 @@ impl Supervisor {
         if let Some(ending) = &mut self.ending {
             ending.proxy_by = None;
             ending.admin_by = None;
+            ending.draining = true;
         }
         // Killed at once it would leave its addresses behind.
         self.end_ha(Instant::now(), super::availability::SHORTEST_RELEASE);
@@ -113,18 +138,20 @@ impl Supervisor {
     }
 
     /// Lets the high availability role give its addresses away and end, within `patience`.
-    fn end_ha(&mut self, now: Instant, patience: Duration) {
+    fn end_ha(&mut self, now: Instant, patience: Duration) -> bool {
         let alive = self.stop_ha();
         if let Some(ending) = &mut self.ending {
             ending.ha_by = alive.then(|| now + patience);
         }
+        alive
     }
 
     /// It has ended, so nobody waits for it any more.
-    pub(super) fn ha_ended_while_stopping(&mut self) {
+    pub(super) fn ha_ended_while_stopping(&mut self, now: Instant) {
         if let Some(ending) = &mut self.ending {
             ending.ha_by = None;
         }
+        self.drain_proxy(now);
     }
 
     pub(super) fn drained(cut: u64) {

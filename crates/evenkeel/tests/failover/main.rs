@@ -7,6 +7,8 @@
 mod faults;
 mod interop;
 mod pair;
+mod planned;
 mod reload;
 mod strangers;
+mod tracking;
 mod virtual_mac;

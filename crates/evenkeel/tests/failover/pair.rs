@@ -114,6 +114,14 @@ impl Node {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// Waits until it knows who is active.
+    pub(crate) fn wait_heard(&self) {
+        let begun = std::time::Instant::now();
+        while self.router()["owner"].is_null() {
+            assert!(begun.elapsed() < BOUND, "nobody was heard");
+        }
+    }
+
     /// The process of a role.
     pub(crate) fn role(&self, name: &str) -> rustix::process::Pid {
         let status = self.status();

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::action::{Action, Link, Received};
-use super::machine::Machine;
+use super::machine::{Machine, Purpose};
 use super::params::Params;
 use super::refusal::Refusal;
 use super::status::State;
@@ -50,6 +50,26 @@ impl Group {
     /// As [`Machine::stop`], for all.
     pub fn stop(&mut self, now: Instant) {
         self.members.iter_mut().for_each(|member| member.stop(now));
+    }
+
+    /// As [`Machine::hand_over`], for all; `false` when they are not active.
+    pub fn hand_over(&mut self, now: Instant, purpose: Purpose) -> bool {
+        let mut handed = false;
+        for member in &mut self.members {
+            handed |= member.hand_over(now, purpose);
+        }
+        self.settle(now);
+        handed
+    }
+
+    /// As [`Machine::retire`], for all.
+    pub fn retire(&mut self, now: Instant) {
+        self.members.iter_mut().for_each(|member| member.retire(now));
+    }
+
+    /// As [`Machine::stand_by`], for all.
+    pub fn stand_by(&mut self, standing_by: bool) {
+        self.members.iter_mut().for_each(|member| member.stand_by(standing_by));
     }
 
     /// As [`Machine::link`].
@@ -102,13 +122,21 @@ impl Group {
     fn tell(&mut self, now: Instant, member: usize, tell: impl FnOnce(&mut Machine)) {
         let Some(machine) = self.members.get_mut(member) else { return };
         let before = machine.rounds_of_answers();
+        let left_before = machine.leaves_for();
         tell(machine);
+        let leaves_for = machine.leaves_for();
         if machine.rounds_of_answers() != before {
             // Where one member's neighbours were misled, the others' may have been as well.
             for (index, other) in self.members.iter_mut().enumerate() {
                 if index != member {
                     other.announce_again(now);
                 }
+            }
+        }
+        if let Some(purpose) = leaves_for.filter(|_| left_before.is_none()) {
+            // The others' members come only together.
+            for member in &mut self.members {
+                let _is_active = member.hand_over(now, purpose);
             }
         }
         self.settle(now);
@@ -119,7 +147,7 @@ impl Group {
             State::Stopped => true,
             State::Fault => !member.is_undecided(),
             State::Backup => !member.is_ready(),
-            State::Listening | State::Active => false,
+            State::Listening | State::Active | State::Releasing => false,
         });
         if obstacle {
             self.members.iter_mut().for_each(|member| member.yield_to_group(now));

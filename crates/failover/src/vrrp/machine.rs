@@ -3,13 +3,17 @@
 //! ```text
 //!             start, link up                silence: Send, Own(true), Announce
 //!  Stopped ──────────────────▶ Backup ──────────────────────────────────────────▶ Active
-//!     ▲  ▲                       ▲ ▲   another is active: Own(false), Send last     │ │
-//!     │  └───────── stop ────────┤ └────────────────────────────────────────────────┘ │ stall
+//!     ▲  ▲                       ▲ ▲   Own(false), Send last       another is      │ │
+//!     │  └───────── stop ────────┤ └──────────────────── Releasing ◀───────────────┘ │ stall
 //!     │                          │        another is active: Own(false)               ▼
 //!     │        link or tracking  │ └──────────────────────────────────────────── Listening
 //!     └── Fault ◀── forbid it ───┘                                    start, holding ─▶│ silence: Send, Announce
 //!                                                                                      └─────────▶ Active
 //! ```
+//!
+//! [`Machine::hand_over`] leads from Active to Releasing, and from there to Backup or Stopped as soon as another router is
+//! heard, or back to Active when none is (`handover`). Who loses to another active router is Releasing as well, until that
+//! one has answered (`parting`).
 //!
 //! Invariants:
 //! 1. Every input is legal in every state; none panics.
@@ -22,10 +26,12 @@
 
 mod alarms;
 mod change;
+mod handover;
 mod hear;
 mod member;
 mod office;
 mod output;
+mod parting;
 mod reconfigure;
 mod send;
 
@@ -42,9 +48,11 @@ use super::status::{Heard, State, Status};
 use super::timers;
 use crate::track::Effective;
 use alarms::Alarms;
+use handover::Releasing;
 use office::Office;
 use output::Output;
 
+pub use handover::Purpose;
 pub use output::MOST_ACTIONS;
 
 /// See the module.
@@ -59,6 +67,8 @@ pub struct Machine {
     adopting: bool,
     /// A group decides when this router becomes active.
     held: bool,
+    /// Displaces nobody: an operator wanted another router to be active.
+    standing_by: bool,
     office: Office,
     since: Option<Instant>,
     /// The interval of the active router, as far as known.
@@ -88,6 +98,7 @@ impl Machine {
             running: false,
             adopting: false,
             held: false,
+            standing_by: false,
             office: Office::Stopped,
             since: None,
             wall_clock: None,
@@ -120,6 +131,9 @@ impl Machine {
     /// the link yet.
     pub fn start(&mut self, now: Instant, holding: bool) {
         if self.running {
+            if self.leaves_for() == Some(Purpose::Stop) {
+                self.resume_office(now, Why::Started);
+            }
             return;
         }
         self.running = true;
@@ -157,12 +171,14 @@ impl Machine {
     /// Tracking has come to another result. An owner's priority does not change, but an owner can be withdrawn.
     pub fn set_priority(&mut self, now: Instant, effective: Effective) {
         let effective = match effective {
-            Effective::Withdrawn => Effective::Withdrawn,
+            Effective::Yielding if !self.params.settings().priority.is_owner() => Effective::Yielding,
+            Effective::Withdrawn | Effective::Yielding => Effective::Withdrawn,
             Effective::Priority(_) if self.params.settings().priority.is_owner() => {
                 Effective::Priority(Priority::OWNER)
             }
             Effective::Priority(priority) => Effective::Priority(priority.min(Priority::MOST)),
         };
+        let stood_with = self.priority();
         let before = std::mem::replace(&mut self.effective, effective);
         if before == effective || !self.running {
             return;
@@ -170,7 +186,16 @@ impl Machine {
         match (before, effective) {
             (_, Effective::Withdrawn) => self.forbid(now, Why::Withdrawn),
             (Effective::Withdrawn, _) => self.run(now, Why::Restored),
-            (Effective::Priority(before), Effective::Priority(_)) => self.shift(now, before),
+            (_, Effective::Yielding) => {
+                self.shift(now, stood_with);
+                self.hand_over(now, Purpose::Ailing);
+            }
+            (_, Effective::Priority(_)) => {
+                self.shift(now, stood_with);
+                if matches!(&self.office, Office::Releasing(Releasing { purpose: Purpose::Ailing, .. })) {
+                    self.resume_office(now, Why::Restored);
+                }
+            }
         }
     }
 
@@ -205,6 +230,16 @@ impl Machine {
                 }
             }
             Office::Active(_) => self.stay_active(now),
+            Office::Releasing(releasing) => {
+                if releasing.until <= now {
+                    self.keep_after_all(now);
+                }
+            }
+            Office::Parting(parting) => {
+                if parting.until <= now {
+                    self.part(now);
+                }
+            }
         }
     }
 
@@ -231,9 +266,11 @@ impl Machine {
             state: self.state(),
             since: self.since,
             effective: self.effective,
+            standing_by: self.standing_by,
             owner: match &self.office {
-                Office::Active(_) => self.source(),
+                Office::Active(_) | Office::Releasing(_) => self.source(),
                 Office::Backup(backup) => backup.owner,
+                Office::Parting(parting) => Some(parting.winner),
                 _ => None,
             },
             last_heard: self.last_heard,
@@ -263,6 +300,7 @@ impl Machine {
     fn priority(&self) -> Priority {
         match self.effective {
             Effective::Priority(priority) => priority,
+            Effective::Yielding => Priority::LEAST,
             Effective::Withdrawn => self.params.settings().priority,
         }
     }

@@ -133,6 +133,19 @@ pub enum Why {
         /// Its priority.
         priority: Priority,
     },
+    /// An operator wants another router to be active.
+    Asked,
+    /// What it tracks has failed: another router may take over.
+    Ailing,
+    /// Another router has taken over what was given up.
+    HandedOver {
+        /// The other one.
+        source: IpAddr,
+        /// Its priority.
+        priority: Priority,
+    },
+    /// No other router has taken over what was given up.
+    NobodyCame,
     /// Nobody called for too long.
     Stalled,
     /// The other members of the group are ready as well, or one of them cannot be active.
@@ -214,6 +227,12 @@ impl fmt::Display for Why {
             Self::Heard { source, priority } => {
                 write!(f, "{source} is active already, with priority {priority}")
             }
+            Self::Asked => f.write_str("an operator wants another router to be active"),
+            Self::Ailing => f.write_str("what it tracks has failed, and another router may take over"),
+            Self::HandedOver { source, priority } => {
+                write!(f, "{source} has taken over, with priority {priority}")
+            }
+            Self::NobodyCame => f.write_str("no other router has taken over"),
             Self::Stalled => f.write_str("it was not run for too long, and another router may be active"),
             Self::Group => f.write_str("the members of its group move together"),
             Self::Reconfigured => f.write_str("its parameters make it another router"),

@@ -26,6 +26,9 @@ pub enum State {
     Listening,
     /// Holds the addresses and advertises.
     Active,
+    /// Has said that it gives up, and holds the addresses until another router is heard. Neither RFC nor keepalived know
+    /// it.
+    Releasing,
 }
 
 impl State {
@@ -38,6 +41,7 @@ impl State {
             Self::Backup => "backup",
             Self::Listening => "listening",
             Self::Active => "active",
+            Self::Releasing => "releasing",
         }
     }
 }
@@ -57,6 +61,8 @@ pub struct Status {
     pub since: Option<Instant>,
     /// With what it stands for election.
     pub effective: Effective,
+    /// It displaces nobody, because an operator wanted another router to be active.
+    pub standing_by: bool,
     /// The active router as far as we know; ourselves when active.
     pub owner: Option<IpAddr>,
     /// The last advertisement that was accepted or fought.

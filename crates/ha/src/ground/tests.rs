@@ -22,6 +22,7 @@ fn router(addresses: &[&str], peers: &[&str]) -> VirtualRouter {
         virtual_mac: false,
         routes: Vec::new(),
         rules: Vec::new(),
+        track: Vec::new(),
     }
 }
 

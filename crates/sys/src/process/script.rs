@@ -18,6 +18,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe::Receiver;
 
+use super::rights::Account;
+
 pub use path::examine;
 
 /// The most output of one run, in bytes; a program that writes more is killed.
@@ -74,8 +76,27 @@ pub fn start<Hold: Send + 'static>(
     variables: &[(&str, String)],
     hold: Hold,
 ) -> io::Result<Running<Hold>> {
+    start_as(None, program, arguments, variables, hold)
+}
+
+/// As [`start`], as this user and with his own group only. Only root can do that.
+///
+/// # Errors
+/// As [`start`], and when this process may not become somebody else.
+pub fn start_as<Hold: Send + 'static>(
+    account: Option<&Account>,
+    program: &Path,
+    arguments: &[String],
+    variables: &[(&str, String)],
+    hold: Hold,
+) -> io::Result<Running<Hold>> {
     let (output, writer) = io::pipe()?;
-    let child = Command::new(program)
+    let mut command = Command::new(program);
+    if let Some(account) = account {
+        // With another user the other groups of this process are given up as well.
+        command.uid(account.uid).gid(account.gid);
+    }
+    let child = command
         .args(arguments)
         .env_clear()
         .env("PATH", SEARCH_PATH)

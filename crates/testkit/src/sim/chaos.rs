@@ -33,6 +33,9 @@ pub(super) enum Fault {
     Mend,
     Track(usize, u8),
     Withdraw(usize),
+    Yield(usize),
+    HandOver(usize),
+    StandBy(usize, bool),
     Restore(usize),
     Priority(usize, u8),
     Interval(usize, Interval),
@@ -65,6 +68,11 @@ impl World {
                 return self.track(router, Priority::new(priority).map(Effective::Priority));
             }
             Fault::Withdraw(router) => return self.track(router, Some(Effective::Withdrawn)),
+            Fault::Yield(router) => return self.track(router, Some(Effective::Yielding)),
+            Fault::HandOver(router) => return self.hand_over(router),
+            Fault::StandBy(router, standing_by) => {
+                return self.tell(router, |machine, _| machine.stand_by(standing_by));
+            }
             Fault::Restore(router) => return self.track(router, None),
             Fault::Priority(router, priority) => {
                 let priority = Priority::new(priority).unwrap_or_default();
@@ -130,7 +138,7 @@ impl World {
         let (place, other) =
             (self.random.below(self.network.places()), self.random.below(self.network.places()));
         let priority = self.random.number(1, 254);
-        match self.random.below(18) {
+        match self.random.below(21) {
             0 => (Fault::Stop(router), Some(Fault::Start(router))),
             1 => (Fault::Kill(router), Some(Fault::Start(router))),
             2 => (Fault::PowerOff(router), Some(Fault::Start(router))),
@@ -151,6 +159,9 @@ impl World {
                 (Fault::Interval(router, interval(&mut self.random, version)), None)
             }
             16 => (Fault::Addresses(router, 1 + self.random.below(3)), None),
+            17 => (Fault::Yield(router), Some(Fault::Restore(router))),
+            18 => (Fault::HandOver(router), None),
+            19 => (Fault::StandBy(router, true), Some(Fault::StandBy(router, false))),
             _ => (Fault::Source(router), None),
         }
     }
@@ -172,6 +183,9 @@ impl World {
             let at = &mut self.routers[index].settings;
             (at.interval, at.addresses) = (settings.interval, settings.addresses.clone());
             self.reload(index)?;
+            if self.routers[index].tracked == Some(Effective::Yielding) {
+                self.track(index, None)?;
+            }
             if self.random.percent(80) {
                 self.power_on(index)?;
                 if self.random.percent(80) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evenkeel_failover::track::Effective;
-use evenkeel_failover::vrrp::machine::Machine;
+use evenkeel_failover::vrrp::machine::{Machine, Purpose};
 
 use super::world::World;
 
@@ -53,6 +53,18 @@ impl World {
         } else {
             Err(format!("{} holds addresses after it was stopped", self.routers[index].name))
         }
+    }
+
+    /// An operator wants another router to be active.
+    pub(super) fn hand_over(&mut self, index: usize) -> Result<(), String> {
+        if self.routers[index].paused {
+            return Ok(());
+        }
+        let name = self.routers[index].name.clone();
+        self.note(format_args!("-- {name} is asked to hand over"));
+        self.tell(index, |machine, now| {
+            let _is_active = machine.hand_over(now, Purpose::Asked);
+        })
     }
 
     /// Kills the process; its kernel goes on holding the addresses.

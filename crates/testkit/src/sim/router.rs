@@ -56,6 +56,8 @@ impl Router {
     pub(super) fn effective(&self) -> Effective {
         match self.tracked {
             Some(Effective::Withdrawn) => Effective::Withdrawn,
+            // An owner cannot stand with less.
+            Some(Effective::Yielding) if self.settings.priority.is_owner() => Effective::Withdrawn,
             Some(tracked) if !self.settings.priority.is_owner() => tracked,
             _ => Effective::Priority(self.settings.priority),
         }
@@ -65,18 +67,23 @@ impl Router {
     pub(super) fn priority(&self) -> Option<Priority> {
         match self.effective() {
             Effective::Priority(priority) => Some(priority),
+            Effective::Yielding => Some(Priority::LEAST),
             Effective::Withdrawn => None,
         }
     }
 
+    fn stands_by(&self) -> bool {
+        self.machine.as_ref().is_some_and(Machine::is_standing_by)
+    }
+
     /// Whether it displaces a lower priority sooner or later.
     pub(super) fn preempts(&self) -> bool {
-        self.settings.preempt != Preempt::No || self.settings.priority.is_owner()
+        (self.settings.preempt != Preempt::No && !self.stands_by()) || self.settings.priority.is_owner()
     }
 
     /// Whether it displaces a lower priority as soon as the protocol allows.
     pub(super) fn preempts_at_once(&self) -> bool {
-        self.settings.preempt == Preempt::Yes || self.settings.priority.is_owner()
+        (self.settings.preempt == Preempt::Yes && !self.stands_by()) || self.settings.priority.is_owner()
     }
 
     pub(super) fn params(&self) -> Params {

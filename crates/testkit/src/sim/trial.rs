@@ -11,6 +11,8 @@ use super::world::{Time, World};
 
 /// What messages on their way and timers that go off late may add to a wait, in fine weather.
 const SLACK: Duration = Duration::from_millis(2);
+/// The longest that who has lost holds on to the addresses.
+const PARTING: Duration = Duration::from_millis(20);
 
 impl World {
     /// Makes one trial, chosen by chance.
@@ -21,7 +23,7 @@ impl World {
         let pause = self.random.between(Duration::ZERO, self.interval());
         self.run_for(pause)?;
         self.seen.trials += 1;
-        let which = self.random.below(12);
+        let which = self.random.below(14);
         self.note(format_args!("== trial {which}"));
         let outcome = match which {
             0 => self.stopped(owner, &others),
@@ -35,6 +37,8 @@ impl World {
             8 => self.other_addresses(),
             9 => self.other_interval(),
             10 => self.other_source(),
+            11 => self.handed_over(owner, &others),
+            12 => self.ailing(owner, &others),
             _ => self.backup_gone(&others),
         };
         outcome.map_err(|what| format!("trial {which}: {what}"))
@@ -55,6 +59,46 @@ impl World {
             return Err("who is withdrawn goes on holding the addresses".to_owned());
         }
         self.taken_within_skew(begun, others)
+    }
+
+    /// An operator wants another router to be active: the best of the others takes over within its skew, nobody misses
+    /// the addresses, and the one that left does not come back by itself.
+    fn handed_over(&mut self, owner: usize, others: &[usize]) -> Result<(), String> {
+        if self.routers[owner].settings.priority.is_owner() {
+            return Ok(());
+        }
+        let begun = self.now;
+        self.hand_over(owner)?;
+        self.taken_smoothly(begun, others)?;
+        self.stays(self.interval() * 8)
+    }
+
+    /// Something that the owner tracks has failed: another takes over, unless all are as ill.
+    fn ailing(&mut self, owner: usize, others: &[usize]) -> Result<(), String> {
+        if self.routers[owner].settings.priority.is_owner() {
+            return Ok(());
+        }
+        let all_are = self.random.percent(40);
+        if all_are {
+            for &other in others {
+                self.track(other, Some(Effective::Yielding))?;
+            }
+        }
+        let begun = self.now;
+        self.track(owner, Some(Effective::Yielding))?;
+        if all_are {
+            return self.stays(self.interval() * 8);
+        }
+        self.taken_smoothly(begun, others)
+    }
+
+    fn taken_smoothly(&mut self, begun: Time, others: &[usize]) -> Result<(), String> {
+        let best = self.best(others);
+        let Some(&one) = best.first() else { return self.stays(self.interval() * 8) };
+        let bound = wait(self.skew(one));
+        self.taken_by(&best, begun + bound, "the skew after a release")?;
+        self.run_for(SLACK)?;
+        self.smooth(begun)
     }
 
     fn taken_within_skew(&mut self, begun: Time, others: &[usize]) -> Result<(), String> {
@@ -144,7 +188,8 @@ impl World {
         self.network.mend();
         self.note(format_args!("-- healed"));
         let healed = self.now;
-        self.run_for(self.interval() * 102 / 100 + SLACK)?;
+        // The loser waits for an answer, which does not come when the winner's answers are used up.
+        self.run_for(self.interval() * 102 / 100 + SLACK + PARTING)?;
         self.one_holder().map_err(|what| format!("{what}, an interval after the healing at {healed:?}"))?;
         if !both {
             // Its answers to a rival that did not hear it may be used up. It announces with its own advertisements,
@@ -328,10 +373,11 @@ impl World {
         if several <= moment { Ok(()) } else { Err(format!("several held the addresses for {several:?}")) }
     }
 
-    /// The addresses have changed hands since then without a gap, and with two owners only while a message travelled.
+    /// The addresses have changed hands since then without a gap, and with two owners only while three messages
+    /// travelled: here I am, I was here, here I am.
     fn smooth(&self, since: Time) -> Result<(), String> {
         let spans = self.spans(since);
-        let travel = Weather::FINE.delay.1 * 2;
+        let travel = Weather::FINE.delay.1 * 4;
         if spans.nobody.is_zero() && spans.several <= travel {
             Ok(())
         } else {

@@ -360,7 +360,7 @@ impl World {
         let Some(machine) = &router.machine else { return Ok(()) };
         let (state, holds) = (machine.state(), !router.holds.is_empty());
         let right = match state {
-            State::Active | State::Listening => holds,
+            State::Active | State::Listening | State::Releasing => holds,
             State::Backup => !holds,
             // A process that was just started keeps what is there until it knows its link.
             State::Stopped | State::Fault => !holds || !router.link_told,

@@ -3,7 +3,7 @@
 use axum::http::HeaderValue;
 
 use super::*;
-use crate::message::{Edited, ServerSettings};
+use crate::message::{Edited, FailedOver, ServerSettings};
 
 fn settings() -> ServerSettings {
     ServerSettings {
@@ -21,7 +21,6 @@ fn settings() -> ServerSettings {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "what a supervisor gets, it gets for good")]
 fn answer(command: Command) -> Answer {
     let edited =
         |server| Edited { server, created: false, leaves_within: None, durable: true, notes: Vec::new() };
@@ -30,6 +29,9 @@ fn answer(command: Command) -> Answer {
         Command::Server { .. } => Answer::Server(Box::new(settings())),
         Command::EditServer { .. } => Answer::Edited(Box::new(edited(Some(settings())))),
         Command::SaveConfig => Answer::Saved(Saved { files: Vec::new(), changes: Vec::new() }),
+        Command::Failover { router } => {
+            Answer::FailedOver(FailedOver { router, active: "192.0.2.2".parse().unwrap() })
+        }
         Command::Stop => Answer::Stopping(Stopping { pid: 1, within: 2 }),
         Command::Diff => Answer::Preview(Preview {
             file: "/x".into(),
@@ -65,7 +67,7 @@ async fn every_documented_operation_is_served_and_answers_as_documented() {
     let document = document(&router).await;
     let mut operations = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
-        let real = path.replace("{pool}", "web").replace("{server}", "a");
+        let real = path.replace("{pool}", "web").replace("{server}", "a").replace("{name}", "site");
         let real = if real == "/v1/events" { "/v1/events?follow=false".to_owned() } else { real };
         for (method, operation) in item.as_object().unwrap() {
             operations += 1;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use evenkeel_admin::message::VirtualRouters;
-use evenkeel_ha::message::{RouterSnapshot, Transition};
+use evenkeel_ha::message::{RouterSnapshot, TrackSnapshot, Transition};
 
 use super::{duration, table};
 
@@ -35,6 +35,9 @@ pub(super) fn draw(known: &VirtualRouters, now: u64) -> String {
         state.routers.iter().flat_map(|router| rows(router, &known.transitions, now)),
     ));
     for router in &state.routers {
+        for track in &router.track {
+            let _ = writeln!(text, "  {} tracks {}", router.name, tracked(track));
+        }
         for alarm in &router.alarms {
             let from = alarm.source.map(|source| format!(" ({source})")).unwrap_or_default();
             let lasts = duration(now.saturating_sub(alarm.since));
@@ -47,6 +50,18 @@ pub(super) fn draw(known: &VirtualRouters, now: u64) -> String {
         let _ = writeln!(text, "  {ago} ago: {router} became {to} (was {from}): {why}");
     }
     text
+}
+
+/// Such as `pool website: ill, so it yields: 0 of 2 servers take traffic, 1 are needed`.
+fn tracked(track: &TrackSnapshot) -> String {
+    let effect = match track.effect.as_str() {
+        "priority" => format!(", {:+} to its priority", track.priority),
+        "yield" => ", so it yields".to_owned(),
+        "fault" => ", so it may not be active".to_owned(),
+        _ => String::new(),
+    };
+    let why = track.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    format!("{}: {}{effect}{why}", track.name, track.state)
 }
 
 /// One line for the first address with everything else, one for each further address.

@@ -117,13 +117,15 @@ fn an_advertisement_takes_the_turn_away_again() {
 #[test]
 fn one_that_yields_takes_the_other_with_it() {
     let mut two = Two::active();
-    let did = two.at(10_000_000).hear(0, 150);
+    assert_eq!(two.at(10_000_000).hear(0, 150), ["0: send 100", "0: active > releasing: Higher"]);
+    assert_eq!(two.states(), [State::Releasing, State::Active]);
+    let did = two.at(11_000_000).hear(0, 150);
     assert_eq!(
         did,
         [
             "0: let go",
             "0: send 100",
-            "0: active > backup: Higher",
+            "0: releasing > backup: Higher",
             "1: release",
             "1: let go",
             "1: active > backup: Group"

@@ -67,7 +67,7 @@ impl Machine {
 
     pub(super) fn become_active(&mut self, now: Instant, why: Why) {
         let displaced = match &self.office {
-            Office::Backup(backup) => backup.displaced.map(|(source, _)| source),
+            Office::Backup(backup) => backup.displaced.map(|(source, _)| source).or(backup.leaving),
             _ => None,
         };
         let displaced = match why {
@@ -75,6 +75,7 @@ impl Machine {
             _ => displaced,
         };
         self.output.counters.became_active += 1;
+        self.standing_by = false;
         self.active_interval = self.params.settings().interval;
         // First the message, so that another active router lets go before the neighbours hear of us.
         self.advertise(now, Some(self.priority()));
@@ -123,7 +124,7 @@ impl Machine {
 
     /// Says that we give up, if others may wait for us.
     pub(super) fn resign(&mut self, now: Instant) {
-        if matches!(self.office, Office::Active(_) | Office::Listening(_)) {
+        if matches!(self.office, Office::Active(_) | Office::Listening(_) | Office::Releasing(_)) {
             self.advertise(now, None);
         }
     }

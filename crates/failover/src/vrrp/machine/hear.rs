@@ -1,5 +1,6 @@
 //! What a message does to a machine.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::super::action::Received;
@@ -10,6 +11,7 @@ use super::super::status::{AlarmKind, Heard};
 use super::super::validate::{Accepted, validate};
 use super::Machine;
 use super::office::{Backup, Dual, Office};
+use crate::track::Effective;
 
 impl Machine {
     /// A message has come.
@@ -80,7 +82,7 @@ impl Machine {
         }
         // A router that gives up says nothing of its priority.
         if let Some(priority) = accepted.priority {
-            if priority != self.priority() {
+            if priority != self.priority() || self.effective == Effective::Yielding {
                 self.alarms.clear(AlarmKind::EqualPriority, source);
             } else if self.alarms.raise(AlarmKind::EqualPriority, source, theirs, now) {
                 self.output.note_seldom(now, Note::EqualPriority { source });
@@ -91,22 +93,36 @@ impl Machine {
     fn judge(&mut self, now: Instant, accepted: &Accepted) {
         match (&self.office, accepted.priority) {
             (Office::Stopped | Office::Fault, _) => {}
-            (Office::Backup(_) | Office::Listening(_), None) => self.hear_release(now),
+            (Office::Backup(_) | Office::Listening(_), None) => self.hear_release(now, accepted.source),
             (Office::Backup(_), Some(priority)) => self.hear_as_backup(now, accepted, priority),
             (Office::Listening(_), Some(priority)) => self.hear_while_listening(now, accepted, priority),
             (Office::Active(_), None) => self.hear_release_while_active(now, accepted),
             (Office::Active(_), Some(priority)) => self.hear_rival(now, accepted, priority),
+            // Two that leave at once: each lets go when its time is up.
+            (Office::Releasing(_), None) => {}
+            (Office::Releasing(_), Some(priority)) => self.hand_to(now, accepted, priority),
+            (Office::Parting(parting), priority)
+                if parting.winner != accepted.source && !self.is_beaten_by(accepted.source, priority) => {}
+            (Office::Parting(_), Some(_)) => self.part(now),
+            (Office::Parting(_), None) => {
+                self.part(now);
+                self.hear_release(now, accepted.source);
+            }
         }
     }
 
-    /// The active router gives up: only the skew is left to wait. A second release does not put that off.
-    fn hear_release(&mut self, now: Instant) {
-        let at = now + self.skew(self.priority());
+    /// The active router gives up: only the skew is left to wait. A second release does not put that off. One that is
+    /// not well itself does not hurry: the other may be as ill, and keeps its addresses when nobody comes.
+    fn hear_release(&mut self, now: Instant, source: IpAddr) {
+        let patient = self.effective == Effective::Yielding;
+        let at = if patient { now + self.down_interval() } else { now + self.skew(self.priority()) };
         match &mut self.office {
             Office::Backup(backup) => {
-                backup.down_at = backup.down_at.map(|before| before.min(at));
+                // A wait that was nearly over would end before the other's.
+                backup.down_at = backup.down_at.map(|before| if patient { at } else { before.min(at) });
                 backup.displaced = None;
                 backup.owner = None;
+                backup.leaving = Some(source);
             }
             Office::Listening(listening) => {
                 listening.until = listening.until.map(|before| before.min(at));
@@ -166,19 +182,22 @@ impl Machine {
         let Office::Active(active) = &mut self.office else { return };
         // It held the addresses until now: the neighbours may still believe it.
         let ended = active.dual.take_if(|dual| dual.source == accepted.source);
-        let displaced = active.displaced.take_if(|displaced| *displaced == accepted.source).is_some();
+        let displaced = active.is_last_word(accepted.source);
         self.answer(now, ended.is_some() || displaced);
         if let Some(dual) = ended {
             self.dual_ended(now, &dual);
         }
     }
 
+    fn is_beaten_by(&self, source: IpAddr, priority: Option<Priority>) -> bool {
+        (priority, Some(source)) > (Some(self.priority()), self.source())
+    }
+
     /// Another active router. A tie goes to the higher address (RFC 9568 §6.4.3).
     fn hear_rival(&mut self, now: Instant, accepted: &Accepted, priority: Priority) {
         let source = accepted.source;
-        let ours = (self.priority(), self.source());
-        if (priority, Some(source)) > ours {
-            let why = if priority > ours.0 {
+        if self.is_beaten_by(source, Some(priority)) {
+            let why = if priority > self.priority() {
                 Why::Higher { source, priority }
             } else {
                 Why::HigherAddress { source }
@@ -190,8 +209,8 @@ impl Machine {
             + self.params.settings().interval.duration().max(accepted.interval.duration()) * 3
             + Duration::from_secs(1).min(accepted.interval.duration());
         let Office::Active(active) = &mut self.office else { return };
-        if active.displaced.take_if(|displaced| *displaced == source).is_some() {
-            // The last word of the one that we took over from; now the neighbours shall hear us once more.
+        if active.is_last_word(source) {
+            // Of the one that we took over from; now the neighbours shall hear us once more.
             return self.answer(now, true);
         }
         match &mut active.dual {
@@ -204,15 +223,6 @@ impl Machine {
             }
         }
         self.answer(now, true);
-    }
-
-    /// Lets go, and says so: the winner may not have heard of us yet, and must tell the neighbours again.
-    fn lose(&mut self, now: Instant, accepted: &Accepted, why: Why) {
-        self.own(false);
-        self.advertise(now, Some(self.priority()));
-        self.active_interval = accepted.interval;
-        let down_at = Some(now + self.down_interval());
-        self.enter(now, Office::Backup(Backup::new(down_at, Some(accepted.source))), why);
     }
 
     /// Advertises at once, and tells the neighbours if they may have been misled; within bounds.
@@ -249,6 +259,7 @@ impl Machine {
     fn preempts_at(&self, now: Instant) -> bool {
         match self.params.settings().preempt {
             _ if self.priority().is_owner() => true,
+            _ if self.standing_by => false,
             Preempt::Yes => true,
             Preempt::No => false,
             Preempt::After(_) => match &self.office {

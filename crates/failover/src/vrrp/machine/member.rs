@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use super::super::note::Why;
+use super::super::status::State;
 use super::Machine;
+use super::handover::{Purpose, Releasing};
 use super::office::{Backup, Office};
 
 impl Machine {
@@ -34,11 +36,22 @@ impl Machine {
 
     /// Another member cannot be active: this one lets go as well.
     pub(in super::super) fn yield_to_group(&mut self, now: Instant) {
-        if matches!(self.office, Office::Active(_) | Office::Listening(_)) {
+        if self.leaves_for() == Some(Purpose::Stop) {
+            return self.stop(now);
+        }
+        if matches!(self.state(), State::Active | State::Listening | State::Releasing) {
             self.resign(now);
             self.own(false);
             let backup = Backup::new(Some(now + self.down_interval()), None);
             self.enter(now, Office::Backup(backup), Why::Group);
+        }
+    }
+
+    /// It hands its addresses over, and why.
+    pub(in super::super) fn leaves_for(&self) -> Option<Purpose> {
+        match &self.office {
+            Office::Releasing(Releasing { purpose, .. }) => Some(*purpose),
+            _ => None,
         }
     }
 

@@ -5,10 +5,14 @@ use std::time::{Duration, Instant};
 
 use super::super::params::{Announcing, Priority};
 use super::super::status::State;
+use super::handover::Releasing;
 use super::output::Output;
+use super::parting::Parting;
 
+/// What a router says on losing: that it was there, and that it has let go.
+const LAST_WORDS: u8 = 2;
 /// Answers to other active routers that may follow each other at once.
-const MOST_ANSWERS: u8 = 4;
+const MOST_ANSWERS: u8 = 8;
 /// After that many, one in this time: a stranger must not make us flood the link.
 pub(super) const ANSWER_PAUSE: Duration = Duration::from_secs(1);
 /// Beside another active router, our own advertisements come with an announcement, not more often than this.
@@ -22,6 +26,8 @@ pub(super) enum Office {
     Backup(Backup),
     Listening(Listening),
     Active(Active),
+    Releasing(Releasing),
+    Parting(Parting),
 }
 
 impl Office {
@@ -32,6 +38,7 @@ impl Office {
             Self::Backup(_) => State::Backup,
             Self::Listening(_) => State::Listening,
             Self::Active(_) => State::Active,
+            Self::Releasing(_) | Self::Parting(_) => State::Releasing,
         }
     }
 
@@ -41,6 +48,8 @@ impl Office {
             Self::Backup(backup) => backup.down_at,
             Self::Listening(listening) => listening.until,
             Self::Active(active) => Some(active.deadline()),
+            Self::Releasing(releasing) => Some(releasing.until),
+            Self::Parting(parting) => Some(parting.until),
         }
     }
 }
@@ -55,13 +64,15 @@ pub(super) struct Backup {
     pub(super) displaced: Option<(IpAddr, Priority)>,
     /// The active router.
     pub(super) owner: Option<IpAddr>,
+    /// It has given up, and may still hold the addresses until it hears from us.
+    pub(super) leaving: Option<IpAddr>,
     /// The wait was made longer once, after a stall.
     pub(super) listened: bool,
 }
 
 impl Backup {
     pub(super) fn new(down_at: Option<Instant>, owner: Option<IpAddr>) -> Self {
-        Self { down_at, preempt_from: None, displaced: None, owner, listened: false }
+        Self { down_at, preempt_from: None, displaced: None, owner, leaving: None, listened: false }
     }
 }
 
@@ -84,8 +95,8 @@ pub(super) struct Active {
     pub(super) advertise_at: Instant,
     pub(super) sent_at: Instant,
     pub(super) announcer: Announcer,
-    /// The router that we have displaced, until it has said its last word.
-    pub(super) displaced: Option<IpAddr>,
+    /// The router that we have displaced, until it has said its last words.
+    displaced: Option<Displaced>,
     pub(super) dual: Option<Dual>,
     answers: u8,
     refilled_at: Instant,
@@ -102,11 +113,23 @@ impl Active {
             advertise_at: now + interval,
             sent_at: now,
             announcer,
-            displaced,
+            displaced: displaced.map(|source| Displaced { source, words: LAST_WORDS }),
             dual: None,
             answers: MOST_ANSWERS,
             refilled_at: now,
         }
+    }
+
+    /// Whether this is one of the last words of whom we have displaced.
+    pub(super) fn is_last_word(&mut self, source: IpAddr) -> bool {
+        let Some(displaced) = self.displaced.as_mut().filter(|displaced| displaced.source == source) else {
+            return false;
+        };
+        displaced.words -= 1;
+        if displaced.words == 0 {
+            self.displaced = None;
+        }
+        true
     }
 
     /// Whether an answer may go out now; otherwise when.
@@ -130,6 +153,14 @@ impl Active {
         let others = [self.announcer.deadline(), self.dual.as_ref().map(|dual| dual.quiet_at)];
         others.into_iter().flatten().fold(self.advertise_at, Instant::min)
     }
+}
+
+/// Was active until we came.
+#[derive(Clone, Debug)]
+struct Displaced {
+    source: IpAddr,
+    /// How many are expected yet.
+    words: u8,
 }
 
 /// Another router is active as well.

@@ -18,6 +18,10 @@ enum Input {
     Hear(u8, u8),
     /// Time until the deadline, and this much later in ms.
     Deadline(u16),
+    HandOver(Purpose),
+    Retire,
+    Yield,
+    StandBy(bool),
     /// So many ms pass unused.
     Pass(u16),
 }
@@ -30,6 +34,10 @@ fn input() -> impl Strategy<Value = Input> {
         1 => Just(Input::Down),
         1 => any::<u8>().prop_map(|priority| Input::Priority(priority.max(1))),
         1 => Just(Input::Withdraw),
+        1 => Just(Input::Yield),
+        1 => Just(Input::Retire),
+        1 => any::<bool>().prop_map(Input::StandBy),
+        2 => prop_oneof![Just(Purpose::Stop), Just(Purpose::Asked), Just(Purpose::Ailing)].prop_map(Input::HandOver),
         4 => (1..4_u8, prop_oneof![Just(0), Just(50), Just(100), Just(150), Just(255)])
             .prop_map(|(last, priority)| Input::Hear(last, priority)),
         6 => prop_oneof![9 => Just(0), 1 => 0..3000_u16].prop_map(Input::Deadline),
@@ -59,6 +67,12 @@ fn apply(scene: &mut Scene, input: &Input) -> Vec<String> {
             scene.machine.set_priority(now, Effective::Priority(Priority::new(priority).unwrap()));
         }
         Input::Withdraw => scene.machine.set_priority(now, Effective::Withdrawn),
+        Input::Yield => scene.machine.set_priority(now, Effective::Yielding),
+        Input::Retire => scene.machine.retire(now),
+        Input::StandBy(standing_by) => scene.machine.stand_by(standing_by),
+        Input::HandOver(purpose) => {
+            let _is_active = scene.machine.hand_over(now, purpose);
+        }
         Input::Hear(last, priority) => return scene.hear(last, priority),
         Input::Deadline(late) => {
             let due = scene.machine.next_deadline().unwrap_or(now).max(now);
@@ -84,7 +98,7 @@ proptest! {
                 prop_assert_ne!(owned.replace(own), Some(own), "said twice after {:?}", input);
             }
             match scene.machine.state() {
-                State::Active | State::Listening => prop_assert_eq!(owned, Some(true)),
+                State::Active | State::Listening | State::Releasing => prop_assert_eq!(owned, Some(true)),
                 State::Backup => prop_assert_eq!(owned, Some(false)),
                 State::Fault => prop_assert_ne!(owned, Some(true)),
                 State::Stopped => prop_assert_ne!(owned, Some(true)),
@@ -141,7 +155,7 @@ proptest! {
             let sent = said.iter().any(|said| said.starts_with("send"));
             let after = scene.machine.state();
             // The last word of one that lets go is such a message too.
-            let held = matches!(before, State::Active | State::Listening);
+            let held = matches!(before, State::Active | State::Listening | State::Releasing);
             prop_assert!(!sent || held || after == State::Active);
             let announced = said.iter().any(|said| said.starts_with("announce"));
             prop_assert!(!announced || after == State::Active);

@@ -97,6 +97,8 @@ impl Machine {
 fn moved(effective: Effective, old: Priority, new: Priority) -> Effective {
     match effective {
         Effective::Withdrawn => Effective::Withdrawn,
+        Effective::Yielding if new.is_owner() => Effective::Withdrawn,
+        Effective::Yielding => Effective::Yielding,
         _ if old == new => effective,
         Effective::Priority(_) if old.is_owner() || new.is_owner() => Effective::Priority(new),
         Effective::Priority(effective) => {

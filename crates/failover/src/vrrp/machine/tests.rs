@@ -5,6 +5,7 @@
 
 mod active;
 mod changes;
+mod handover;
 mod listening;
 mod waiting;
 

@@ -89,6 +89,7 @@ fn without_preemption_a_lower_priority_stays() {
 fn an_owner_preempts_even_when_told_not_to() {
     let mut scene = Scene::active(preempt(v3(255), Preempt::No));
     scene.at_millis(10).hear(9, 255);
+    scene.at_millis(11).hear(9, 255);
     assert_eq!(scene.machine.state(), State::Backup, "lost the tie");
     let deadline = scene.deadline();
     scene.at_millis(100).hear(3, 254);

@@ -1,0 +1,109 @@
+//! What operators ask of virtual routers: passed on to the high availability role, answered when it is done.
+
+use std::time::Duration;
+
+use evenkeel_admin::message::{Answer, Blame, FailedOver};
+use evenkeel_ha::message::{Change, HandedOver};
+use tokio::time::Instant;
+
+use super::{Asker, Supervisor, refuse};
+
+/// How much longer than the protocol allows an answer may take.
+const MARGIN: Duration = Duration::from_secs(1);
+/// Wishes that may wait for their outcome; further ones are refused.
+const MOST_WAITING: usize = 64;
+
+/// Wishes that wait for their outcome.
+#[derive(Debug, Default)]
+pub(super) struct Steering {
+    last_id: u64,
+    waiting: Vec<Wish>,
+}
+
+#[derive(Debug)]
+struct Wish {
+    id: u64,
+    asker: Asker,
+    router: String,
+    deadline: Instant,
+}
+
+impl Steering {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.waiting.iter().map(|wish| wish.deadline).min()
+    }
+}
+
+impl Supervisor {
+    /// Makes another node hold the addresses.
+    pub(super) fn fail_over(&mut self, asker: Asker, by: &str, router: String, now: Instant) {
+        let Some(plan) = self.plan.virtual_routers.iter().find(|known| known.name.as_str() == router) else {
+            return self.answer(asker, unknown(&router));
+        };
+        let refused = if self.ending.is_some() {
+            Some("Evenkeel is stopping")
+        } else if !self.ha.keeper.is_ready() {
+            Some("the high availability role is starting: ask again in a moment")
+        } else if self.steering.waiting.len() >= MOST_WAITING {
+            Some("too many such commands wait for their outcome: ask again in a moment")
+        } else {
+            None
+        };
+        if let Some(why) = refused {
+            return self.answer(asker, refuse(Blame::Busy, why));
+        }
+        let deadline = now + plan.params.longest_handover() + MARGIN;
+        self.steering.last_id += 1;
+        let id = self.steering.last_id;
+        tracing::info!("virtual router {router}: another node shall be active, asked for by {by}");
+        self.ha.keeper.tell(Change::HandOver { id, router: router.clone() }, Vec::new());
+        self.steering.waiting.push(Wish { id, asker, router, deadline });
+    }
+
+    pub(super) fn handed_over(&mut self, id: u64, outcome: HandedOver) {
+        let Some(place) = self.steering.waiting.iter().position(|wish| wish.id == id) else { return };
+        let Wish { asker, router, .. } = self.steering.waiting.swap_remove(place);
+        let answer = match outcome {
+            HandedOver::To(active) => Answer::FailedOver(FailedOver { router, active }),
+            HandedOver::Nobody => refuse(
+                Blame::Conflict,
+                format!(
+                    "no other node took over, so {router} stays active here: does Evenkeel run on the other one, and is its \
+                     cable in?"
+                ),
+            ),
+            HandedOver::NotActive(state, owner) => {
+                let whose = owner.map_or_else(String::new, |owner| format!("; {owner} is active: ask there"));
+                refuse(Blame::Conflict, format!("{router} is not active here, but {state}{whose}"))
+            }
+            HandedOver::Owner => refuse(
+                Blame::Conflict,
+                format!("{router} has priority 255 here and would come back at once: stop this node instead"),
+            ),
+            HandedOver::Unknown => unknown(&router),
+        };
+        self.answer(asker, answer);
+    }
+
+    pub(super) fn steering_lost_the_ha(&mut self) {
+        for wish in std::mem::take(&mut self.steering.waiting) {
+            self.answer(wish.asker, refuse(Blame::Failure, "the high availability role has just ended"));
+        }
+    }
+
+    pub(super) fn tick_steering(&mut self, now: Instant) {
+        let (late, waiting) =
+            std::mem::take(&mut self.steering.waiting).into_iter().partition(|wish| wish.deadline <= now);
+        self.steering.waiting = waiting;
+        let late: Vec<Wish> = late;
+        for wish in late {
+            let text =
+                "the high availability role did not say in time what came of it: see `evenkeel status`";
+            self.answer(wish.asker, refuse(Blame::Failure, text));
+        }
+    }
+}
+
+fn unknown(router: &str) -> Answer {
+    refuse(Blame::Missing, format!("there is no virtual router `{router}`: `evenkeel status` lists them"))
+}
