@@ -16,6 +16,7 @@ mod screen;
 mod server;
 mod status;
 mod stop;
+mod top;
 
 use std::path::PathBuf;
 
@@ -49,6 +50,8 @@ enum Command {
     Stop(stop::Stop),
     /// Show listeners, pools, servers and roles, and why each is as it is
     Status(status::Status),
+    /// Watch the running program in a terminal, and steer it by key
+    Top(top::Top),
     /// Steer virtual routers
     Router(router::Router),
     /// Add, remove, drain or weight a server of the running program
@@ -116,6 +119,7 @@ pub(crate) fn main() -> Exit {
         Command::Reload(reload) => reload.perform(),
         Command::Stop(stop) => stop.perform(),
         Command::Status(status) => status.perform(),
+        Command::Top(top) => top.perform(),
         Command::Router(router) => router.perform(),
         Command::Server(server) => server.perform(),
         Command::Config(config) => config.perform(),

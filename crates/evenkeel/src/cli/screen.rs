@@ -275,7 +275,7 @@ fn table(headings: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 }
 
 /// `3s`, `2m 3s`, `5h 2m`, `4d 5h`: two units are enough.
-fn duration(seconds: u64) -> String {
+pub(super) fn duration(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds}s"),
@@ -286,7 +286,7 @@ fn duration(seconds: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use evenkeel_admin::message::LastReload;
@@ -294,7 +294,8 @@ mod tests {
 
     use super::*;
 
-    fn status() -> Status {
+    /// A status with a bit of everything.
+    pub(in super::super) fn status() -> Status {
         Status {
             version: "0.1.0".into(),
             pid: 812,

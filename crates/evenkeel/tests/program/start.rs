@@ -6,6 +6,14 @@ use crate::site::{Site, errors, evenkeel, text, website};
 use evenkeel_testkit::{BOUND, Program, free_address, needs_root, temp_dir};
 
 #[test]
+fn top_without_a_terminal_says_what_to_do() {
+    let output = evenkeel().arg("top").stdin(std::process::Stdio::null()).output().unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("needs a terminal: `evenkeel status`"), "{said}");
+}
+
+#[test]
 fn five_mistakes_are_five_errors_and_nothing_is_started() {
     let directory = temp_dir();
     let socket = directory.path().join("control.sock");
