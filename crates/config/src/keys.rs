@@ -38,6 +38,8 @@ pub enum Section {
     Route,
     /// `[pool.NAME]`.
     Pool,
+    /// `[pool.NAME.tls]`.
+    ServerTls,
     /// `[pool.NAME.health]`.
     Health,
     /// `[pool.NAME.agent]`.
@@ -64,7 +66,7 @@ pub enum Section {
 
 impl Section {
     /// All of them, in the order of the reference.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Top,
         Self::Global,
         Self::Admin,
@@ -77,6 +79,7 @@ impl Section {
         Self::AccessLog,
         Self::Route,
         Self::Pool,
+        Self::ServerTls,
         Self::Health,
         Self::Agent,
         Self::Passive,
@@ -106,6 +109,7 @@ impl Section {
             Self::AccessLog => "[listener.NAME.access-log]",
             Self::Route => "[[listener.NAME.route]]",
             Self::Pool => "[pool.NAME]",
+            Self::ServerTls => "[pool.NAME.tls]",
             Self::Health => "[pool.NAME.health]",
             Self::Agent => "[pool.NAME.agent]",
             Self::Passive => "[pool.NAME.passive]",
@@ -136,6 +140,7 @@ impl Section {
             Self::AccessLog => "listener.access-log",
             Self::Route => "listener.route",
             Self::Pool => "pool",
+            Self::ServerTls => "pool.tls",
             Self::Health => "pool.health",
             Self::Agent => "pool.agent",
             Self::Passive => "pool.passive",
@@ -190,6 +195,10 @@ impl Section {
                  values of one condition are alternatives. A rule without conditions takes everything."
             }
             Self::Pool => "Servers among which traffic is spread, and how they are spoken to.",
+            Self::ServerTls => {
+                "TLS to the servers of a pool. Their certificates are verified; a server whose certificate does not hold gets no \
+                 traffic. The handshake is part of `connect-timeout`. Files are read, watched and replaced as those of listeners."
+            }
             Self::Health => {
                 "How the servers of a pool are checked: `health = { http = \"/healthz\" }`, or `health = \"tcp\"`. Without \
                  `http` a check only opens a connection, and holds a dialogue when `send` or `expect` is given; with `exec` a \

@@ -8,6 +8,7 @@ mod binds;
 mod health;
 mod programs;
 mod routes;
+mod server_tls;
 mod servers;
 mod sticky;
 mod tls;
@@ -43,6 +44,7 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
     unused(model, problems);
     access_log::check(model, problems);
     servers::keys_of_connections(model, problems);
+    server_tls::names(model, problems);
     sticky::check(model, problems);
     if model.listeners.len() != listeners.len() || model.pools.len() != plan_pools.len() {
         return None;
@@ -294,6 +296,7 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
         response_timeout: time(typed.response_timeout, SECTION, "response-timeout", HTTP),
         keep_alive: time(typed.keep_alive, SECTION, "keep-alive", HTTP),
         max_idle: u32::try_from(count(typed.max_idle_connections, SECTION, "max-idle-connections")).ok()?,
+        tls: typed.tls.as_ref().and_then(|typed| server_tls::lower(typed, problems)),
         health: health::probe(typed, problems),
         agent: health::agent(typed, problems),
         passive: health::passive(typed, problems),

@@ -7,6 +7,7 @@ mod balance;
 mod health;
 mod read;
 mod route;
+mod server_tls;
 mod sticky;
 mod tls;
 mod value;
@@ -24,6 +25,7 @@ use ipnet::IpNet;
 
 use crate::plan::LogTarget;
 pub(crate) use health::{Agent, Health, Passive, WordOr, statuses};
+pub(crate) use server_tls::ServerTls;
 pub(crate) use sticky::Sticky;
 pub(crate) use tls::{Certificates, Hsts, Tls};
 pub(crate) use virtual_router::{FlagOr, FollowingRoute, FollowingRule, Host, VirtualRouter};
@@ -126,6 +128,7 @@ pub(crate) struct Pool {
     pub(crate) response_timeout: Setting<Duration>,
     pub(crate) keep_alive: Setting<Duration>,
     pub(crate) max_idle_connections: Setting<u64>,
+    pub(crate) tls: Option<ServerTls>,
     pub(crate) health: Setting<WordOr<Health>>,
     pub(crate) agent: Option<Agent>,
     pub(crate) passive: Setting<WordOr<Passive>>,

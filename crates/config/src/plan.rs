@@ -5,6 +5,7 @@
 //! listener or rule names exists, no two listeners share a bind, every pool has at least one server.
 
 mod health;
+mod server_tls;
 mod sticky;
 mod tls;
 mod virtual_router;
@@ -28,6 +29,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use health::{Agent, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
+pub use server_tls::{ServerTls, Trust};
 pub use sticky::Sticky;
 pub use tls::{CertificateFiles, Certificates, ClientAuth, Tls};
 pub use virtual_router::{
@@ -254,6 +256,8 @@ pub struct Pool {
     pub keep_alive: Duration,
     /// `max-idle-connections`: unused connections kept to each server, by each worker.
     pub max_idle: u32,
+    /// `tls`; `None` speaks plain text to servers.
+    pub tls: Option<ServerTls>,
     /// `health`: how servers are checked, if they are.
     pub health: Option<Probe>,
     /// `agent`: what each server is asked for its wishes, if it is.

@@ -103,6 +103,10 @@ fn with(section: Section, line: &str) -> String {
         Section::Route => format!("{listener}[[listener.website.route]]\n{line}\npool = \"static\"\n{pool}"),
         Section::Pool if own("servers") => format!("{listener}[pool.website]\n{line}\n"),
         Section::Pool => format!("{listener}[pool.website]\n{line}\n{pool}"),
+        Section::ServerTls => {
+            let certificate = if own("key") { "certificate = \"/etc/evenkeel/a.pem\"\n" } else { "" };
+            format!("{listener}[pool.website.tls]\n{certificate}{line}\n{pool}")
+        }
         Section::Health if own("send") || own("expect") => {
             format!("{listener}[pool.website.health]\n{line}\n{pool}")
         }
@@ -298,6 +302,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "health-send-with-http",
     "health-status-without-http",
     "passive-eject-too-long",
+    "pool-tls-wrong",
     "pool-unknown",
     "pool-unknown-unlike-any",
     "route-host-impossible",

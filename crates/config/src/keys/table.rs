@@ -1,5 +1,6 @@
 //! The records themselves.
 
+mod server_tls;
 mod sticky;
 mod tls;
 mod virtual_router;
@@ -67,10 +68,19 @@ impl Key {
 /// Every key there is: those of a file of their own come last.
 pub static KEYS: &[Key] = &JOINED;
 
-const APART: [&[Key]; 3] = [sticky::KEYS, tls::KEYS, virtual_router::KEYS];
+const APART: [&[Key]; 4] = [server_tls::KEYS, sticky::KEYS, tls::KEYS, virtual_router::KEYS];
 
-static JOINED: [Key; REST.len() + APART[0].len() + APART[1].len() + APART[2].len()] = {
-    let mut joined = [REST[0]; REST.len() + APART[0].len() + APART[1].len() + APART[2].len()];
+const COUNT: usize = {
+    let (mut count, mut part) = (REST.len(), 0);
+    while part < APART.len() {
+        count += APART[part].len();
+        part += 1;
+    }
+    count
+};
+
+static JOINED: [Key; COUNT] = {
+    let mut joined = [REST[0]; COUNT];
     let (mut place, mut part, mut within) = (0, 0, 0);
     while place < joined.len() {
         if place < REST.len() {

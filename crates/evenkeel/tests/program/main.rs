@@ -12,3 +12,4 @@ mod start;
 mod sticky;
 mod tls;
 mod tls_files;
+mod tls_servers;

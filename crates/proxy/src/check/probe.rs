@@ -6,6 +6,7 @@ use evenkeel_traffic::address::Address;
 use super::{http, tcp};
 use crate::stream::Stream;
 use crate::table::Server;
+use crate::tls::connector::Speaks;
 
 /// Bytes of an answer that are looked at.
 pub(super) const MOST_BYTES: usize = 64 * 1024;
@@ -19,6 +20,15 @@ pub(super) async fn ask(server: &Server, probe: &Probe, address: &Address) -> Re
         let mut stream = Stream::connect(address)
             .await
             .map_err(|error| format!("cannot connect to {address}: {error}"))?;
+        if let Some(tls) = server.tls.as_ref().filter(|_| probe.tls) {
+            step = format!("no TLS with {address}");
+            let (host, speaks) = match &probe.kind {
+                ProbeKind::Http(http) => (http.host.as_deref().map_or(&[][..], host_only), Speaks::Http),
+                _ => (&[][..], Speaks::Anything),
+            };
+            let shaken = tls.connect(stream, host, speaks).await;
+            stream = shaken.map_err(|failed| format!("no TLS with {address}: {}", failed.why))?.0;
+        }
         step = format!("no whole answer from {address}");
         match &probe.kind {
             ProbeKind::Tcp(dialogue) => tcp::ask(&mut stream, dialogue).await,
@@ -31,6 +41,16 @@ pub(super) async fn ask(server: &Server, probe: &Probe, address: &Address) -> Re
         Ok(result) => result,
         Err(_) => Err(format!("{step} within {patience:?}")),
     }
+}
+
+/// A value of `Host` without its port.
+fn host_only(host: &str) -> &[u8] {
+    let end = match host.rfind(':') {
+        // The colons of an address in brackets are no port's.
+        Some(colon) if !host[colon..].contains(']') => colon,
+        _ => host.len(),
+    };
+    &host.as_bytes()[..end]
 }
 
 /// Says whether `text` is somewhere in `bytes`.

@@ -21,7 +21,8 @@ use crate::queue::Place;
 use crate::rooms::{Nowhere, Seeker};
 use crate::stream::Stream;
 use crate::table::{self, Listener, Pool};
-use crate::upstream;
+use crate::tls::connector::Speaks;
+use crate::upstream::{self, NotOpened};
 
 /// Serves one accepted connection to its end.
 pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Counted) {
@@ -157,7 +158,7 @@ async fn connect(
 ) -> Result<(Stream, Running), Nowhere> {
     let worker = &*line.counted.worker;
     let key = pool.plan.balance.key(facts);
-    let mut tried = Vec::new();
+    let (mut tried, mut reason) = (Vec::new(), None);
     for _ in 0..=pool.plan.retries {
         let picked = match pool.pick(key, &tried, worker) {
             Some(picked) => picked,
@@ -179,18 +180,21 @@ async fn connect(
         let Some(server) = pool.servers.get(picked.index) else { break };
         (line.server, line.tries) = (Some(picked.index), line.tries + 1);
         let began = clock::now();
-        let opened = upstream::connect(server, pool, worker.index).await;
+        let opened = upstream::connect(server, pool, worker.index, (&[], Speaks::Anything)).await;
         line.connect += began.elapsed();
-        if let Some(upstream) = opened {
-            pool.succeeded(server, None);
-            pool.answered(server, began, worker);
-            server.state.counters.of(worker.index).total.add(1);
-            return Ok((upstream.stream, picked.running));
+        match opened {
+            Ok(upstream) => {
+                pool.succeeded(server, None);
+                pool.answered(server, began, worker);
+                server.state.counters.of(worker.index).total.add(1);
+                return Ok((upstream.stream, picked.running));
+            }
+            Err(NotOpened(why)) => reason = why,
         }
         pool.slowed(server, None, worker);
         tried.push(picked.index);
     }
-    Err(Nowhere::Refused(pool.why_nobody()))
+    Err(Nowhere::Refused(reason.unwrap_or_else(|| pool.why_nobody())))
 }
 
 /// What is known of a connection.
