@@ -116,6 +116,8 @@ pub(crate) struct Route {
     pub(crate) pool: Setting<String>,
     /// The keys that are given and mean something with `mode = "http"` only.
     pub(crate) http_keys: Vec<At<&'static str>>,
+    /// Where `sni` is given, which means something with `mode = "tcp"` only.
+    pub(crate) sni: Option<Span>,
 }
 
 #[derive(Debug)]

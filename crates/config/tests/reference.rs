@@ -99,6 +99,9 @@ fn with(section: Section, line: &str) -> String {
             let to = if own("to") { "" } else { "to = \"stdout\"\n" };
             format!("{listener}[listener.website.access-log]\n{to}{line}\n{pool}")
         }
+        Section::Route if own("sni") => {
+            format!("{listener}mode = \"tcp\"\n[[listener.website.route]]\n{line}\npool = \"static\"\n{pool}")
+        }
         Section::Route if own("pool") => format!("{listener}[[listener.website.route]]\n{line}\n{pool}"),
         Section::Route => format!("{listener}[[listener.website.route]]\n{line}\npool = \"static\"\n{pool}"),
         Section::Pool if own("servers") => format!("{listener}[pool.website]\n{line}\n"),
@@ -309,6 +312,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "route-host-with-port",
     "route-path-impossible",
     "route-pool-unknown",
+    "route-sni-with-http",
     "route-source-impossible",
     "server-backup-and-priority",
     "server-wildcard",

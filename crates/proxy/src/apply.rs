@@ -160,9 +160,17 @@ fn host_of(server: &plan::Server) -> String {
 fn resolve(plan: &plan::Listener, pools: &HashMap<&Name, &Arc<Pool>>, acceptors: &Acceptors) -> Listener {
     let pool = |name: &Name| pools.get(name).map(|pool| (*pool).clone());
     // A plan names only pools that it has; one that does not would lose its rule here, and `run` refuses it before.
+    let rule_pools: Vec<Arc<Pool>> = plan.rules.iter().filter_map(|rule| pool(&rule.pool)).collect();
+    let pool = plan.pool.as_ref().and_then(pool);
+    let of_connections = matches!(plan.mode, plan::Mode::Tcp(_));
+    let routed_by_name = of_connections && plan.rules.iter().any(|rule| rule.conditions.need_hello());
+    let spread_by_name =
+        || of_connections && rule_pools.iter().chain(&pool).any(|pool| pool.plan.balance.needs_hello());
     Listener {
-        rule_pools: plan.rules.iter().filter_map(|rule| pool(&rule.pool)).collect(),
-        pool: plan.pool.as_ref().and_then(pool),
+        routed_by_name,
+        wants_name: routed_by_name || spread_by_name(),
+        rule_pools,
+        pool,
         plan: plan.clone(),
         tls: acceptors.get(&plan.name).filter(|_| plan.tls.is_some()).cloned(),
     }

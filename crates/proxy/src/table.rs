@@ -62,6 +62,10 @@ pub(crate) struct Listener {
     pub(crate) pool: Option<Arc<Pool>>,
     /// TLS to its clients, if they are to speak it.
     pub(crate) tls: Option<Arc<Acceptor>>,
+    /// The name in the hello of a client decides which route it takes.
+    pub(crate) routed_by_name: bool,
+    /// Or which server it gets; TLS that ends here remembers it then.
+    pub(crate) wants_name: bool,
 }
 
 impl Listener {

@@ -88,6 +88,7 @@ pub(super) fn rule(rule: &Rule) -> String {
         };
         add("header", vec![expect]);
     }
+    add("sni", conditions.names.iter().map(host).collect());
     add("source", conditions.sources.iter().map(ToString::to_string).collect());
     if parts.is_empty() {
         parts.push("everything".into());

@@ -8,6 +8,7 @@ mod life;
 mod logs;
 mod metrics;
 mod site;
+mod sni;
 mod start;
 mod sticky;
 mod tls;

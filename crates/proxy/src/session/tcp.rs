@@ -1,4 +1,4 @@
-//! A TCP connection: routed by its source, joined to one server.
+//! A TCP connection: routed by its source and the name in its TLS hello, joined to one server.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,18 +22,22 @@ use crate::rooms::{Nowhere, Seeker};
 use crate::stream::Stream;
 use crate::table::{self, Listener, Pool};
 use crate::tls::connector::Speaks;
+use crate::tls::stream::TlsStream;
 use crate::upstream::{self, NotOpened};
 
 /// Serves one accepted connection to its end.
 pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Counted) {
     let mut line = Line { peer, ..Line::new(&counted, clock::now()) };
-    let mut facts = ConnectionFacts { source: peer, sni: None };
+    let mut facts = ConnectionFacts { source: peer, sni: client.tls().map(TlsStream::asked) };
     // What was read of the client before it had a server.
     let mut first = Buffer::of_size(0);
     let mut in_line = None;
     let (found, idle) = loop {
         let listener = counted.slot.current.load_full();
         let Mode::Tcp(mode) = &listener.plan.mode else { return };
+        if facts.sni.is_none() && listener.routed_by_name {
+            facts.sni = Some(peek::server_name(&mut client, &mut first).await);
+        }
         let found = match listener.route(&facts) {
             Some((place, pool)) => {
                 line.place = Some(place);
@@ -200,7 +204,7 @@ async fn connect(
 /// What is known of a connection.
 struct ConnectionFacts {
     source: Option<IpAddr>,
-    /// Read only when the choice of a server needs it, so routes never see it.
+    /// Read only when a route or the choice of a server needs it.
     sni: Option<String>,
 }
 

@@ -19,6 +19,7 @@ use super::session::Session;
 use super::stream::TlsStream;
 use super::tickets::{Ticketer, Tickets};
 use super::words;
+use crate::session::peek;
 use crate::stream::Stream;
 
 /// What a listener with `mode = "http"` speaks over TLS (RFC 7301), the preferred first.
@@ -99,11 +100,21 @@ impl Acceptor {
         self.plan == *plan && self.material == *material && self.config.alpn_protocols == protocols
     }
 
-    /// Shakes hands with a client, in the time that it has for that.
-    pub(crate) async fn accept(&self, socket: Stream) -> Result<(Stream, HandshakeKind), Failure> {
+    /// Shakes hands with a client, in the time that it has for that. Remembers the name that it asks for if `wants_name`.
+    pub(crate) async fn accept(
+        &self,
+        socket: Stream,
+        wants_name: bool,
+    ) -> Result<(Stream, HandshakeKind), Failure> {
         let session = UnbufferedServerConnection::new(self.config.clone()).map_err(|_| Failure::Other)?;
         let mut stream = TlsStream::new(socket, Session::OfServer(session));
-        match tokio::time::timeout(self.timeout, poll_fn(|cx| stream.poll_handshake(cx))).await {
+        let shake = async {
+            if wants_name {
+                stream.asked = peek::asked(stream.socket()).await?.unwrap_or_default().into();
+            }
+            poll_fn(|cx| stream.poll_handshake(cx)).await
+        };
+        match tokio::time::timeout(self.timeout, shake).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(Failure::of(&error)),
             Err(_) => {

@@ -47,6 +47,8 @@ pub(crate) struct TlsStream {
     cut: AtomicBool,
     /// What the client's certificate says, as header lines.
     pub(super) client_certificate: Box<[u8]>,
+    /// The name that the client asks for, when somebody wants to know.
+    pub(super) asked: Box<str>,
     /// What the server was asked for and verified as, when that depends on the request.
     pub(super) name: Option<ServerName<'static>>,
 }
@@ -91,6 +93,7 @@ impl TlsStream {
             failed: false,
             cut: AtomicBool::new(false),
             client_certificate: Box::default(),
+            asked: Box::default(),
             name: None,
         }
     }
@@ -107,6 +110,11 @@ impl TlsStream {
     /// What the client's certificate says, as header lines; empty without one.
     pub(crate) fn client_certificate(&self) -> &[u8] {
         &self.client_certificate
+    }
+
+    /// The name that the client has asked for; empty when it named none, or nobody wanted to know.
+    pub(crate) fn asked(&self) -> String {
+        self.asked.to_string()
     }
 
     /// The name for which this connection to a server is; `None` when it is for all.
