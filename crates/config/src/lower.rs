@@ -8,6 +8,7 @@ mod binds;
 mod health;
 mod programs;
 mod routes;
+mod send_proxy;
 mod server_tls;
 mod servers;
 mod sticky;
@@ -294,7 +295,11 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
         retry_budget: u8::try_from(count(typed.retry_budget, SECTION, "retry-budget")).ok()?,
         connect_timeout: time(typed.connect_timeout, SECTION, "connect-timeout", HTTP),
         response_timeout: time(typed.response_timeout, SECTION, "response-timeout", HTTP),
-        keep_alive: time(typed.keep_alive, SECTION, "keep-alive", HTTP),
+        keep_alive: match &typed.send_proxy {
+            Some(_) => Duration::ZERO,
+            None => time(typed.keep_alive, SECTION, "keep-alive", HTTP),
+        },
+        send_proxy: send_proxy::lower(typed, problems),
         max_idle: u32::try_from(count(typed.max_idle_connections, SECTION, "max-idle-connections")).ok()?,
         tls: typed.tls.as_ref().and_then(|typed| server_tls::lower(typed, problems)),
         health: health::probe(typed, problems),

@@ -7,6 +7,7 @@ mod balance;
 mod health;
 mod read;
 mod route;
+mod send_proxy;
 mod server_tls;
 mod sticky;
 mod tls;
@@ -25,6 +26,7 @@ use ipnet::IpNet;
 
 use crate::plan::LogTarget;
 pub(crate) use health::{Agent, Health, Passive, WordOr, statuses};
+pub(crate) use send_proxy::SendProxy;
 pub(crate) use server_tls::ServerTls;
 pub(crate) use sticky::Sticky;
 pub(crate) use tls::{Certificates, Hsts, Tls};
@@ -131,6 +133,7 @@ pub(crate) struct Pool {
     pub(crate) keep_alive: Setting<Duration>,
     pub(crate) max_idle_connections: Setting<u64>,
     pub(crate) tls: Option<ServerTls>,
+    pub(crate) send_proxy: Setting<WordOr<SendProxy>>,
     pub(crate) health: Setting<WordOr<Health>>,
     pub(crate) agent: Option<Agent>,
     pub(crate) passive: Setting<WordOr<Passive>>,

@@ -106,6 +106,9 @@ fn with(section: Section, line: &str) -> String {
         Section::Route => format!("{listener}[[listener.website.route]]\n{line}\npool = \"static\"\n{pool}"),
         Section::Pool if own("servers") => format!("{listener}[pool.website]\n{line}\n"),
         Section::Pool => format!("{listener}[pool.website]\n{line}\n{pool}"),
+        Section::SendProxyProtocol => {
+            format!("{listener}[pool.website.send-proxy-protocol]\n{line}\n{pool}")
+        }
         Section::ServerTls => {
             let certificate = if own("key") { "certificate = \"/etc/evenkeel/a.pem\"\n" } else { "" };
             format!("{listener}[pool.website.tls]\n{certificate}{line}\n{pool}")
@@ -306,6 +309,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "health-status-without-http",
     "passive-eject-too-long",
     "pool-tls-wrong",
+    "send-proxy-wrong",
     "pool-unknown",
     "pool-unknown-unlike-any",
     "route-host-impossible",

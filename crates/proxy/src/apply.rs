@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use evenkeel_config::plan::{self, Plan};
+use evenkeel_config::plan::{self, Plan, SendProxy};
 use evenkeel_traffic::load::PoolLoad;
 use evenkeel_traffic::name::Name;
 use tokio::sync::Notify;
@@ -164,11 +164,14 @@ fn resolve(plan: &plan::Listener, pools: &HashMap<&Name, &Arc<Pool>>, acceptors:
     let pool = plan.pool.as_ref().and_then(pool);
     let of_connections = matches!(plan.mode, plan::Mode::Tcp(_));
     let routed_by_name = of_connections && plan.rules.iter().any(|rule| rule.conditions.need_hello());
-    let spread_by_name =
-        || of_connections && rule_pools.iter().chain(&pool).any(|pool| pool.plan.balance.needs_hello());
+    let by_name = |pool: &Arc<Pool>| {
+        let announced =
+            matches!(pool.plan.send_proxy, Some(SendProxy::V2(extensions)) if extensions.authority);
+        announced || (of_connections && pool.plan.balance.needs_hello())
+    };
     Listener {
         routed_by_name,
-        wants_name: routed_by_name || spread_by_name(),
+        wants_name: routed_by_name || rule_pools.iter().chain(&pool).any(by_name),
         rule_pools,
         pool,
         plan: plan.clone(),

@@ -208,7 +208,7 @@ async fn watch(
                 let names = (pool.load().plan.name.to_string(), server.plan.name.to_string());
                 exec::ask(exec, names, &address, probe.timing.timeout, permit).await
             }
-            _ => probe::ask(&server, &probe, &address).await,
+            _ => probe::ask(&server, &probe, &address, pool.load().plan.send_proxy).await,
         };
         pool.load().probed(&server, result, started);
     }

@@ -64,6 +64,15 @@ impl Stream {
         (Self::Tcp(stream), Some(peer.ip().to_canonical()))
     }
 
+    /// The addresses of the other end and of this one; `None` on a unix socket.
+    pub(crate) fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        match self {
+            Self::Tcp(stream) => Some((stream.peer_addr().ok()?, stream.local_addr().ok()?)),
+            Self::Unix(_) => None,
+            Self::Tls(stream) => stream.socket().addresses(),
+        }
+    }
+
     /// TLS over it, if there is any.
     pub(crate) fn tls(&self) -> Option<&TlsStream> {
         if let Self::Tls(tls) = self { Some(tls) } else { None }

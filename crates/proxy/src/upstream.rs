@@ -1,10 +1,11 @@
 //! Connections to servers: one that is open already, or a new one.
 
-use evenkeel_config::plan;
+use evenkeel_config::plan::{self, SendProxy};
 use evenkeel_http::answer::Reason;
 use rustls::HandshakeKind;
 use tokio::time::Instant;
 
+use crate::announce::OfClient;
 use crate::idle::{Certainty, Wanted};
 use crate::stream::Stream;
 use crate::table::{Pool, Server, ServerCounters};
@@ -36,6 +37,15 @@ pub(crate) fn reuse(
     Some(Upstream { stream, reused: true })
 }
 
+/// What a connection is for.
+#[derive(Clone, Copy)]
+pub(crate) struct To<'t> {
+    /// The host of the request; empty without one.
+    pub(crate) host: &'t [u8],
+    pub(crate) speaks: Speaks,
+    pub(crate) whom: OfClient<'t>,
+}
+
 /// Why no connection could be opened: what a client is told when no other server was better. `None` leaves that to the
 /// state of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +57,7 @@ pub(crate) async fn connect(
     server: &Server,
     pool: &Pool,
     worker: usize,
-    (host, speaks): (&[u8], Speaks),
+    to: To<'_>,
 ) -> Result<Upstream, NotOpened> {
     let counters = server.state.counters.of(worker);
     let address = &server.plan.address;
@@ -55,17 +65,22 @@ pub(crate) async fn connect(
     let deadline = Instant::now() + patience;
     let (why, reason) = match tokio::time::timeout_at(deadline, Stream::connect(address)).await {
         Ok(Ok(stream)) => {
-            let shaken = match &server.tls {
-                None => Ok(stream),
-                // Apart, so that requests that need none are no larger for it.
-                Some(tls) => Box::pin(shake_hands(tls, stream, (host, speaks), deadline, counters)).await,
+            let prepared = match (&server.tls, pool.plan.send_proxy) {
+                (None, None) => Ok(stream),
+                // Apart, so that requests that need none of it are no larger for it.
+                (_, form) => Box::pin(prepare(server, stream, (to, form), deadline, counters)).await,
             };
-            match shaken {
+            match prepared {
                 Ok(stream) => {
                     counters.opened_total.add(1);
                     return Ok(Upstream { stream, reused: false });
                 }
-                Err((failure, why)) => (format!("no TLS with {address}: {why}"), Some(failure.reason())),
+                Err(NotPrepared::Handshake(failure, why)) => {
+                    (format!("no TLS with {address}: {why}"), Some(failure.reason()))
+                }
+                Err(NotPrepared::Header(error)) => {
+                    (format!("cannot send the PROXY header to {address}: {error}"), None)
+                }
             }
         }
         Ok(Err(error)) => (format!("cannot connect to {address}: {error}"), None),
@@ -75,6 +90,29 @@ pub(crate) async fn connect(
     tracing::debug!(pool = %pool.plan.name, server = %server.plan.name, "{why}");
     pool.failed(server, why);
     Err(NotOpened(reason))
+}
+
+/// Why a connection that was opened is no use.
+enum NotPrepared {
+    Handshake(Failure, String),
+    Header(std::io::Error),
+}
+
+/// Says who the client is and shakes hands, as far as the server wants that.
+async fn prepare(
+    server: &Server,
+    mut stream: Stream,
+    (to, form): (To<'_>, Option<SendProxy>),
+    deadline: Instant,
+    counters: &ServerCounters,
+) -> Result<Stream, NotPrepared> {
+    if let Some(form) = form {
+        let told = tokio::time::timeout_at(deadline, to.whom.tell(&mut stream, form)).await;
+        told.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())).map_err(NotPrepared::Header)?;
+    }
+    let Some(tls) = &server.tls else { return Ok(stream) };
+    let shaken = shake_hands(tls, stream, (to.host, to.speaks), deadline, counters).await;
+    shaken.map_err(|(failure, why)| NotPrepared::Handshake(failure, why))
 }
 
 /// Shakes hands, and counts what came of it.

@@ -1,5 +1,6 @@
 //! The records themselves.
 
+mod send_proxy;
 mod server_tls;
 mod sticky;
 mod tls;
@@ -68,7 +69,8 @@ impl Key {
 /// Every key there is: those of a file of their own come last.
 pub static KEYS: &[Key] = &JOINED;
 
-const APART: [&[Key]; 4] = [server_tls::KEYS, sticky::KEYS, tls::KEYS, virtual_router::KEYS];
+const APART: [&[Key]; 5] =
+    [send_proxy::KEYS, server_tls::KEYS, sticky::KEYS, tls::KEYS, virtual_router::KEYS];
 
 const COUNT: usize = {
     let (mut count, mut part) = (REST.len(), 0);

@@ -13,15 +13,17 @@ use crate::problems::{At, Problems};
 /// Keys that mean something only with `http`.
 const OF_HTTP: [&str; 5] = ["method", "host", "headers", "status", "body"];
 /// Keys that mean nothing with `exec`, beside those.
-const OF_CONNECTIONS: [&str; 1] = ["tls"];
+const OF_CONNECTIONS: [&str; 2] = ["tls", "proxy-protocol"];
 /// Keys that mean something only for a connection without `http`.
 const OF_TCP: [&str; 2] = ["send", "expect"];
 
 pub(super) fn probe(pool: &Pool, problems: &mut Problems) -> Option<Probe> {
     let health = pool.health.as_ref()?;
     let tls = super::server_tls::of_checks(pool, problems);
+    let announced = super::send_proxy::of_checks(pool, problems);
     match &health.value {
         WordOr::Word(_) => Some(Probe {
+            announced,
             tls,
             timing: timing(None, problems),
             port: None,
@@ -31,6 +33,7 @@ pub(super) fn probe(pool: &Pool, problems: &mut Problems) -> Option<Probe> {
             mixed(typed, problems);
             unix_port(pool, typed, problems);
             Some(Probe {
+                announced,
                 tls,
                 timing: timing(Some(typed), problems),
                 port: typed.port.and_then(|port| u16::try_from(port.value).ok()),

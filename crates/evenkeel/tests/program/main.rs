@@ -7,6 +7,7 @@ mod health;
 mod life;
 mod logs;
 mod metrics;
+mod send_proxy;
 mod site;
 mod sni;
 mod start;

@@ -1,9 +1,10 @@
 //! One check of one server over the network, whatever it asks, within its time.
 
-use evenkeel_config::plan::{Probe, ProbeKind};
+use evenkeel_config::plan::{Probe, ProbeKind, SendProxy};
 use evenkeel_traffic::address::Address;
 
 use super::{http, tcp};
+use crate::announce;
 use crate::stream::Stream;
 use crate::table::Server;
 use crate::tls::connector::Speaks;
@@ -12,7 +13,12 @@ use crate::tls::connector::Speaks;
 pub(super) const MOST_BYTES: usize = 64 * 1024;
 
 /// Asks once; the error is the sentence for the operator.
-pub(super) async fn ask(server: &Server, probe: &Probe, address: &Address) -> Result<(), String> {
+pub(super) async fn ask(
+    server: &Server,
+    probe: &Probe,
+    address: &Address,
+    announce: Option<SendProxy>,
+) -> Result<(), String> {
     let patience = probe.timing.timeout;
     // What it was doing when time was up.
     let mut step = format!("cannot connect to {address}");
@@ -20,6 +26,9 @@ pub(super) async fn ask(server: &Server, probe: &Probe, address: &Address) -> Re
         let mut stream = Stream::connect(address)
             .await
             .map_err(|error| format!("cannot connect to {address}: {error}"))?;
+        announce::tell_of_check(&mut stream, probe, announce)
+            .await
+            .map_err(|error| format!("cannot send the PROXY header to {address}: {error}"))?;
         if let Some(tls) = server.tls.as_ref().filter(|_| probe.tls) {
             step = format!("no TLS with {address}");
             let (host, speaks) = match &probe.kind {

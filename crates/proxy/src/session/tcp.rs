@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_config::plan::Mode;
+use evenkeel_config::plan::{self, Mode, SendProxy};
 use evenkeel_http::answer::Reason;
 use evenkeel_traffic::load::Running;
 use evenkeel_traffic::{retry, route};
@@ -14,6 +14,7 @@ use super::peek;
 use super::tunnel::{self, Ended};
 use crate::access_log::{End, Facts};
 use crate::alarm::Alarm;
+use crate::announce::OfClient;
 use crate::buffer::Buffer;
 use crate::clock;
 use crate::listener::Counted;
@@ -22,13 +23,12 @@ use crate::rooms::{Nowhere, Seeker};
 use crate::stream::Stream;
 use crate::table::{self, Listener, Pool};
 use crate::tls::connector::Speaks;
-use crate::tls::stream::TlsStream;
-use crate::upstream::{self, NotOpened};
+use crate::upstream::{self, NotOpened, To};
 
 /// Serves one accepted connection to its end.
 pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Counted) {
     let mut line = Line { peer, ..Line::new(&counted, clock::now()) };
-    let mut facts = ConnectionFacts { source: peer, sni: client.tls().map(TlsStream::asked) };
+    let mut facts = ConnectionFacts { source: peer, sni: client.tls().map(|tls| tls.asked().to_owned()) };
     // What was read of the client before it had a server.
     let mut first = Buffer::of_size(0);
     let mut in_line = None;
@@ -41,7 +41,7 @@ pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Cou
         let found = match listener.route(&facts) {
             Some((place, pool)) => {
                 line.place = Some(place);
-                if facts.sni.is_none() && pool.plan.balance.needs_hello() {
+                if facts.sni.is_none() && (pool.plan.balance.needs_hello() || announces_name(&pool.plan)) {
                     facts.sni = Some(peek::server_name(&mut client, &mut first).await);
                 }
                 connect(pool, (&client, &facts), in_line.take(), &mut line).await
@@ -83,6 +83,11 @@ pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Cou
             client.reset_on_close();
         }
     }
+}
+
+/// Says whether servers of the pool are told the name that the client asks for.
+fn announces_name(pool: &plan::Pool) -> bool {
+    matches!(pool.send_proxy, Some(SendProxy::V2(extensions)) if extensions.authority)
 }
 
 /// What is counted of a connection at its end, and told in the access log.
@@ -184,7 +189,10 @@ async fn connect(
         let Some(server) = pool.servers.get(picked.index) else { break };
         (line.server, line.tries) = (Some(picked.index), line.tries + 1);
         let began = clock::now();
-        let opened = upstream::connect(server, pool, worker.index, (&[], Speaks::Anything)).await;
+        let passing = facts.sni.as_deref().unwrap_or_default();
+        let whom = OfClient { stream: client, counted: line.counted, passing };
+        let to = To { host: &[], speaks: Speaks::Anything, whom };
+        let opened = upstream::connect(server, pool, worker.index, to).await;
         line.connect += began.elapsed();
         match opened {
             Ok(upstream) => {

@@ -103,7 +103,7 @@ impl TlsStream {
         &self.socket
     }
 
-    pub(super) fn session(&self) -> &Session {
+    pub(crate) fn session(&self) -> &Session {
         &self.session
     }
 
@@ -113,8 +113,8 @@ impl TlsStream {
     }
 
     /// The name that the client has asked for; empty when it named none, or nobody wanted to know.
-    pub(crate) fn asked(&self) -> String {
-        self.asked.to_string()
+    pub(crate) fn asked(&self) -> &str {
+        &self.asked
     }
 
     /// The name for which this connection to a server is; `None` when it is for all.

@@ -12,12 +12,13 @@ use evenkeel_traffic::retry::{self, Retry};
 
 use super::Client;
 use super::note::Note;
+use crate::announce::OfClient;
 use crate::clock;
 use crate::idle::Certainty;
 use crate::rooms::{Nowhere, Seeker};
 use crate::table::{Picked, Pool, Server};
 use crate::tls::connector::Speaks;
-use crate::upstream::{self, NotOpened, Upstream};
+use crate::upstream::{self, NotOpened, To, Upstream};
 use crate::worker::Worker;
 
 /// The tries of one request.
@@ -97,7 +98,8 @@ impl<'a> Tries<'a> {
             let found = match reused {
                 Some(upstream) => Ok(upstream),
                 None => {
-                    let to = (head.host(), Speaks::Http);
+                    let whom = OfClient { stream: client.stream, counted: client.counted, passing: "" };
+                    let to = To { host: head.host(), speaks: Speaks::Http, whom };
                     let opened = upstream::connect(server, self.pool, worker, to).await;
                     self.connect += clock::now().saturating_duration_since(now);
                     opened
