@@ -217,11 +217,13 @@ pub struct VirtualRouters {
     pub transitions: Vec<ha::Transition>,
 }
 
-/// One certificate, or another file that TLS of a listener needs.
+/// One certificate, or another file that TLS of a listener or pool needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CertificateStatus {
-    /// The listener.
-    pub listener: String,
+    /// The listener whose clients see it, if it is for one.
+    pub listener: Option<String>,
+    /// The pool whose servers see it, if it is for one.
+    pub pool: Option<String>,
     /// The file.
     #[schema(value_type = String)]
     pub file: PathBuf,

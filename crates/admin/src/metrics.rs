@@ -4,6 +4,7 @@
 //! samples, no series comes twice, and counters end in `_total`; times are in seconds, sizes in bytes. All families
 //! are explained in `docs/guide/metrics.md`.
 
+mod server_tls;
 #[cfg(test)]
 mod tests;
 mod virtual_routers;
@@ -33,6 +34,7 @@ pub fn render(status: &Status) -> String {
         pools(&mut page, &traffic.pools);
         sticky(&mut page, &traffic.pools);
         servers(&mut page, &traffic.pools);
+        server_tls::handshakes(&mut page, &traffic.pools);
     }
     if let Some(state) = status.virtual_routers.as_ref().and_then(|known| known.state.as_ref()) {
         virtual_routers::write(&mut page, state);
@@ -289,7 +291,7 @@ fn certificates(page: &mut Page, certificates: &[CertificateStatus]) {
     );
     for (certificate, file) in certificates.iter().zip(&files) {
         if let Some(end) = certificate.not_after {
-            ends.sample(&[("listener", certificate.listener.as_str()), ("file", file)], end);
+            ends.sample(&[owner(certificate), ("file", file)], end);
         }
     }
     let mut problems = page.family(
@@ -298,8 +300,16 @@ fn certificates(page: &mut Page, certificates: &[CertificateStatus]) {
         "1 when the file cannot be used, or the certificate does not hold now.",
     );
     for (certificate, file) in certificates.iter().zip(&files) {
-        let labels = [("listener", certificate.listener.as_str()), ("file", file)];
+        let labels = [owner(certificate), ("file", file)];
         problems.sample(&labels, u8::from(certificate.problem.is_some()));
+    }
+}
+
+/// Whose certificate it is.
+fn owner(certificate: &CertificateStatus) -> (&'static str, &str) {
+    match (&certificate.listener, &certificate.pool) {
+        (None, Some(pool)) => ("pool", pool),
+        (listener, _) => ("listener", listener.as_deref().unwrap_or_default()),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::keys::Section;
 use crate::plan::{Admin, Global, Listener, Mode, Plan, Pool, Server};
 
 mod health;
+mod server_tls;
 mod shown;
 mod sticky;
 mod tls;
@@ -232,6 +233,8 @@ fn pool(old: &Pool, new: &Pool, differences: &mut Differences) {
     differences.compare("response-timeout", &duration(old.response_timeout), &duration(new.response_timeout));
     differences.compare("keep-alive", &duration(old.keep_alive), &duration(new.keep_alive));
     differences.compare("max-idle-connections", &old.max_idle, &new.max_idle);
+    differences.compare("send-proxy-protocol", &shown::send_proxy(old), &shown::send_proxy(new));
+    server_tls::compare(old, new, differences);
     differences.compare("health", &health::probe(old), &health::probe(new));
     differences.compare("agent", &health::agent(old), &health::agent(new));
     differences.compare("passive", &health::passive(old), &health::passive(new));

@@ -38,6 +38,10 @@ pub enum Section {
     Route,
     /// `[pool.NAME]`.
     Pool,
+    /// `[pool.NAME.tls]`.
+    ServerTls,
+    /// `[pool.NAME.send-proxy-protocol]`.
+    SendProxyProtocol,
     /// `[pool.NAME.health]`.
     Health,
     /// `[pool.NAME.agent]`.
@@ -66,7 +70,7 @@ pub enum Section {
 
 impl Section {
     /// All of them, in the order of the reference.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Top,
         Self::Global,
         Self::Admin,
@@ -79,6 +83,8 @@ impl Section {
         Self::AccessLog,
         Self::Route,
         Self::Pool,
+        Self::ServerTls,
+        Self::SendProxyProtocol,
         Self::Health,
         Self::Agent,
         Self::Passive,
@@ -109,6 +115,8 @@ impl Section {
             Self::AccessLog => "[listener.NAME.access-log]",
             Self::Route => "[[listener.NAME.route]]",
             Self::Pool => "[pool.NAME]",
+            Self::ServerTls => "[pool.NAME.tls]",
+            Self::SendProxyProtocol => "[pool.NAME.send-proxy-protocol]",
             Self::Health => "[pool.NAME.health]",
             Self::Agent => "[pool.NAME.agent]",
             Self::Passive => "[pool.NAME.passive]",
@@ -140,6 +148,8 @@ impl Section {
             Self::AccessLog => "listener.access-log",
             Self::Route => "listener.route",
             Self::Pool => "pool",
+            Self::ServerTls => "pool.tls",
+            Self::SendProxyProtocol => "pool.send-proxy-protocol",
             Self::Health => "pool.health",
             Self::Agent => "pool.agent",
             Self::Passive => "pool.passive",
@@ -195,6 +205,13 @@ impl Section {
                  values of one condition are alternatives. A rule without conditions takes everything."
             }
             Self::Pool => "Servers among which traffic is spread, and how they are spoken to.",
+            Self::ServerTls => {
+                "TLS to the servers of a pool. Their certificates are verified; a server whose certificate does not hold gets no \
+                 traffic. The handshake is part of `connect-timeout`. Files are read, watched and replaced as those of listeners."
+            }
+            Self::SendProxyProtocol => {
+                "What servers are told about the client before its first byte: `send-proxy-protocol = \"v2\"`, or a table to say more."
+            }
             Self::Health => {
                 "How the servers of a pool are checked: `health = { http = \"/healthz\" }`, or `health = \"tcp\"`. Without \
                  `http` a check only opens a connection, and holds a dialogue when `send` or `expect` is given; with `exec` a \
@@ -294,6 +311,10 @@ pub const CIPHER_SUITES: &[&str] = &[
 ];
 /// The key exchanges that are known, the preferred one first.
 pub const CURVES: &[&str] = &["X25519MLKEM768", "X25519", "P-256", "P-384"];
+/// The versions of the PROXY protocol that servers can be told.
+pub const PROXY_VERSIONS: &[&str] = &["v1", "v2"];
+/// What version 2 can tell beside the addresses.
+pub const PROXY_EXTENSIONS: &[&str] = &["authority", "alpn", "ssl", "crc32c"];
 /// The versions of TLS that are known.
 pub const TLS_VERSIONS: &[&str] = &["1.2", "1.3"];
 

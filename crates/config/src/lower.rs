@@ -8,6 +8,8 @@ mod binds;
 mod health;
 mod programs;
 mod routes;
+mod send_proxy;
+mod server_tls;
 mod servers;
 mod sticky;
 mod tls;
@@ -44,6 +46,7 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
     unused(model, problems);
     access_log::check(model, problems);
     servers::keys_of_connections(model, problems);
+    server_tls::names(model, problems);
     sticky::check(model, problems);
     if model.listeners.len() != listeners.len() || model.pools.len() != plan_pools.len() {
         return None;
@@ -293,8 +296,13 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
         retry_budget: u8::try_from(count(typed.retry_budget, SECTION, "retry-budget")).ok()?,
         connect_timeout: time(typed.connect_timeout, SECTION, "connect-timeout", HTTP),
         response_timeout: time(typed.response_timeout, SECTION, "response-timeout", HTTP),
-        keep_alive: time(typed.keep_alive, SECTION, "keep-alive", HTTP),
+        keep_alive: match &typed.send_proxy {
+            Some(_) => Duration::ZERO,
+            None => time(typed.keep_alive, SECTION, "keep-alive", HTTP),
+        },
+        send_proxy: send_proxy::lower(typed, problems),
         max_idle: u32::try_from(count(typed.max_idle_connections, SECTION, "max-idle-connections")).ok()?,
+        tls: typed.tls.as_ref().and_then(|typed| server_tls::lower(typed, problems)),
         health: health::probe(typed, problems),
         agent: health::agent(typed, problems),
         passive: health::passive(typed, problems),

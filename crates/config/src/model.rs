@@ -7,6 +7,8 @@ mod balance;
 mod health;
 mod read;
 mod route;
+mod send_proxy;
+mod server_tls;
 mod sticky;
 mod tls;
 mod track;
@@ -25,6 +27,8 @@ use ipnet::IpNet;
 
 use crate::plan::LogTarget;
 pub(crate) use health::{Agent, Health, Passive, WordOr, statuses};
+pub(crate) use send_proxy::SendProxy;
+pub(crate) use server_tls::ServerTls;
 pub(crate) use sticky::Sticky;
 pub(crate) use tls::{Certificates, Hsts, Tls};
 pub(crate) use track::Track;
@@ -116,6 +120,8 @@ pub(crate) struct Route {
     pub(crate) pool: Setting<String>,
     /// The keys that are given and mean something with `mode = "http"` only.
     pub(crate) http_keys: Vec<At<&'static str>>,
+    /// Where `sni` is given, which means something with `mode = "tcp"` only.
+    pub(crate) sni: Option<Span>,
 }
 
 #[derive(Debug)]
@@ -128,6 +134,8 @@ pub(crate) struct Pool {
     pub(crate) response_timeout: Setting<Duration>,
     pub(crate) keep_alive: Setting<Duration>,
     pub(crate) max_idle_connections: Setting<u64>,
+    pub(crate) tls: Option<ServerTls>,
+    pub(crate) send_proxy: Setting<WordOr<SendProxy>>,
     pub(crate) health: Setting<WordOr<Health>>,
     pub(crate) agent: Option<Agent>,
     pub(crate) passive: Setting<WordOr<Passive>>,

@@ -5,6 +5,8 @@
 //! listener or rule names exists, no two listeners share a bind, every pool has at least one server.
 
 mod health;
+mod send_proxy;
+mod server_tls;
 mod sticky;
 mod tls;
 mod track;
@@ -29,6 +31,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use health::{Agent, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
+pub use send_proxy::{Extensions, SendProxy};
+pub use server_tls::{ServerTls, Trust};
 pub use sticky::Sticky;
 pub use tls::{CertificateFiles, Certificates, ClientAuth, Tls};
 pub use track::{Bearing, Least, ProcessTrack, Script, Track, Tracked};
@@ -256,6 +260,10 @@ pub struct Pool {
     pub keep_alive: Duration,
     /// `max-idle-connections`: unused connections kept to each server, by each worker.
     pub max_idle: u32,
+    /// `send-proxy-protocol`; with it `keep_alive` is zero.
+    pub send_proxy: Option<SendProxy>,
+    /// `tls`; `None` speaks plain text to servers.
+    pub tls: Option<ServerTls>,
     /// `health`: how servers are checked, if they are.
     pub health: Option<Probe>,
     /// `agent`: what each server is asked for its wishes, if it is.

@@ -99,10 +99,20 @@ fn with(section: Section, line: &str) -> String {
             let to = if own("to") { "" } else { "to = \"stdout\"\n" };
             format!("{listener}[listener.website.access-log]\n{to}{line}\n{pool}")
         }
+        Section::Route if own("sni") => {
+            format!("{listener}mode = \"tcp\"\n[[listener.website.route]]\n{line}\npool = \"static\"\n{pool}")
+        }
         Section::Route if own("pool") => format!("{listener}[[listener.website.route]]\n{line}\n{pool}"),
         Section::Route => format!("{listener}[[listener.website.route]]\n{line}\npool = \"static\"\n{pool}"),
         Section::Pool if own("servers") => format!("{listener}[pool.website]\n{line}\n"),
         Section::Pool => format!("{listener}[pool.website]\n{line}\n{pool}"),
+        Section::SendProxyProtocol => {
+            format!("{listener}[pool.website.send-proxy-protocol]\n{line}\n{pool}")
+        }
+        Section::ServerTls => {
+            let certificate = if own("key") { "certificate = \"/etc/evenkeel/a.pem\"\n" } else { "" };
+            format!("{listener}[pool.website.tls]\n{certificate}{line}\n{pool}")
+        }
         Section::Health if own("send") || own("expect") => {
             format!("{listener}[pool.website.health]\n{line}\n{pool}")
         }
@@ -320,12 +330,15 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "health-send-with-http",
     "health-status-without-http",
     "passive-eject-too-long",
+    "pool-tls-wrong",
+    "send-proxy-wrong",
     "pool-unknown",
     "pool-unknown-unlike-any",
     "route-host-impossible",
     "route-host-with-port",
     "route-path-impossible",
     "route-pool-unknown",
+    "route-sni-with-http",
     "route-source-impossible",
     "server-backup-and-priority",
     "server-wildcard",

@@ -3,18 +3,41 @@
 //! Invariants: a file that cannot be used is told with its reason and what to do, and never with what it holds; everything
 //! read has a bound.
 
+mod servers;
+
+use std::fmt;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use evenkeel_config::plan::{CertificateFiles, Certificates, Listener, Plan, Tls};
+use evenkeel_proxy::message as proxy;
 use evenkeel_proxy::tls::acceptor;
 use evenkeel_proxy::tls::examine::{self, Examined};
-use evenkeel_proxy::tls::material::{Bytes, Certificate, Clients, Material, Secret};
+use evenkeel_proxy::tls::material::{Bytes, Certificate, Clients, Material, Secret, ServerMaterial};
 use evenkeel_sys::secret;
+use evenkeel_traffic::name::Name;
 
 use crate::files::plain;
+
+pub(crate) use servers::{FoundForPool, read_for_pool, roots_for};
+
+/// Whose TLS needs a file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Owner {
+    Listener(Name),
+    Pool(Name),
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listener(name) => write!(f, "listener {name}"),
+            Self::Pool(name) => write!(f, "pool {name}"),
+        }
+    }
+}
 
 /// The largest file of a certificate with its chain, or of an OCSP response, in bytes.
 const LARGEST_CERTIFICATE: u64 = 256 * 1024;
@@ -122,20 +145,22 @@ impl Found {
     }
 }
 
-/// How many bytes a material has; [`too_large`] says whether all together are too many.
-pub(crate) fn too_large<'m>(all: impl Iterator<Item = &'m Material>) -> Option<String> {
-    let bytes: usize = all
-        .map(|material| {
-            let certificates = material.certificates.iter();
-            let of = |certificate: &Certificate| {
-                certificate.chain.len()
-                    + certificate.key.0.len()
-                    + certificate.ocsp.as_ref().map_or(0, |bytes| bytes.0.len())
-            };
-            let clients = |clients: &Clients| clients.ca.len() + clients.crl.as_ref().map_or(0, String::len);
-            certificates.map(of).sum::<usize>() + material.clients.as_ref().map_or(0, clients)
-        })
-        .sum();
+/// Says whether all that was read together is too much.
+pub(crate) fn too_large(all: &proxy::Certificates) -> Option<String> {
+    let of = |certificate: &Certificate| {
+        certificate.chain.len()
+            + certificate.key.0.len()
+            + certificate.ocsp.as_ref().map_or(0, |bytes| bytes.0.len())
+    };
+    let of_clients = |clients: &Clients| clients.ca.len() + clients.crl.as_ref().map_or(0, String::len);
+    let of_listener = |material: &Material| {
+        material.certificates.iter().map(of).sum::<usize>() + material.clients.as_ref().map_or(0, of_clients)
+    };
+    let of_pool = |material: &ServerMaterial| {
+        material.certificate.as_ref().map_or(0, of) + material.ca.as_ref().map_or(0, String::len)
+    };
+    let bytes = all.listeners.values().map(of_listener).sum::<usize>()
+        + all.pools.values().map(of_pool).sum::<usize>();
     (bytes > LARGEST_TOGETHER).then(|| {
         format!(
             "the files of all certificates have {} MiB together; {} MiB are allowed",
@@ -148,6 +173,23 @@ pub(crate) fn too_large<'m>(all: impl Iterator<Item = &'m Material>) -> Option<S
 /// Everything that is wrong with the files that a plan names, errors first; those that have expired are doubts.
 pub(crate) fn check(plan: &Plan) -> (Vec<Trouble>, Vec<Trouble>) {
     let (mut errors, mut doubts) = (Vec::new(), Vec::new());
+    let roots = roots_for(plan, None);
+    for pool in &plan.pools {
+        let Some(tls) = &pool.tls else { continue };
+        let found = match &roots {
+            Ok(roots) => read_for_pool(tls, None, roots),
+            Err(trouble) => FoundForPool::of(trouble),
+        };
+        let in_pool =
+            |trouble: Trouble| Trouble { why: format!("pool {}: {}", pool.name, trouble.why), ..trouble };
+        errors.extend(found.troubles.into_iter().map(in_pool));
+        if let Some((file, why)) =
+            found.examined.and_then(|(file, said)| Some((file, said.expired(SystemTime::now())?)))
+        {
+            let why = format!("the certificate {} is doubtful: {why}", file.display());
+            doubts.push(in_pool(Trouble { file, why, replaced: true }));
+        }
+    }
     for listener in &plan.listeners {
         let Some(tls) = &listener.tls else { continue };
         let found = read(listener, tls, None);
@@ -260,7 +302,7 @@ fn public(path: &Path, what: &str, largest: u64) -> Result<Vec<u8>, String> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp(PathBuf, Option<(u64, u64, u64, i64, i64, i64, i64)>);
 
-/// The stamps of all files that the listeners of a plan read.
+/// The stamps of all files that the listeners and pools of a plan read.
 pub(crate) fn stamps(plan: &Plan) -> Vec<Stamp> {
     let mut stamps = Vec::new();
     for tls in plan.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
@@ -279,6 +321,9 @@ pub(crate) fn stamps(plan: &Plan) -> Vec<Stamp> {
             stamps.push(stamp(&auth.ca));
             stamps.extend(auth.crl.as_deref().map(stamp));
         }
+    }
+    for tls in plan.pools.iter().filter_map(|pool| pool.tls.as_ref()) {
+        stamps.extend(servers::files(tls).iter().map(|path| stamp(path)));
     }
     stamps.sort();
     stamps.dedup();

@@ -49,6 +49,10 @@ pub enum Reason {
     QueueFull,
     /// All servers of the pool were at their `max-connections` for longer than the request may wait.
     QueueTimeout,
+    /// The certificate of the server does not hold.
+    ServerUnverified,
+    /// The server did not shake hands as TLS wants it.
+    ServerHandshake,
     /// The server closed or reset the connection before it had answered.
     ServerClosed,
     /// The server's response breaks the grammar or the limits.
@@ -59,7 +63,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and documentation.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::BadRequest,
         Self::BadLineEnd,
         Self::BadFraming,
@@ -80,6 +84,8 @@ impl Reason {
         Self::NoHealthyServer,
         Self::QueueFull,
         Self::QueueTimeout,
+        Self::ServerUnverified,
+        Self::ServerHandshake,
         Self::ServerClosed,
         Self::BadResponse,
         Self::ResponseTimeout,
@@ -101,7 +107,9 @@ impl Reason {
             Self::TargetTooLong => (414, "URI Too Long"),
             Self::HeadTooLarge | Self::TooManyHeaders => (431, "Request Header Fields Too Large"),
             Self::UnknownTransferCoding | Self::ConnectRefused => (501, "Not Implemented"),
-            Self::ServerClosed | Self::BadResponse => (502, "Bad Gateway"),
+            Self::ServerUnverified | Self::ServerHandshake | Self::ServerClosed | Self::BadResponse => {
+                (502, "Bad Gateway")
+            }
             Self::NoServer | Self::NoHealthyServer | Self::QueueFull | Self::QueueTimeout => {
                 (503, "Service Unavailable")
             }
@@ -134,6 +142,8 @@ impl Reason {
             Self::NoHealthyServer => "no-healthy-server",
             Self::QueueFull => "queue-full",
             Self::QueueTimeout => "queue-timeout",
+            Self::ServerUnverified => "server-unverified",
+            Self::ServerHandshake => "server-handshake",
             Self::ServerClosed => "server-closed",
             Self::BadResponse => "bad-response",
             Self::ResponseTimeout => "response-timeout",
@@ -164,6 +174,8 @@ impl Reason {
             Self::NoHealthyServer => "All servers for this request are down.",
             Self::QueueFull => "All servers are busy and too many requests wait for them.",
             Self::QueueTimeout => "All servers were busy for too long.",
+            Self::ServerUnverified => "The server could not prove who it is.",
+            Self::ServerHandshake => "No secure connection to the server could be made.",
             Self::ServerClosed => "The server closed the connection before it answered.",
             Self::BadResponse => "The server's response could not be understood.",
             Self::ResponseTimeout => "The server did not answer in time.",
@@ -193,6 +205,8 @@ impl Reason {
                 | Self::NoHealthyServer
                 | Self::QueueFull
                 | Self::QueueTimeout
+                | Self::ServerUnverified
+                | Self::ServerHandshake
                 | Self::ServerClosed
                 | Self::BadResponse
                 | Self::ResponseTimeout

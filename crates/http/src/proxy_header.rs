@@ -1,8 +1,11 @@
 //! The PROXY protocol, versions 1 and 2: what a proxy in front says about its client before the client's own bytes.
+//! [`write`] says it to servers.
 //!
 //! Source: `proxy-protocol.txt` of HAProxy. Decides only what the bytes say; whose word counts is decided by who knows the
 //! peer. Invariants: the same bytes give the same answer however they arrive; at most [`MOST_BYTES`] are looked at;
 //! what could be read in two ways is refused.
+
+pub mod write;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

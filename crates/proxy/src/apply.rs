@@ -3,28 +3,29 @@
 //! What the plan leaves as it was keeps its state: a listener its connections and counters, a server of the same
 //! pool, name and address its counters and open connections, a pool of the same servers its place in the round robin.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use evenkeel_config::plan::{self, Plan};
+use evenkeel_config::plan::{self, Plan, SendProxy};
 use evenkeel_traffic::load::PoolLoad;
 use evenkeel_traffic::name::Name;
 use tokio::sync::Notify;
 
 use crate::sticky::{Keys, Sticky};
 use crate::table::{Choice, Listener, ListenerSlot, PerWorker, Pool, PoolState, Server, ServerState, Table};
-use crate::tls::acceptor::Acceptor;
+use crate::tls::acceptor::Acceptors;
+use crate::tls::connector::{Connector, Connectors, Towards};
 
-/// Builds the table of `plan` with cookies signed by `keys` and TLS by `acceptors`; `before` is the one in force. Marks listeners that are gone.
+/// Builds the table of `plan` with cookies signed by `keys` and TLS by acceptors and connectors; `before` is the one in force. Marks listeners that are gone.
 pub(crate) fn next_table(
     before: Option<&Table>,
     revision: u64,
     plan: &Plan,
     keys: Option<&Keys>,
-    acceptors: &BTreeMap<Name, Arc<Acceptor>>,
+    (acceptors, connectors): (&Acceptors, &Connectors),
     workers: usize,
     bell: &Arc<Notify>,
 ) -> Table {
@@ -36,7 +37,10 @@ pub(crate) fn next_table(
     let pools: Vec<Arc<Pool>> = plan
         .pools
         .iter()
-        .map(|pool| next_pool(old_pools.get(&pool.name).copied(), pool, keys, revision, workers, bell))
+        .map(|pool| {
+            let before = old_pools.get(&pool.name).copied();
+            next_pool(before, pool, (keys, connectors.get(&pool.name)), revision, workers, bell)
+        })
         .collect();
     let by_name: HashMap<&Name, &Arc<Pool>> = pools.iter().map(|pool| (&pool.plan.name, pool)).collect();
 
@@ -83,13 +87,15 @@ pub(crate) fn next_table(
 fn next_pool(
     before: Option<&Arc<Pool>>,
     plan: &plan::Pool,
-    keys: Option<&Keys>,
+    (keys, connector): (Option<&Keys>, Option<&Arc<Connector>>),
     revision: u64,
     workers: usize,
     bell: &Arc<Notify>,
 ) -> Arc<Pool> {
     let same_key = |pool: &Pool| pool.sticky.as_ref().is_none_or(|sticky| sticky.is_of(plan, keys));
-    if let Some(pool) = before.filter(|pool| pool.plan == *plan && same_key(pool)) {
+    let number = connector.map_or(0, |connector| connector.number);
+    if let Some(pool) = before.filter(|pool| pool.plan == *plan && same_key(pool) && pool.connector == number)
+    {
         return pool.clone();
     }
     let old: HashMap<(&Name, &_), &Arc<Server>> = before
@@ -118,13 +124,29 @@ fn next_pool(
             // Before a worker sees the server: one that starts as down must take no traffic.
             let added = before.is_some() && same.is_none();
             state.gate.prepare(plan, server, added, Instant::now());
-            Arc::new(Server { plan: server.clone(), host: host_of(server), state })
+            let tls = connector.map(|connector| {
+                let same = same.and_then(|old| old.tls.as_ref());
+                match same.filter(|old| Arc::ptr_eq(&old.connector, connector)) {
+                    Some(same) => same.clone(),
+                    None => Arc::new(Towards::new(connector, &server.address)),
+                }
+            });
+            Arc::new(Server { plan: server.clone(), host: host_of(server), tls, state })
         })
         .collect();
     let old = before.map(|pool| pool.choice.load());
     let choice = ArcSwap::from_pointee(Choice::new(plan, &servers, old.as_deref().map(Arc::as_ref)));
     let sticky = Sticky::new(plan, keys);
-    Arc::new(Pool { plan: plan.clone(), servers, choice, sticky, load, state, version: revision })
+    Arc::new(Pool {
+        plan: plan.clone(),
+        servers,
+        choice,
+        sticky,
+        load,
+        state,
+        version: revision,
+        connector: number,
+    })
 }
 
 /// `Host` for a request that names none: the server's address, or `localhost` for a unix socket.
@@ -135,16 +157,23 @@ fn host_of(server: &plan::Server) -> String {
     }
 }
 
-fn resolve(
-    plan: &plan::Listener,
-    pools: &HashMap<&Name, &Arc<Pool>>,
-    acceptors: &BTreeMap<Name, Arc<Acceptor>>,
-) -> Listener {
+fn resolve(plan: &plan::Listener, pools: &HashMap<&Name, &Arc<Pool>>, acceptors: &Acceptors) -> Listener {
     let pool = |name: &Name| pools.get(name).map(|pool| (*pool).clone());
     // A plan names only pools that it has; one that does not would lose its rule here, and `run` refuses it before.
+    let rule_pools: Vec<Arc<Pool>> = plan.rules.iter().filter_map(|rule| pool(&rule.pool)).collect();
+    let pool = plan.pool.as_ref().and_then(pool);
+    let of_connections = matches!(plan.mode, plan::Mode::Tcp(_));
+    let routed_by_name = of_connections && plan.rules.iter().any(|rule| rule.conditions.need_hello());
+    let by_name = |pool: &Arc<Pool>| {
+        let announced =
+            matches!(pool.plan.send_proxy, Some(SendProxy::V2(extensions)) if extensions.authority);
+        announced || (of_connections && pool.plan.balance.needs_hello())
+    };
     Listener {
-        rule_pools: plan.rules.iter().filter_map(|rule| pool(&rule.pool)).collect(),
-        pool: plan.pool.as_ref().and_then(pool),
+        routed_by_name,
+        wants_name: routed_by_name || rule_pools.iter().chain(&pool).any(by_name),
+        rule_pools,
+        pool,
         plan: plan.clone(),
         tls: acceptors.get(&plan.name).filter(|_| plan.tls.is_some()).cloned(),
     }

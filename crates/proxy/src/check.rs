@@ -151,7 +151,12 @@ fn adopt(mut before: Vec<Watched>, table: &Table, permits: &Permits) -> Vec<Watc
                 .as_ref()
                 .map(|agent| What::Agent(agent.clone(), at(&server.plan.address, Some(agent.port))));
             for what in probe.into_iter().chain(agent) {
-                let same = |old: &Watched| Arc::ptr_eq(&old.server.state, &server.state) && old.what == what;
+                let same = |old: &Watched| {
+                    // TLS that has changed may change what checks find.
+                    Arc::ptr_eq(&old.server.state, &server.state)
+                        && old.server.manner() == server.manner()
+                        && old.what == what
+                };
                 if let Some(place) = before.iter().position(same) {
                     let old = before.swap_remove(place);
                     old.pool.store(pool.clone());
@@ -203,7 +208,7 @@ async fn watch(
                 let names = (pool.load().plan.name.to_string(), server.plan.name.to_string());
                 exec::ask(exec, names, &address, probe.timing.timeout, permit).await
             }
-            _ => probe::ask(&server, &probe, &address).await,
+            _ => probe::ask(&server, &probe, &address, pool.load().plan.send_proxy).await,
         };
         pool.load().probed(&server, result, started);
     }

@@ -143,7 +143,17 @@ mod tests {
              passive = {{ failures = 1, eject = \"1h\", max-eject = \"1h\", max-share = 50 }}\n[pool.a.servers]\n{servers}"
         );
         let plan = evenkeel_config::load(Path::new("a.toml"), &Text(text)).unwrap().plan;
-        next_table(None, 1, &plan, None, &Default::default(), 1, &Arc::new(Notify::new())).pools[0].clone()
+        next_table(
+            None,
+            1,
+            &plan,
+            None,
+            (&Default::default(), &Default::default()),
+            1,
+            &Arc::new(Notify::new()),
+        )
+        .pools[0]
+            .clone()
     }
 
     #[test]

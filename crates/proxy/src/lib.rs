@@ -11,6 +11,7 @@ pub mod tls;
 
 mod access_log;
 mod alarm;
+mod announce;
 mod apply;
 mod buffer;
 mod check;

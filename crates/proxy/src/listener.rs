@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -129,6 +129,8 @@ fn ended_by_client(error: &io::Error) -> bool {
 pub(crate) struct Counted {
     pub(crate) worker: Arc<Worker>,
     pub(crate) slot: Arc<ListenerSlot>,
+    /// What a proxy in front has said: where the client comes from, and where it has connected to.
+    pub(crate) announced: Option<Box<(SocketAddr, SocketAddr)>>,
 }
 
 impl Counted {
@@ -137,7 +139,7 @@ impl Counted {
         let counters = slot.counters.of(worker.index);
         counters.connections.add(1);
         counters.connections_total.add(1);
-        Self { worker, slot }
+        Self { worker, slot, announced: None }
     }
 
     /// Says whether the connection should end when it next can.

@@ -284,6 +284,17 @@ pub struct QueueSnapshot {
     pub waits: HistogramSnapshot,
 }
 
+/// TLS to a server, in a [`ServerSnapshot`]. Checks are not counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServerTlsSnapshot {
+    /// Handshakes that went well, ever.
+    pub handshakes_total: u64,
+    /// Those of them that resumed a session.
+    pub resumed_total: u64,
+    /// Those that did not go well, by the code of the reason.
+    pub failures_total: BTreeMap<String, u64>,
+}
+
 /// One server in a [`PoolSnapshot`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ServerSnapshot {
@@ -313,6 +324,8 @@ pub struct ServerSnapshot {
     pub opened_total: u64,
     /// Requests that went over a connection that had been used before.
     pub reused_total: u64,
+    /// Handshakes, when TLS is spoken to it.
+    pub tls: Option<ServerTlsSnapshot>,
     /// Unused connections kept.
     pub idle: u64,
     /// From the request, sent on an open connection, to the first byte of its answer (HTTP).

@@ -10,7 +10,6 @@ use arc_swap::ArcSwap;
 use evenkeel_config::plan::{MOST_WORKERS, Plan};
 use evenkeel_sys::channel::{Channel, Receiver, Sender};
 use evenkeel_traffic::address::Address;
-use evenkeel_traffic::name::Name;
 
 use tokio::sync::mpsc;
 
@@ -19,7 +18,8 @@ use crate::connections::Connections;
 use crate::message::{Certificates, Change, Event, Keys};
 use crate::pulse::Pulse;
 use crate::table::{ListenerSlot, Table};
-use crate::tls::acceptor::{self, Acceptor};
+use crate::tls::acceptor::{self, Acceptor, Acceptors};
+use crate::tls::connector::{self, Connectors};
 use crate::tls::tickets::Tickets;
 use crate::worker::{Command, Handle};
 use crate::{apply, check, snapshot, sticky};
@@ -116,7 +116,8 @@ struct Role {
     keys: Option<Keys>,
     /// What TLS of the next plan needs.
     certificates: Certificates,
-    acceptors: BTreeMap<Name, Arc<Acceptor>>,
+    acceptors: Acceptors,
+    connectors: Connectors,
     tickets: Arc<Tickets>,
     /// Sockets that no plan in force uses yet.
     sockets: BTreeMap<Address, Vec<OwnedFd>>,
@@ -140,6 +141,7 @@ impl Role {
             keys: None,
             certificates: Certificates::default(),
             acceptors: BTreeMap::new(),
+            connectors: BTreeMap::new(),
             tickets: Arc::default(),
             sockets: BTreeMap::new(),
             listening: BTreeMap::new(),
@@ -152,12 +154,21 @@ impl Role {
         self.check(plan)?;
         self.logs.check(plan)?;
         let acceptors = self.acceptors(plan)?;
+        let connectors = connector::of_plan(plan, &self.certificates, |pool| self.connectors.get(pool))?;
         self.logs.follow(plan, self.workers.len())?;
         let bell = self.health.bell();
         let before = self.table.as_deref();
         let (keys, workers) = (self.keys.as_ref(), self.workers.len());
-        let table = Arc::new(apply::next_table(before, revision, plan, keys, &acceptors, workers, bell));
-        self.acceptors = acceptors;
+        let table = Arc::new(apply::next_table(
+            before,
+            revision,
+            plan,
+            keys,
+            (&acceptors, &connectors),
+            workers,
+            bell,
+        ));
+        (self.acceptors, self.connectors) = (acceptors, connectors);
         for (slot, listener) in table.listeners.iter().zip(&plan.listeners) {
             slot.log.store(self.logs.of(listener.access_log.as_ref()));
         }
@@ -198,7 +209,7 @@ impl Role {
     }
 
     /// What the listeners of the plan shake hands with. What stays as it was is kept.
-    fn acceptors(&self, plan: &Plan) -> Result<BTreeMap<Name, Arc<Acceptor>>, String> {
+    fn acceptors(&self, plan: &Plan) -> Result<Acceptors, String> {
         let mut acceptors = BTreeMap::new();
         for listener in &plan.listeners {
             let Some(tls) = &listener.tls else { continue };

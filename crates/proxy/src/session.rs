@@ -2,10 +2,10 @@
 
 pub(crate) mod announced;
 pub(crate) mod http1;
+pub(crate) mod peek;
 pub(crate) mod secured;
 pub(crate) mod tcp;
 
-mod peek;
 mod splice;
 mod tunnel;
 

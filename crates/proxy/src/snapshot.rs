@@ -12,10 +12,13 @@ use evenkeel_traffic::usability::{FULL_SHARE, Usability};
 use crate::access_log::Logs;
 use crate::connections::Connections;
 use crate::histogram::Histogram;
-use crate::message::{ListenerSnapshot, PoolSnapshot, QueueSnapshot, ServerSnapshot, Snapshot, TlsSnapshot};
+use crate::message::{
+    ListenerSnapshot, PoolSnapshot, QueueSnapshot, ServerSnapshot, ServerTlsSnapshot, Snapshot, TlsSnapshot,
+};
 use crate::queue::LineCounters;
 use crate::table::{Counter, ListenerSlot, Pool, STATUS_CLASSES, Server, Table};
 use crate::tls::acceptor::Failure;
+use crate::tls::connector;
 
 /// Takes the state now. Counters of different workers are read one after the other, not at one instant.
 pub(crate) fn take(
@@ -90,6 +93,8 @@ fn answers(slot: &ListenerSlot, mode: &Mode) -> BTreeMap<String, u64> {
                 | Reason::NoHealthyServer
                 | Reason::QueueFull
                 | Reason::QueueTimeout
+                | Reason::ServerUnverified
+                | Reason::ServerHandshake
         ),
     };
     let count = |reason: Reason| slot.counters.sum(|counters| &counters.answers_total[reason as usize]);
@@ -156,6 +161,17 @@ fn server(server: &Server, slow_start: Duration) -> ServerSnapshot {
         failures_total: sum(|counters| &counters.failures_total),
         opened_total: sum(|counters| &counters.opened_total),
         reused_total: sum(|counters| &counters.reused_total),
+        tls: server.tls.as_ref().map(|_| ServerTlsSnapshot {
+            handshakes_total: sum(|counters| &counters.handshakes_total),
+            resumed_total: sum(|counters| &counters.resumed_total),
+            failures_total: connector::Failure::ALL
+                .map(|failure| {
+                    let count =
+                        state.counters.sum(|counters| &counters.handshake_failures_total[failure as usize]);
+                    (failure.code().into(), count)
+                })
+                .into(),
+        }),
         idle: state.idle.count() as u64,
         first_byte: Histogram::sum(state.counters.all().map(|counters| &counters.first_byte)),
         last_failure: state.last_failure(),

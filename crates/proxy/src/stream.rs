@@ -64,6 +64,15 @@ impl Stream {
         (Self::Tcp(stream), Some(peer.ip().to_canonical()))
     }
 
+    /// The addresses of the other end and of this one; `None` on a unix socket.
+    pub(crate) fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        match self {
+            Self::Tcp(stream) => Some((stream.peer_addr().ok()?, stream.local_addr().ok()?)),
+            Self::Unix(_) => None,
+            Self::Tls(stream) => stream.socket().addresses(),
+        }
+    }
+
     /// TLS over it, if there is any.
     pub(crate) fn tls(&self) -> Option<&TlsStream> {
         if let Self::Tls(tls) = self { Some(tls) } else { None }
@@ -74,7 +83,16 @@ impl Stream {
         match self {
             Self::Tcp(stream) => TcpStream::from_std(stream.into_std()?).map(Self::Tcp),
             Self::Unix(stream) => UnixStream::from_std(stream.into_std()?).map(Self::Unix),
-            // Those to servers move; those of clients stay where they were accepted.
+            Self::Tls(mut stream) => stream.adopt().map(|()| Self::Tls(stream)),
+        }
+    }
+
+    /// The same connection in the runtime of the current thread; the one here is to be thrown away.
+    pub(crate) fn duplicate(&self) -> io::Result<Self> {
+        let socket = self.as_fd().try_clone_to_owned()?;
+        match self {
+            Self::Tcp(_) => TcpStream::from_std(socket.into()).map(Self::Tcp),
+            Self::Unix(_) => UnixStream::from_std(socket.into()).map(Self::Unix),
             Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -86,6 +104,7 @@ impl Stream {
         let read = match self {
             Self::Tcp(stream) => stream.try_read(&mut byte),
             Self::Unix(stream) => stream.try_read(&mut byte),
+            Self::Tls(stream) if !stream.is_quiet() => return Waiting::Bytes,
             Self::Tls(stream) => return stream.socket().known_waiting(),
         };
         Waiting::of(read)
@@ -93,6 +112,9 @@ impl Stream {
 
     /// Asks the kernel what is waiting; takes nothing.
     pub(crate) fn waiting(&self) -> Waiting {
+        if self.tls().is_some_and(|tls| !tls.is_quiet()) {
+            return Waiting::Bytes;
+        }
         Waiting::of(evenkeel_sys::socket::peek(self.as_fd()))
     }
 

@@ -28,6 +28,7 @@ use crate::idle::IdleConnections;
 use crate::queue::{Line, Rooms};
 use crate::sticky::{Sticky, StickyCounters};
 use crate::tls::acceptor::{Acceptor, Failure};
+use crate::tls::connector::{self, Towards};
 use crate::worker::Worker;
 
 /// Everything, under one revision.
@@ -61,6 +62,10 @@ pub(crate) struct Listener {
     pub(crate) pool: Option<Arc<Pool>>,
     /// TLS to its clients, if they are to speak it.
     pub(crate) tls: Option<Arc<Acceptor>>,
+    /// The name in the hello of a client decides which route it takes.
+    pub(crate) routed_by_name: bool,
+    /// Or which server it gets; TLS that ends here remembers it then.
+    pub(crate) wants_name: bool,
 }
 
 impl Listener {
@@ -102,6 +107,8 @@ pub(crate) struct Pool {
     pub(crate) state: Arc<PoolState>,
     /// Revision of the plan that made it what it is.
     pub(crate) version: u64,
+    /// The number of what its servers are spoken to with over TLS; 0 without.
+    pub(crate) connector: u64,
 }
 
 /// Who chooses among the servers of a pool, and what it was told of them: agents change both under a plan that stays.
@@ -290,6 +297,8 @@ pub(crate) struct Server {
     pub(crate) plan: plan::Server,
     /// The address as text: `Host` of a request that has none.
     pub(crate) host: String,
+    /// TLS to it, if that is spoken.
+    pub(crate) tls: Option<Arc<Towards>>,
     pub(crate) state: Arc<ServerState>,
 }
 
@@ -306,6 +315,11 @@ pub(crate) struct ServerState {
 }
 
 impl Server {
+    /// How connections to it are opened now: those that were opened otherwise are not used again.
+    pub(crate) fn manner(&self) -> u64 {
+        self.tls.as_ref().map_or(0, |tls| tls.connector.number)
+    }
+
     /// Says whether it takes turns: the file gives it a weight, and its agent leaves it some.
     pub(crate) fn has_weight(&self) -> bool {
         self.plan.weight.value() > 0 && self.state.gate.percent() > 0
@@ -421,6 +435,10 @@ pub(crate) struct ServerCounters {
     pub(crate) failures_total: Counter,
     pub(crate) opened_total: Counter,
     pub(crate) reused_total: Counter,
+    pub(crate) handshakes_total: Counter,
+    pub(crate) resumed_total: Counter,
+    /// By the number of the failure.
+    pub(crate) handshake_failures_total: [Counter; connector::Failure::ALL.len()],
     pub(crate) first_byte: Histogram,
 }
 

@@ -56,6 +56,9 @@ pub struct Conditions {
     pub headers: Vec<HeaderCondition>,
     /// The client's address is in any of these networks.
     pub sources: Vec<IpNet>,
+    /// The name in the client's TLS hello is any of these.
+    #[serde(default)]
+    pub names: Vec<HostPattern>,
 }
 
 /// One rule: where requests go for which all conditions hold.
@@ -67,7 +70,7 @@ pub struct Rule {
     pub pool: Name,
 }
 
-/// What a rule, or the choice of a server, may look at. A TCP connection has only a source.
+/// What a rule, or the choice of a server, may look at. A TCP connection has a source, and the name in a TLS hello.
 pub trait Facts {
     /// Host of the request without port, as sent; empty when there is none.
     fn host(&self) -> &[u8];
@@ -109,6 +112,13 @@ impl Conditions {
                 self.sources.is_empty(),
                 facts.source().is_some_and(|source| self.sources.iter().any(|net| contains(net, source))),
             )
+            && any_or_none(self.names.is_empty(), self.names.iter().any(|name| name.matches(facts.sni())))
+    }
+
+    /// Says whether the TLS hello of a client decides, so that it must be read first.
+    #[must_use]
+    pub fn need_hello(&self) -> bool {
+        !self.names.is_empty()
     }
 
     /// `path` and `path-prefix` are two ways to say one condition: any of either.

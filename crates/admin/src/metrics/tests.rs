@@ -46,6 +46,11 @@ fn status() -> Status {
         opened_total: 16,
         reused_total: 17,
         idle: 18,
+        tls: Some(evenkeel_proxy::message::ServerTlsSnapshot {
+            handshakes_total: 46,
+            resumed_total: 47,
+            failures_total: BTreeMap::from([("unverified".into(), 48)]),
+        }),
         first_byte: latency.clone(),
         last_failure: None,
     };
@@ -94,7 +99,8 @@ fn status() -> Status {
         alarms: Vec::new(),
         last_reload: Some(LastReload { at: 1_000_007, succeeded: true, what: "done".into() }),
         certificates: vec![CertificateStatus {
-            listener: "website".into(),
+            listener: Some("website".into()),
+            pool: None,
             file: "/etc/www.pem".into(),
             names: vec!["www.example.com".into()],
             algorithm: Some("RSA".into()),
@@ -283,6 +289,9 @@ fn every_fact_is_on_the_page() {
         ("evenkeel_server_opened_total", &webserver, 16.0),
         ("evenkeel_server_reused_total", &webserver, 17.0),
         ("evenkeel_server_idle_connections", &webserver, 18.0),
+        ("evenkeel_server_tls_handshakes_total", &webserver, 46.0),
+        ("evenkeel_server_tls_resumed_total", &webserver, 47.0),
+        ("evenkeel_server_tls_failures_total", &[webserver[0], webserver[1], ("reason", "unverified")], 48.0),
         ("evenkeel_server_state", &[webserver[0], webserver[1], ("state", "down")], 1.0),
         ("evenkeel_server_state", &[webserver[0], webserver[1], ("state", "up")], 0.0),
         ("evenkeel_virtual_router_priority", &[public], 130.0),

@@ -39,6 +39,12 @@ pub(super) fn probe(pool: &Pool) -> String {
             parts.extend(given.map(|(name, text)| format!("{name} = {text:?}")));
         }
     }
+    if pool.tls.is_some() && !matches!(probe.kind, ProbeKind::Exec(_)) {
+        parts.push(format!("tls = {}", probe.tls));
+    }
+    if pool.send_proxy.is_some() && !matches!(probe.kind, ProbeKind::Exec(_)) {
+        parts.push(format!("proxy-protocol = {}", probe.announced));
+    }
     parts.extend(probe.port.map(|port| format!("port = {port}")));
     let timing = &probe.timing;
     for (name, time) in [

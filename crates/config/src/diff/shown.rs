@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use evenkeel_traffic::route::{HeaderExpectation, HostPattern, Rule};
 
-use crate::plan::{AccessLog, Forwarding, ProxyProtocol, Underscores};
+use crate::plan::{AccessLog, Forwarding, Pool, ProxyProtocol, SendProxy, Underscores};
 use crate::units::{ShownDuration, ShownSize};
 
 #[derive(PartialEq)]
@@ -88,6 +88,7 @@ pub(super) fn rule(rule: &Rule) -> String {
         };
         add("header", vec![expect]);
     }
+    add("sni", conditions.names.iter().map(host).collect());
     add("source", conditions.sources.iter().map(ToString::to_string).collect());
     if parts.is_empty() {
         parts.push("everything".into());
@@ -98,4 +99,23 @@ pub(super) fn rule(rule: &Rule) -> String {
 /// A path, or what holds without one.
 pub(super) fn path(path: Option<&Path>, without: &str) -> String {
     path.map_or_else(|| without.to_owned(), |path| path.display().to_string())
+}
+
+/// What servers are told before the first byte.
+pub(super) fn send_proxy(pool: &Pool) -> String {
+    match pool.send_proxy {
+        None => "none".into(),
+        Some(SendProxy::V1) => "v1".into(),
+        Some(SendProxy::V2(extensions)) => {
+            let words = [
+                ("authority", extensions.authority),
+                ("alpn", extensions.alpn),
+                ("ssl", extensions.ssl),
+                ("crc32c", extensions.checksum),
+            ];
+            let told: Vec<&str> =
+                words.into_iter().filter(|(_, is_told)| *is_told).map(|(word, _)| word).collect();
+            if told.is_empty() { "v2".into() } else { format!("v2 with {}", told.join(", ")) }
+        }
+    }
 }

@@ -26,16 +26,16 @@ pub(super) fn compare(old: &Listener, new: &Listener, differences: &mut Differen
 }
 
 fn certificates(tls: &Tls) -> String {
-    let files = |files: &CertificateFiles| {
-        let more = [("key", &files.key), ("ocsp", &files.ocsp)];
-        let more =
-            more.iter().filter_map(|(name, path)| Some(format!(", {name} {}", path.as_ref()?.display())));
-        format!("{}{}", files.certificate.display(), more.collect::<String>())
-    };
     match &tls.certificates {
         Certificates::Directory(path) => format!("all in {}", path.display()),
         Certificates::Listed(list) => list.iter().map(files).collect::<Vec<_>>().join("; "),
     }
+}
+
+pub(super) fn files(files: &CertificateFiles) -> String {
+    let more = [("key", &files.key), ("ocsp", &files.ocsp)];
+    let more = more.iter().filter_map(|(name, path)| Some(format!(", {name} {}", path.as_ref()?.display())));
+    format!("{}{}", files.certificate.display(), more.collect::<String>())
 }
 
 fn client_auth(auth: &ClientAuth) -> String {

@@ -1,5 +1,7 @@
 //! The records themselves.
 
+mod send_proxy;
+mod server_tls;
 mod sticky;
 mod tls;
 mod track;
@@ -68,11 +70,20 @@ impl Key {
 /// Every key there is: those of a file of their own come last.
 pub static KEYS: &[Key] = &JOINED;
 
-const APART: [&[Key]; 4] = [sticky::KEYS, tls::KEYS, virtual_router::KEYS, track::KEYS];
+const APART: [&[Key]; 6] =
+    [send_proxy::KEYS, server_tls::KEYS, sticky::KEYS, tls::KEYS, virtual_router::KEYS, track::KEYS];
 
-static JOINED: [Key; APART[0].len() + APART[1].len() + APART[2].len() + APART[3].len() + REST.len()] = {
-    let mut joined =
-        [REST[0]; APART[0].len() + APART[1].len() + APART[2].len() + APART[3].len() + REST.len()];
+const COUNT: usize = {
+    let (mut count, mut part) = (REST.len(), 0);
+    while part < APART.len() {
+        count += APART[part].len();
+        part += 1;
+    }
+    count
+};
+
+static JOINED: [Key; COUNT] = {
+    let mut joined = [REST[0]; COUNT];
     let (mut place, mut part, mut within) = (0, 0, 0);
     while place < joined.len() {
         if place < REST.len() {

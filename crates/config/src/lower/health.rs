@@ -12,12 +12,19 @@ use crate::problems::{At, Problems};
 
 /// Keys that mean something only with `http`.
 const OF_HTTP: [&str; 5] = ["method", "host", "headers", "status", "body"];
+/// Keys that mean nothing with `exec`, beside those.
+const OF_CONNECTIONS: [&str; 2] = ["tls", "proxy-protocol"];
 /// Keys that mean something only for a connection without `http`.
 const OF_TCP: [&str; 2] = ["send", "expect"];
 
 pub(super) fn probe(pool: &Pool, problems: &mut Problems) -> Option<Probe> {
-    match &pool.health.as_ref()?.value {
+    let health = pool.health.as_ref()?;
+    let tls = super::server_tls::of_checks(pool, problems);
+    let announced = super::send_proxy::of_checks(pool, problems);
+    match &health.value {
         WordOr::Word(_) => Some(Probe {
+            announced,
+            tls,
             timing: timing(None, problems),
             port: None,
             kind: ProbeKind::Tcp(TcpProbe::default()),
@@ -26,6 +33,8 @@ pub(super) fn probe(pool: &Pool, problems: &mut Problems) -> Option<Probe> {
             mixed(typed, problems);
             unix_port(pool, typed, problems);
             Some(Probe {
+                announced,
+                tls,
                 timing: timing(Some(typed), problems),
                 port: typed.port.and_then(|port| u16::try_from(port.value).ok()),
                 kind: kind(typed),
@@ -90,7 +99,12 @@ fn mixed(typed: &Health, problems: &mut Problems) {
     let (http, exec) = (given("http"), given("exec"));
     for key in &typed.given {
         let name = key.value.as_str();
-        if exec && (name == "http" || OF_HTTP.contains(&name) || OF_TCP.contains(&name)) {
+        if exec
+            && (name == "http"
+                || OF_HTTP.contains(&name)
+                || OF_TCP.contains(&name)
+                || OF_CONNECTIONS.contains(&name))
+        {
             problems
                 .error(key.span, format!("`{name}` means nothing together with `exec`"))
                 .help("the exit code of the program decides alone: remove the key, or `exec`");

@@ -19,8 +19,13 @@ pub(super) fn lower(
                     key.span,
                     format!("a route of a listener with `mode = \"tcp\"` cannot ask for a `{}`", key.value),
                 )
-                .help("ask for `source`, or set `mode = \"http\"`");
+                .help("ask for `source` or `sni`, or set `mode = \"http\"`");
         }
+    }
+    for span in listener.routes.iter().filter(|_| mode != TCP).filter_map(|route| route.sni) {
+        problems
+            .error(span, "a route of a listener with `mode = \"http\"` cannot ask for `sni`")
+            .help("ask for `host`, which clients send with each request, or set `mode = \"tcp\"`");
     }
     unreachable(listener, problems);
     listener

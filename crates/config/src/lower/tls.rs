@@ -8,33 +8,13 @@ use super::{count, time};
 use crate::keys::{CIPHER_SUITES, CURVES, Section, TLS_VERSIONS};
 use crate::model::{self, Listener, Setting};
 use crate::plan::{CertificateFiles, Certificates, ClientAuth, Tls};
-use crate::problems::Problems;
+use crate::problems::{At, Problems};
 
 /// `None` when something is missing or wrong, which was reported.
 pub(super) fn lower(typed: &model::Tls, problems: &mut Problems) -> Option<Tls> {
     const SECTION: Section = Section::Tls;
-    let versions = words(typed.versions.as_ref(), TLS_VERSIONS);
-    let cipher_suites = words(typed.cipher_suites.as_ref(), CIPHER_SUITES);
-    let curves = words(typed.curves.as_ref(), CURVES);
-    for version in &versions {
-        let fits = |suite: &String| suite.starts_with("TLS13_") == (version == "1.3");
-        if let Some(list) = typed.cipher_suites.as_ref().filter(|_| !cipher_suites.iter().any(fits)) {
-            let draft = problems
-                .error(list.span, format!("no cipher suite is for TLS {version}, which is to be spoken"));
-            draft.help(match version.as_str() {
-                "1.3" => "add one whose name starts with `TLS13_`, or write `versions = [\"1.2\"]`",
-                _ => "add one whose name starts with `TLS_`, or write `versions = [\"1.3\"]`",
-            });
-        }
-    }
-    if let Some(list) = &typed.curves
-        && versions.iter().any(|version| version == "1.2")
-        && curves.iter().all(|curve| curve.contains("MLKEM"))
-    {
-        problems
-            .error(list.span, "no curve is for TLS 1.2, which is to be spoken")
-            .help("add `\"X25519\"`, or write `versions = [\"1.3\"]`");
-    }
+    let Spoken { versions, cipher_suites, curves } =
+        spoken(typed.versions.as_ref(), typed.cipher_suites.as_ref(), typed.curves.as_ref(), problems);
     let client_auth = match &typed.client_auth {
         None => None,
         Some(auth) => Some(ClientAuth {
@@ -57,7 +37,46 @@ pub(super) fn lower(typed: &model::Tls, problems: &mut Problems) -> Option<Tls> 
     })
 }
 
-fn words(typed: Option<&crate::problems::At<Vec<&'static str>>>, all: &[&str]) -> Vec<String> {
+/// What is spoken, defaults filled in.
+pub(super) struct Spoken {
+    pub(super) versions: Vec<String>,
+    pub(super) cipher_suites: Vec<String>,
+    pub(super) curves: Vec<String>,
+}
+
+/// Fills in defaults, and reports lists with which a version could not be spoken.
+pub(super) fn spoken(
+    versions: Option<&At<Vec<&'static str>>>,
+    typed_suites: Option<&At<Vec<&'static str>>>,
+    typed_curves: Option<&At<Vec<&'static str>>>,
+    problems: &mut Problems,
+) -> Spoken {
+    let versions = words(versions, TLS_VERSIONS);
+    let cipher_suites = words(typed_suites, CIPHER_SUITES);
+    let curves = words(typed_curves, CURVES);
+    for version in &versions {
+        let fits = |suite: &String| suite.starts_with("TLS13_") == (version == "1.3");
+        if let Some(list) = typed_suites.filter(|_| !cipher_suites.iter().any(fits)) {
+            let draft = problems
+                .error(list.span, format!("no cipher suite is for TLS {version}, which is to be spoken"));
+            draft.help(match version.as_str() {
+                "1.3" => "add one whose name starts with `TLS13_`, or write `versions = [\"1.2\"]`",
+                _ => "add one whose name starts with `TLS_`, or write `versions = [\"1.3\"]`",
+            });
+        }
+    }
+    if let Some(list) = typed_curves
+        && versions.iter().any(|version| version == "1.2")
+        && curves.iter().all(|curve| curve.contains("MLKEM"))
+    {
+        problems
+            .error(list.span, "no curve is for TLS 1.2, which is to be spoken")
+            .help("add `\"X25519\"`, or write `versions = [\"1.3\"]`");
+    }
+    Spoken { versions, cipher_suites, curves }
+}
+
+fn words(typed: Option<&At<Vec<&'static str>>>, all: &[&str]) -> Vec<String> {
     let words = typed.map_or(all, |typed| typed.value.as_slice());
     words.iter().map(|word| (*word).to_owned()).collect()
 }

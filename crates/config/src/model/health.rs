@@ -36,6 +36,8 @@ pub(crate) struct Health {
     pub(crate) exec: Setting<Vec<String>>,
     pub(crate) send: Setting<String>,
     pub(crate) expect: Setting<String>,
+    pub(crate) tls: Setting<bool>,
+    pub(crate) proxy_protocol: Setting<bool>,
     pub(crate) port: Setting<u64>,
     pub(crate) interval: Setting<Duration>,
     pub(crate) fast_interval: Setting<Duration>,
@@ -76,6 +78,8 @@ pub(super) fn health(pool: &Reader<'_>, problems: &mut Problems) -> Setting<Word
         exec: reader.command("exec", problems),
         send: reader.text("send", problems),
         expect: reader.text("expect", problems),
+        tls: reader.flag("tls", problems),
+        proxy_protocol: reader.flag("proxy-protocol", problems),
         port: reader.count("port", problems),
         interval: reader.time("interval", problems),
         fast_interval: reader.time("fast-interval", problems),
@@ -108,7 +112,7 @@ pub(super) fn passive(pool: &Reader<'_>, problems: &mut Problems) -> Setting<Wor
 }
 
 impl<'a> Reader<'a> {
-    fn word_or_table<T>(
+    pub(super) fn word_or_table<T>(
         &self,
         name: &str,
         problems: &mut Problems,

@@ -21,6 +21,7 @@ pub(super) fn route(reader: &Reader<'_>, span: Span, problems: &mut Problems) ->
         reader.texts(name, false, MOST_VALUES, problems).unwrap_or_default()
     };
     let hosts = texts("host", problems).iter().filter_map(|text| host(text, problems)).collect();
+    let names = texts("sni", problems).iter().filter_map(|text| host(text, problems)).collect();
     let paths = texts("path", problems).iter().filter_map(|text| path(text, true, problems)).collect();
     let path_prefixes =
         texts("path-prefix", problems).iter().filter_map(|text| path(text, false, problems)).collect();
@@ -32,10 +33,12 @@ pub(super) fn route(reader: &Reader<'_>, span: Span, problems: &mut Problems) ->
         methods,
         headers: headers(reader, problems),
         sources: reader.networks("source", problems).unwrap_or_default(),
+        names,
     };
     let has_conditions = reader.table.entries.iter().any(|entry| entry.key.value != "pool");
     let pool = reader.name_of_pool("pool", problems);
-    Route { span, conditions, has_conditions, pool, http_keys: reader.http_keys() }
+    let sni = reader.table.find("sni").map(|entry| entry.key.span);
+    Route { span, conditions, has_conditions, pool, http_keys: reader.http_keys(), sni }
 }
 
 fn host(text: &Word<'_>, problems: &mut Problems) -> Option<HostPattern> {

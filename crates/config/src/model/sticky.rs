@@ -29,6 +29,17 @@ pub(crate) struct Sticky {
     pub(crate) domain: Setting<String>,
 }
 
+/// RFC 1123 §2.1.
+pub(super) fn is_domain(text: &str) -> bool {
+    let label = |label: &str| {
+        let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        edge(label.as_bytes().first())
+            && edge(label.as_bytes().last())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    text.len() <= LONGEST_DOMAIN && text.split('.').all(label)
+}
+
 impl Reader<'_> {
     /// What was typed for a pool's `sticky`, of which this is the table.
     pub(super) fn sticky(&self, problems: &mut Problems) -> Sticky {
@@ -44,13 +55,7 @@ impl Reader<'_> {
             secure: self.secure(problems),
             max_age: self.time("max-age", problems),
             domain: self.checked("domain", problems, |domain| {
-                let label = |label: &str| {
-                    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-                    edge(label.as_bytes().first())
-                        && edge(label.as_bytes().last())
-                        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-                };
-                (domain.len() > LONGEST_DOMAIN || !domain.split('.').all(label)).then(|| {
+                (!is_domain(domain)).then(|| {
                     let help = "write a domain such as `\"example.com\"`, without a dot in front; hosts below it are meant anyway";
                     ("is no domain", help.into())
                 })
@@ -68,7 +73,7 @@ impl Reader<'_> {
     }
 
     /// A text with which `wrong` finds nothing wrong.
-    fn checked(
+    pub(super) fn checked(
         &self,
         name: &str,
         problems: &mut Problems,

@@ -58,7 +58,7 @@ pub(crate) struct Hsts {
 }
 
 /// What is said of a path that cannot be one.
-const NO_PATH: &str = "is no path of a file";
+pub(super) const NO_PATH: &str = "is no path of a file";
 
 impl Reader<'_> {
     /// What was typed for a listener's `tls`, of which this is the table.
@@ -81,7 +81,7 @@ impl Reader<'_> {
     }
 
     /// Words, at least one.
-    fn word_list(&self, name: &str, problems: &mut Problems) -> Setting<Vec<&'static str>> {
+    pub(super) fn word_list(&self, name: &str, problems: &mut Problems) -> Setting<Vec<&'static str>> {
         let (entry, key) = self.given(name)?;
         if matches!(&entry.value, Value::Array(items) if items.is_empty()) {
             problems

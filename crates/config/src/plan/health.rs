@@ -13,6 +13,10 @@ pub struct Probe {
     pub timing: Timing,
     /// `port`: where to ask instead of the server's own port.
     pub port: Option<u16>,
+    /// After a header of the PROXY protocol, as the traffic of the pool.
+    pub announced: bool,
+    /// Over TLS, as the traffic of the pool.
+    pub tls: bool,
     /// What is asked.
     pub kind: ProbeKind,
 }

@@ -109,7 +109,10 @@ fn draw_certificates(certificates: &[CertificateStatus]) -> String {
             [first, rest @ ..] => format!("{first} and {} further", rest.len()),
         };
         vec![
-            certificate.listener.clone(),
+            match (&certificate.listener, &certificate.pool) {
+                (None, Some(pool)) => format!("pool {pool}"),
+                (listener, _) => listener.clone().unwrap_or_else(|| "-".into()),
+            },
             certificate.file.display().to_string(),
             certificate.algorithm.clone().unwrap_or_else(|| "-".into()),
             names,
@@ -318,7 +321,8 @@ pub(super) mod tests {
             alarms: Vec::new(),
             last_reload: Some(LastReload { at: 1_007_200, succeeded: true, what: "2 in force".into() }),
             certificates: vec![CertificateStatus {
-                listener: "website".into(),
+                listener: Some("website".into()),
+                pool: None,
                 file: "/etc/evenkeel/www.pem".into(),
                 names: ["example.com", "www.example.com", "*.example.org"].map(Into::into).into(),
                 algorithm: Some("ECDSA".into()),
@@ -383,6 +387,7 @@ pub(super) mod tests {
                         opened_total: 5,
                         reused_total: 6,
                         idle: 7,
+                        tls: None,
                         first_byte: HistogramSnapshot::default(),
                         last_failure: Some("connection refused".into()),
                     }],

@@ -16,11 +16,10 @@ use evenkeel_proxy::message::{Certificates, Change};
 use evenkeel_proxy::tls::examine::Examined;
 use evenkeel_proxy::tls::material::{TICKET_KEY_BYTES, TicketKey};
 use evenkeel_sys::secret;
-use evenkeel_traffic::name::Name;
 use tokio::time::Instant;
 
 use super::Supervisor;
-use crate::certificates::{self, Stamp, Trouble, date};
+use crate::certificates::{self, FoundForPool, Owner, Stamp, Trouble, date, read_for_pool};
 
 /// The pause between two looks at the files.
 const LOOK: Duration = Duration::from_millis(500);
@@ -34,8 +33,8 @@ const TICKET_KEYS: usize = 3;
 pub(super) struct Read {
     /// What the proxy role gets.
     pub(super) certificates: Certificates,
-    examined: Vec<(Name, PathBuf, Examined)>,
-    troubles: Vec<(Name, Trouble)>,
+    examined: Vec<(Owner, PathBuf, Examined)>,
+    troubles: Vec<(Owner, Trouble)>,
     seen: Vec<Stamp>,
 }
 
@@ -60,6 +59,7 @@ impl Watch {
 
 fn speaks_tls(plan: &Plan) -> bool {
     plan.listeners.iter().any(|listener| listener.tls.is_some())
+        || plan.pools.iter().any(|pool| pool.tls.is_some())
 }
 
 /// What the first plan needs, with a new key for tickets.
@@ -90,20 +90,36 @@ pub(super) fn read(plan: &Plan, before: &Read) -> Result<Read, Vec<String>> {
         let name = &listener.name;
         let found = certificates::read(listener, tls, before.certificates.listeners.get(name));
         let failed = found.troubles.iter().filter(|trouble| !trouble.replaced);
-        errors.extend(failed.map(|trouble| format!("listener {name}: {}", trouble.why)));
+        let owner = Owner::Listener(name.clone());
+        errors.extend(failed.map(|trouble| format!("{owner}: {}", trouble.why)));
         read.certificates.listeners.extend(found.material.map(|material| (name.clone(), material)));
-        read.examined.extend(found.examined.into_iter().map(|(file, said)| (name.clone(), file, said)));
-        read.troubles.extend(found.troubles.into_iter().map(|trouble| (name.clone(), trouble)));
+        read.examined.extend(found.examined.into_iter().map(|(file, said)| (owner.clone(), file, said)));
+        read.troubles.extend(found.troubles.into_iter().map(|trouble| (owner.clone(), trouble)));
     }
-    errors.extend(certificates::too_large(read.certificates.listeners.values()));
+    let roots = certificates::roots_for(plan, Some(&before.certificates.roots));
+    for pool in &plan.pools {
+        let Some(tls) = &pool.tls else { continue };
+        let owner = Owner::Pool(pool.name.clone());
+        let found = match &roots {
+            Ok(roots) => read_for_pool(tls, before.certificates.pools.get(&pool.name), roots),
+            Err(trouble) => FoundForPool::of(trouble),
+        };
+        let failed = found.troubles.iter().filter(|trouble| !trouble.replaced);
+        errors.extend(failed.map(|trouble| format!("{owner}: {}", trouble.why)));
+        read.certificates.pools.extend(found.material.map(|material| (pool.name.clone(), material)));
+        read.examined.extend(found.examined.into_iter().map(|(file, said)| (owner.clone(), file, said)));
+        read.troubles.extend(found.troubles.into_iter().map(|trouble| (owner.clone(), trouble)));
+    }
+    read.certificates.roots = roots.unwrap_or_default();
+    errors.extend(certificates::too_large(&read.certificates));
     if errors.is_empty() { Ok(read) } else { Err(errors) }
 }
 
 impl Read {
     /// Files that cannot be used and whose last good one stays, one line each; empty when there are none.
     pub(super) fn doubts(&self) -> Vec<String> {
-        let told = |(name, trouble): &(Name, Trouble)| {
-            format!("listener {name}: {}; what was read before stays in force", trouble.why)
+        let told = |(owner, trouble): &(Owner, Trouble)| {
+            format!("{owner}: {}; what was read before stays in force", trouble.why)
         };
         self.troubles.iter().map(told).collect()
     }
@@ -114,8 +130,9 @@ impl Read {
         let mut statuses: Vec<CertificateStatus> = self
             .examined
             .iter()
-            .map(|(listener, file, said)| CertificateStatus {
-                listener: listener.to_string(),
+            .map(|(owner, file, said)| CertificateStatus {
+                listener: listener(owner),
+                pool: pool(owner),
                 file: file.clone(),
                 names: said.names.clone(),
                 algorithm: Some(said.algorithm.into()),
@@ -123,14 +140,15 @@ impl Read {
                 problem: said.expired(now),
             })
             .collect();
-        for (listener, Trouble { file, why, .. }) in &self.troubles {
-            let place = statuses
-                .iter_mut()
-                .find(|status| status.listener == listener.as_str() && status.file == *file);
+        for (owner, Trouble { file, why, .. }) in &self.troubles {
+            let place = statuses.iter_mut().find(|status| {
+                (&status.listener, &status.pool) == (&listener(owner), &pool(owner)) && status.file == *file
+            });
             match place {
                 Some(status) => status.problem = Some(format!("{why}; what was read before stays in force")),
                 None => statuses.push(CertificateStatus {
-                    listener: listener.to_string(),
+                    listener: listener(owner),
+                    pool: pool(owner),
                     file: file.clone(),
                     names: Vec::new(),
                     algorithm: None,
@@ -144,21 +162,37 @@ impl Read {
 
     /// The listeners of both that have other certificates, keys or authorities now.
     pub(super) fn differences(&self, new: &Self) -> Vec<Difference> {
-        let (old, new) = (&self.certificates.listeners, &new.certificates.listeners);
+        let (old, listeners) = (&self.certificates.listeners, &new.certificates.listeners);
         let changed =
-            new.iter().filter(|(name, material)| old.get(*name).is_some_and(|old| old != *material));
+            listeners.iter().filter(|(name, material)| old.get(*name).is_some_and(|old| old != *material));
+        let (old_pools, new_pools) = (&self.certificates.pools, &new.certificates.pools);
+        let pools = new_pools
+            .iter()
+            .filter(|(name, material)| old_pools.get(*name).is_some_and(|old| old != *material))
+            .map(|(name, _)| format!("pool {name}: what its TLS files hold has changed"));
+        let roots = !self.certificates.roots.is_empty()
+            && !new.certificates.roots.is_empty()
+            && self.certificates.roots != new.certificates.roots;
         changed
-            .map(|(name, _)| Difference {
-                what: format!("listener {name}: what its TLS files hold has changed"),
-                needs_restart: false,
-            })
+            .map(|(name, _)| format!("listener {name}: what its TLS files hold has changed"))
+            .chain(pools)
+            .chain(roots.then(|| "the authorities that the system trusts have changed".to_owned()))
+            .map(|what| Difference { what, needs_restart: false })
             .collect()
     }
 
-    /// Until when each certificate holds, by listener and file.
-    fn ends(&self) -> BTreeMap<(&Name, &PathBuf), u64> {
+    /// Until when each certificate holds, by owner and file.
+    fn ends(&self) -> BTreeMap<(&Owner, &PathBuf), u64> {
         self.examined.iter().map(|(name, file, said)| ((name, file), said.not_after)).collect()
     }
+}
+
+fn listener(owner: &Owner) -> Option<String> {
+    if let Owner::Listener(name) = owner { Some(name.to_string()) } else { None }
+}
+
+fn pool(owner: &Owner) -> Option<String> {
+    if let Owner::Pool(name) = owner { Some(name.to_string()) } else { None }
 }
 
 impl Supervisor {
@@ -224,9 +258,9 @@ impl Supervisor {
             tracing::info!("{}", difference.what);
         }
         let before = self.read.ends();
-        for ((name, file), end) in new.ends() {
-            if before.get(&(name, file)) != Some(&end) {
-                tracing::info!("listener {name}: {} holds until {}", file.display(), date(end));
+        for ((owner, file), end) in new.ends() {
+            if before.get(&(owner, file)) != Some(&end) {
+                tracing::info!("{owner}: {} holds until {}", file.display(), date(end));
             }
         }
         let same = new.certificates == self.read.certificates;

@@ -27,11 +27,12 @@ pub(crate) fn is_believed(proxy: &ProxyProtocol, peer: Option<IpAddr>) -> bool {
 }
 
 /// Reads the header of an accepted connection and goes on with the client that it names.
-pub(crate) fn begin(stream: Stream, peer: Option<IpAddr>, counted: Counted, required: bool) {
+pub(crate) fn begin(stream: Stream, peer: Option<IpAddr>, mut counted: Counted, required: bool) {
     tokio::spawn(async move {
         let read = tokio::time::timeout(PATIENCE, header(&stream)).await;
         let client = match read {
             Ok(Ok(Some(header))) => {
+                counted.announced = header.addresses.map(Box::new);
                 header.addresses.map_or(peer, |(source, _)| Some(source.ip().to_canonical()))
             }
             Ok(Ok(None)) if !required => peer,

@@ -19,8 +19,9 @@ pub(crate) fn begin(stream: Stream, peer: Option<IpAddr>, counted: Counted, acce
         stream.reset_on_close();
         return count(&counted, Failure::TooMany);
     };
+    let wants_name = counted.slot.current.load().wants_name;
     tokio::spawn(async move {
-        let accepted = acceptor.accept(stream).await;
+        let accepted = acceptor.accept(stream, wants_name).await;
         drop((place, acceptor));
         match accepted {
             Ok((stream, kind)) => {

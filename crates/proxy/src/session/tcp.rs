@@ -1,10 +1,10 @@
-//! A TCP connection: routed by its source, joined to one server.
+//! A TCP connection: routed by its source and the name in its TLS hello, joined to one server.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_config::plan::Mode;
+use evenkeel_config::plan::{self, Mode, SendProxy};
 use evenkeel_http::answer::Reason;
 use evenkeel_traffic::load::Running;
 use evenkeel_traffic::{retry, route};
@@ -14,6 +14,7 @@ use super::peek;
 use super::tunnel::{self, Ended};
 use crate::access_log::{End, Facts};
 use crate::alarm::Alarm;
+use crate::announce::OfClient;
 use crate::buffer::Buffer;
 use crate::clock;
 use crate::listener::Counted;
@@ -21,22 +22,26 @@ use crate::queue::Place;
 use crate::rooms::{Nowhere, Seeker};
 use crate::stream::Stream;
 use crate::table::{self, Listener, Pool};
-use crate::upstream;
+use crate::tls::connector::Speaks;
+use crate::upstream::{self, NotOpened, To};
 
 /// Serves one accepted connection to its end.
 pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Counted) {
     let mut line = Line { peer, ..Line::new(&counted, clock::now()) };
-    let mut facts = ConnectionFacts { source: peer, sni: None };
+    let mut facts = ConnectionFacts { source: peer, sni: client.tls().map(|tls| tls.asked().to_owned()) };
     // What was read of the client before it had a server.
     let mut first = Buffer::of_size(0);
     let mut in_line = None;
     let (found, idle) = loop {
         let listener = counted.slot.current.load_full();
         let Mode::Tcp(mode) = &listener.plan.mode else { return };
+        if facts.sni.is_none() && listener.routed_by_name {
+            facts.sni = Some(peek::server_name(&mut client, &mut first).await);
+        }
         let found = match listener.route(&facts) {
             Some((place, pool)) => {
                 line.place = Some(place);
-                if facts.sni.is_none() && pool.plan.balance.needs_hello() {
+                if facts.sni.is_none() && (pool.plan.balance.needs_hello() || announces_name(&pool.plan)) {
                     facts.sni = Some(peek::server_name(&mut client, &mut first).await);
                 }
                 connect(pool, (&client, &facts), in_line.take(), &mut line).await
@@ -78,6 +83,11 @@ pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Cou
             client.reset_on_close();
         }
     }
+}
+
+/// Says whether servers of the pool are told the name that the client asks for.
+fn announces_name(pool: &plan::Pool) -> bool {
+    matches!(pool.send_proxy, Some(SendProxy::V2(extensions)) if extensions.authority)
 }
 
 /// What is counted of a connection at its end, and told in the access log.
@@ -157,7 +167,7 @@ async fn connect(
 ) -> Result<(Stream, Running), Nowhere> {
     let worker = &*line.counted.worker;
     let key = pool.plan.balance.key(facts);
-    let mut tried = Vec::new();
+    let (mut tried, mut reason) = (Vec::new(), None);
     for _ in 0..=pool.plan.retries {
         let picked = match pool.pick(key, &tried, worker) {
             Some(picked) => picked,
@@ -179,24 +189,30 @@ async fn connect(
         let Some(server) = pool.servers.get(picked.index) else { break };
         (line.server, line.tries) = (Some(picked.index), line.tries + 1);
         let began = clock::now();
-        let opened = upstream::connect(server, pool, worker.index).await;
+        let passing = facts.sni.as_deref().unwrap_or_default();
+        let whom = OfClient { stream: client, counted: line.counted, passing };
+        let to = To { host: &[], speaks: Speaks::Anything, whom };
+        let opened = upstream::connect(server, pool, worker.index, to).await;
         line.connect += began.elapsed();
-        if let Some(upstream) = opened {
-            pool.succeeded(server, None);
-            pool.answered(server, began, worker);
-            server.state.counters.of(worker.index).total.add(1);
-            return Ok((upstream.stream, picked.running));
+        match opened {
+            Ok(upstream) => {
+                pool.succeeded(server, None);
+                pool.answered(server, began, worker);
+                server.state.counters.of(worker.index).total.add(1);
+                return Ok((upstream.stream, picked.running));
+            }
+            Err(NotOpened(why)) => reason = why,
         }
         pool.slowed(server, None, worker);
         tried.push(picked.index);
     }
-    Err(Nowhere::Refused(pool.why_nobody()))
+    Err(Nowhere::Refused(reason.unwrap_or_else(|| pool.why_nobody())))
 }
 
 /// What is known of a connection.
 struct ConnectionFacts {
     source: Option<IpAddr>,
-    /// Read only when the choice of a server needs it, so routes never see it.
+    /// Read only when a route or the choice of a server needs it.
     sni: Option<String>,
 }
 

@@ -1,5 +1,6 @@
 //! What a listener shakes hands with: built from the plan and from what the supervisor has read.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -7,23 +8,25 @@ use std::time::Duration;
 
 use evenkeel_config::plan;
 use evenkeel_traffic::name::Name;
-use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs as crypto};
 use rustls::server::UnbufferedServerConnection;
-use rustls::{
-    AlertDescription, Error, HandshakeKind, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion,
-    version,
-};
+use rustls::{AlertDescription, Error, HandshakeKind, ServerConfig};
 
 use super::choose::Chooser;
 use super::client_certificate;
 use super::examine;
 use super::material::Material;
+use super::session::Session;
 use super::stream::TlsStream;
 use super::tickets::{Ticketer, Tickets};
+use super::words;
+use crate::session::peek;
 use crate::stream::Stream;
 
 /// What a listener with `mode = "http"` speaks over TLS (RFC 7301), the preferred first.
 pub(crate) const HTTP_PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
+
+/// By the name of the listener.
+pub(crate) type Acceptors = BTreeMap<Name, Arc<Acceptor>>;
 
 /// TLS of one listener under one plan.
 #[derive(Debug)]
@@ -64,13 +67,8 @@ impl Acceptor {
     ) -> Result<Self, String> {
         let certificates =
             material.certificates.iter().map(examine::certificate).collect::<Result<Vec<_>, _>>()?;
-        let provider = Arc::new(CryptoProvider {
-            cipher_suites: plan.cipher_suites.iter().filter_map(|name| suite(name)).collect(),
-            kx_groups: plan.curves.iter().filter_map(|name| group(name)).collect(),
-            ..crypto::default_provider()
-        });
-        let versions: Vec<&SupportedProtocolVersion> =
-            plan.versions.iter().filter_map(|name| version(name)).collect();
+        let provider = words::provider(&plan.cipher_suites, &plan.curves);
+        let versions = words::versions(&plan.versions);
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&versions)
             .map_err(|error| format!("these versions, suites and curves cannot be used together: {error}"))?;
@@ -102,11 +100,21 @@ impl Acceptor {
         self.plan == *plan && self.material == *material && self.config.alpn_protocols == protocols
     }
 
-    /// Shakes hands with a client, in the time that it has for that.
-    pub(crate) async fn accept(&self, socket: Stream) -> Result<(Stream, HandshakeKind), Failure> {
+    /// Shakes hands with a client, in the time that it has for that. Remembers the name that it asks for if `wants_name`.
+    pub(crate) async fn accept(
+        &self,
+        socket: Stream,
+        wants_name: bool,
+    ) -> Result<(Stream, HandshakeKind), Failure> {
         let session = UnbufferedServerConnection::new(self.config.clone()).map_err(|_| Failure::Other)?;
-        let mut stream = TlsStream::new(socket, session);
-        match tokio::time::timeout(self.timeout, poll_fn(|cx| stream.poll_handshake(cx))).await {
+        let mut stream = TlsStream::new(socket, Session::OfServer(session));
+        let shake = async {
+            if wants_name {
+                stream.asked = peek::asked(stream.socket()).await?.unwrap_or_default().into();
+            }
+            poll_fn(|cx| stream.poll_handshake(cx)).await
+        };
+        match tokio::time::timeout(self.timeout, shake).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(Failure::of(&error)),
             Err(_) => {
@@ -193,46 +201,9 @@ impl Failure {
     }
 }
 
-fn suite(name: &str) -> Option<SupportedCipherSuite> {
-    crypto::ALL_CIPHER_SUITES.iter().find(|suite| suite.suite().as_str() == Some(name)).copied()
-}
-
-fn group(name: &str) -> Option<&'static dyn SupportedKxGroup> {
-    Some(match name {
-        "X25519MLKEM768" => crypto::kx_group::X25519MLKEM768,
-        "X25519" => crypto::kx_group::X25519,
-        "P-256" => crypto::kx_group::SECP256R1,
-        "P-384" => crypto::kx_group::SECP384R1,
-        _ => return None,
-    })
-}
-
-fn version(name: &str) -> Option<&'static SupportedProtocolVersion> {
-    match name {
-        "1.2" => Some(&version::TLS12),
-        "1.3" => Some(&version::TLS13),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use evenkeel_config::keys::{CIPHER_SUITES, CURVES, TLS_VERSIONS};
-
     use super::*;
-
-    #[test]
-    fn every_word_of_the_file_is_known_to_the_library() {
-        for name in CIPHER_SUITES {
-            assert!(suite(name).is_some(), "{name}");
-        }
-        for name in CURVES {
-            assert!(group(name).is_some(), "{name}");
-        }
-        for name in TLS_VERSIONS {
-            assert!(version(name).is_some(), "{name}");
-        }
-    }
 
     #[test]
     fn failures_are_told_apart() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,6 +15,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Certificates {
     /// By the name of the listener.
     pub listeners: BTreeMap<Name, Material>,
+    /// By the name of the pool.
+    #[serde(default)]
+    pub pools: BTreeMap<Name, ServerMaterial>,
+    /// The authorities that the system trusts (DER); empty when no pool asks for them.
+    #[serde(default)]
+    pub roots: Arc<Vec<Bytes>>,
     /// What tickets are sealed with, the newest first. The first one seals; each of them opens.
     pub tickets: Vec<TicketKey>,
 }
@@ -40,6 +47,15 @@ pub struct Certificate {
     pub key: Secret,
     /// An OCSP response (DER).
     pub ocsp: Option<Bytes>,
+}
+
+/// What TLS to the servers of one pool needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerMaterial {
+    /// `ca`: the authorities of servers as PEM.
+    pub ca: Option<String>,
+    /// What is shown to servers that ask for it.
+    pub certificate: Option<Certificate>,
 }
 
 /// Authorities of clients.
@@ -128,6 +144,7 @@ mod tests {
             )]
             .into(),
             tickets: vec![key],
+            ..Certificates::default()
         };
         let shown = format!("{certificates:?}").to_lowercase();
         assert!(!shown.contains("hush") && !shown.contains("ab, ab") && !shown.contains("171"), "{shown}");

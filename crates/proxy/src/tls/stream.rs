@@ -11,11 +11,12 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
-use rustls::server::UnbufferedServerConnection;
+use rustls::pki_types::ServerName;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::block::Block;
+use super::session::Session;
 use crate::stream::Stream;
 
 /// The most bytes that are sealed at once: one record (RFC 8446 §5.1).
@@ -26,7 +27,7 @@ const READ: usize = 16 * 1024 + 261;
 /// See the module.
 pub(crate) struct TlsStream {
     socket: Stream,
-    session: UnbufferedServerConnection,
+    session: Session,
     incoming: Block,
     /// What waits in `incoming` is no whole record.
     starved: bool,
@@ -46,6 +47,10 @@ pub(crate) struct TlsStream {
     cut: AtomicBool,
     /// What the client's certificate says, as header lines.
     pub(super) client_certificate: Box<[u8]>,
+    /// The name that the client asks for, when somebody wants to know.
+    pub(super) asked: Box<str>,
+    /// What the server was asked for and verified as, when that depends on the request.
+    pub(super) name: Option<ServerName<'static>>,
 }
 
 impl std::fmt::Debug for TlsStream {
@@ -73,7 +78,7 @@ enum Came {
 }
 
 impl TlsStream {
-    pub(super) fn new(socket: Stream, session: UnbufferedServerConnection) -> Self {
+    pub(super) fn new(socket: Stream, session: Session) -> Self {
         Self {
             socket,
             session,
@@ -88,6 +93,8 @@ impl TlsStream {
             failed: false,
             cut: AtomicBool::new(false),
             client_certificate: Box::default(),
+            asked: Box::default(),
+            name: None,
         }
     }
 
@@ -96,13 +103,34 @@ impl TlsStream {
         &self.socket
     }
 
-    pub(super) fn session(&self) -> &UnbufferedServerConnection {
+    pub(crate) fn session(&self) -> &Session {
         &self.session
     }
 
     /// What the client's certificate says, as header lines; empty without one.
     pub(crate) fn client_certificate(&self) -> &[u8] {
         &self.client_certificate
+    }
+
+    /// The name that the client has asked for; empty when it named none, or nobody wanted to know.
+    pub(crate) fn asked(&self) -> &str {
+        &self.asked
+    }
+
+    /// The name for which this connection to a server is; `None` when it is for all.
+    pub(crate) fn name(&self) -> Option<&ServerName<'static>> {
+        self.name.as_ref()
+    }
+
+    /// Moves the connection to the runtime of the current thread.
+    pub(crate) fn adopt(&mut self) -> io::Result<()> {
+        self.socket = self.socket.duplicate()?;
+        Ok(())
+    }
+
+    /// Nothing has arrived that was not read.
+    pub(crate) fn is_quiet(&self) -> bool {
+        !self.has_waiting() && self.incoming.is_empty()
     }
 
     /// Something can be read without another byte from the socket.
@@ -122,63 +150,16 @@ impl TlsStream {
     /// Lets the session work on what was read, until it opened something or can do no more.
     fn work(&mut self, wish: &Wish<'_>, opened: &mut impl FnMut(&[u8])) -> Result<Came, rustls::Error> {
         loop {
-            let UnbufferedStatus { mut discard, state, .. } =
-                self.session.process_tls_records(self.incoming.unread_mut());
-            let came = match state? {
-                ConnectionState::ReadTraffic(mut traffic) => {
-                    while let Some(record) = traffic.next_record() {
-                        let record = record?;
-                        discard += record.discard;
-                        opened(record.payload);
-                    }
-                    Some(Came::Plain)
+            let (outgoing, ended) = (&mut self.outgoing, &mut self.ended);
+            let bytes = self.incoming.unread_mut();
+            let (discard, came) = match &mut self.session {
+                Session::OfClient(session) => {
+                    turn(session.process_tls_records(bytes), outgoing, ended, wish, opened)
                 }
-                ConnectionState::EncodeTlsData(mut message) => {
-                    put(&mut self.outgoing, 0, |room| match message.encode(room) {
-                        Ok(count) => Ok(count),
-                        Err(EncodeError::InsufficientSize(size)) => Err(Some(size.required_size)),
-                        Err(EncodeError::AlreadyEncoded) => Err(None),
-                    })?;
-                    None
+                Session::OfServer(session) => {
+                    turn(session.process_tls_records(bytes), outgoing, ended, wish, opened)
                 }
-                ConnectionState::TransmitTlsData(sent) => {
-                    // It will be: whoever waits for anything flushes first.
-                    sent.done();
-                    None
-                }
-                ConnectionState::WriteTraffic(mut traffic) => {
-                    let sealed = |error| match error {
-                        EncryptError::InsufficientSize(size) => Some(size.required_size),
-                        EncryptError::EncryptExhausted => None,
-                    };
-                    match wish {
-                        Wish::Read => {}
-                        Wish::Seal(bytes) => put(&mut self.outgoing, bytes.len(), |room| {
-                            traffic.encrypt(bytes, room).map_err(sealed)
-                        })?,
-                        Wish::Close => {
-                            put(&mut self.outgoing, 0, |room| {
-                                traffic.queue_close_notify(room).map_err(sealed)
-                            })?;
-                        }
-                    }
-                    Some(Came::Nothing)
-                }
-                ConnectionState::BlockedHandshake => match wish {
-                    Wish::Read => Some(Came::Nothing),
-                    Wish::Seal(_) | Wish::Close => return Err(rustls::Error::HandshakeNotComplete),
-                },
-                ConnectionState::PeerClosed => {
-                    self.ended = true;
-                    matches!(wish, Wish::Read).then_some(Came::End)
-                }
-                ConnectionState::Closed => {
-                    self.ended = true;
-                    Some(Came::End)
-                }
-                // Early data is not asked for, and a state that is not known cannot be served.
-                _ => return Err(rustls::Error::General("an unknown state".into())),
-            };
+            }?;
             self.incoming.consume(discard);
             if let Some(came) = came {
                 return Ok(came);
@@ -199,14 +180,12 @@ impl TlsStream {
         (self.closed, self.failed) = (true, true);
         // The session must not look at the same bytes again; while something is queued it gives that and looks at nothing.
         while self.session.wants_write() {
-            let UnbufferedStatus { state, .. } = self.session.process_tls_records(self.incoming.unread_mut());
-            let Ok(ConnectionState::EncodeTlsData(mut message)) = state else { break };
-            let put = put(&mut self.outgoing, 0, |room| match message.encode(room) {
-                Ok(count) => Ok(count),
-                Err(EncodeError::InsufficientSize(size)) => Err(Some(size.required_size)),
-                Err(EncodeError::AlreadyEncoded) => Err(None),
-            });
-            if put.is_err() {
+            let bytes = self.incoming.unread_mut();
+            let told = match &mut self.session {
+                Session::OfClient(session) => tell(session.process_tls_records(bytes), &mut self.outgoing),
+                Session::OfServer(session) => tell(session.process_tls_records(bytes), &mut self.outgoing),
+            };
+            if !told {
                 break;
             }
         }
@@ -316,6 +295,79 @@ impl TlsStream {
                 Came::End => return Err(rustls::Error::General("the connection has ended".into())),
             }
         }
+    }
+}
+
+/// One step of the session, whichever side we are. Says how many bytes it has used, and what came of the wish if that is
+/// decided.
+fn turn<D>(
+    UnbufferedStatus { mut discard, state, .. }: UnbufferedStatus<'_, '_, D>,
+    outgoing: &mut Block,
+    ended: &mut bool,
+    wish: &Wish<'_>,
+    opened: &mut impl FnMut(&[u8]),
+) -> Result<(usize, Option<Came>), rustls::Error> {
+    let came = match state? {
+        ConnectionState::ReadTraffic(mut traffic) => {
+            while let Some(record) = traffic.next_record() {
+                let record = record?;
+                discard += record.discard;
+                opened(record.payload);
+            }
+            Some(Came::Plain)
+        }
+        ConnectionState::EncodeTlsData(mut message) => {
+            put(outgoing, 0, |room| message.encode(room).map_err(|error| encoded(&error)))?;
+            None
+        }
+        ConnectionState::TransmitTlsData(sent) => {
+            // It will be: whoever waits for anything flushes first.
+            sent.done();
+            None
+        }
+        ConnectionState::WriteTraffic(mut traffic) => {
+            let sealed = |error| match error {
+                EncryptError::InsufficientSize(size) => Some(size.required_size),
+                EncryptError::EncryptExhausted => None,
+            };
+            match wish {
+                Wish::Read => {}
+                Wish::Seal(bytes) => {
+                    put(outgoing, bytes.len(), |room| traffic.encrypt(bytes, room).map_err(sealed))?;
+                }
+                Wish::Close => put(outgoing, 0, |room| traffic.queue_close_notify(room).map_err(sealed))?,
+            }
+            Some(Came::Nothing)
+        }
+        ConnectionState::BlockedHandshake => match wish {
+            Wish::Read => Some(Came::Nothing),
+            Wish::Seal(_) | Wish::Close => return Err(rustls::Error::HandshakeNotComplete),
+        },
+        ConnectionState::PeerClosed => {
+            *ended = true;
+            matches!(wish, Wish::Read).then_some(Came::End)
+        }
+        ConnectionState::Closed => {
+            *ended = true;
+            Some(Came::End)
+        }
+        // Early data is not asked for, and a state that is not known cannot be served.
+        _ => return Err(rustls::Error::General("an unknown state".into())),
+    };
+    Ok((discard, came))
+}
+
+/// Puts what the session has queued behind what waits; `false` when there is nothing.
+fn tell<D>(status: UnbufferedStatus<'_, '_, D>, outgoing: &mut Block) -> bool {
+    let Ok(ConnectionState::EncodeTlsData(mut message)) = status.state else { return false };
+    put(outgoing, 0, |room| message.encode(room).map_err(|error| encoded(&error))).is_ok()
+}
+
+/// The room that is needed, if that was the trouble.
+fn encoded(error: &EncodeError) -> Option<usize> {
+    match error {
+        EncodeError::InsufficientSize(size) => Some(size.required_size),
+        EncodeError::AlreadyEncoded => None,
     }
 }
 

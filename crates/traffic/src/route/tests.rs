@@ -128,3 +128,44 @@ fn sources_count_mapped_ipv4_as_ipv4_and_unix_clients_as_none() {
     assert!(!net.hold(&Request { source: Some("198.51.100.1".parse().unwrap()), ..GET }));
     assert!(!net.hold(&Request { source: None, ..GET }));
 }
+
+#[test]
+fn a_name_in_the_hello_is_matched_like_a_host() {
+    struct Named(&'static str);
+
+    impl Facts for Named {
+        fn host(&self) -> &[u8] {
+            b"a.example.com"
+        }
+
+        fn path(&self) -> &[u8] {
+            b""
+        }
+
+        fn target(&self) -> &[u8] {
+            b""
+        }
+
+        fn method(&self) -> &[u8] {
+            b""
+        }
+
+        fn any_header(&self, _: &str, _: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+            false
+        }
+
+        fn source(&self) -> Option<IpAddr> {
+            None
+        }
+
+        fn sni(&self) -> &[u8] {
+            self.0.as_bytes()
+        }
+    }
+
+    let names = vec![HostPattern::Exact("a.example.com".into()), HostPattern::Below(".b.example.com".into())];
+    let named = Conditions { names, ..Conditions::default() };
+    assert!(named.need_hello() && !Conditions::default().need_hello());
+    assert!(named.hold(&Named("A.example.com")) && named.hold(&Named("x.b.example.com")));
+    assert!(!named.hold(&Named("b.example.com")) && !named.hold(&Named("")));
+}

@@ -27,6 +27,12 @@ pub(super) const KEYS: &[Key] = &[
          taken for a client. Either way one with a broken header is closed.",
         "mode = \"optional\"",
     ),
+    key(Section::Route, "sni", Kind::Hosts, Default::Nothing("any name, or none")).says(
+        "With `mode = \"tcp\"`: the name of the server in the client's TLS hello, which is read without being decrypted, or which came in \
+         the handshake when the listener has `tls`: a name, or `*.example.com` for every name below. A client that sends no hello within \
+         three seconds has none.",
+        "sni = [\"www.example.com\", \"*.shop.example.com\"]",
+    ),
     key(Section::Tls, "certificates", Kind::DirectoryOrList(Section::Certificate), Default::Required).says(
         "The certificates: a list, or a directory. The name that a client asks for (SNI) chooses: one that has this very name, \
          else one with a wildcard for it, else the first of the list. Of several with the same name (RSA and ECDSA) the client \

@@ -23,6 +23,7 @@ fn snapshot(sticky: bool, running: u64, total: u64) -> Snapshot {
         failures_total: 0,
         opened_total: 0,
         reused_total: 0,
+        tls: None,
         idle: 0,
         first_byte: Default::default(),
         last_failure: None,

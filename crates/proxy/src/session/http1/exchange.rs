@@ -265,7 +265,7 @@ async fn finish(
     let now = clock::now();
     client.note(|note| note.ended = Some(now));
     if kept.server && !pool.plan.keep_alive.is_zero() {
-        server.state.idle.put(worker, upstream.stream, now, pool.plan.max_idle);
+        server.state.idle.put(worker, upstream.stream, now, pool.plan.max_idle, server.manner());
     }
     // Whoever gets the place finds the connection.
     drop(running);

@@ -5,17 +5,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use evenkeel_http::answer::Reason;
 use evenkeel_http::head::RequestHead;
 use evenkeel_traffic::load::Running;
 use evenkeel_traffic::retry::{self, Retry};
 
 use super::Client;
 use super::note::Note;
+use crate::announce::OfClient;
 use crate::clock;
 use crate::idle::Certainty;
 use crate::rooms::{Nowhere, Seeker};
 use crate::table::{Picked, Pool, Server};
-use crate::upstream::{self, Upstream};
+use crate::tls::connector::Speaks;
+use crate::upstream::{self, NotOpened, To, Upstream};
 use crate::worker::Worker;
 
 /// The tries of one request.
@@ -36,6 +39,8 @@ pub(super) struct Tries<'a> {
     begun: u32,
     /// Time spent opening connections.
     connect: Duration,
+    /// What the last server that could not be connected to said more of than that.
+    reason: Option<Reason>,
 }
 
 impl<'a> Tries<'a> {
@@ -50,6 +55,7 @@ impl<'a> Tries<'a> {
             fresh: None,
             begun: 0,
             connect: Duration::ZERO,
+            reason: None,
         }
     }
 
@@ -78,26 +84,33 @@ impl<'a> Tries<'a> {
                 Some((index, running)) => (true, Picked { index, running }),
                 None => match self.pick(&client.counted.worker) {
                     Some(picked) => (false, picked),
-                    None => (false, self.seek(client).await?),
+                    None => (false, self.seek(client).await.map_err(|nowhere| self.explained(nowhere))?),
                 },
             };
             self.current = Some(index);
             let Some(server) = self.pool.servers.get(index) else { return Err(self.nowhere()) };
             let now = clock::now();
-            let reused =
-                if again { None } else { upstream::reuse(server, &self.pool.plan, worker, now, certainty) };
+            let reused = match again {
+                true => None,
+                false => upstream::reuse(server, &self.pool.plan, worker, (now, certainty), head.host()),
+            };
             self.begun += 1;
             let found = match reused {
-                Some(upstream) => Some(upstream),
+                Some(upstream) => Ok(upstream),
                 None => {
-                    let opened = upstream::connect(server, self.pool, worker).await;
+                    let whom = OfClient { stream: client.stream, counted: client.counted, passing: "" };
+                    let to = To { host: head.host(), speaks: Speaks::Http, whom };
+                    let opened = upstream::connect(server, self.pool, worker, to).await;
                     self.connect += clock::now().saturating_duration_since(now);
                     opened
                 }
             };
             match found {
-                Some(upstream) => return Ok((server, upstream, running)),
-                None => self.pool.slowed(server, None, &client.counted.worker),
+                Ok(upstream) => return Ok((server, upstream, running)),
+                Err(NotOpened(reason)) => {
+                    self.reason = reason;
+                    self.pool.slowed(server, None, &client.counted.worker);
+                }
             }
             if !self.failed(Retry::Elsewhere, running) {
                 return Err(self.nowhere());
@@ -112,7 +125,15 @@ impl<'a> Tries<'a> {
     }
 
     fn nowhere(&self) -> Nowhere {
-        Nowhere::Refused(self.pool.why_nobody())
+        self.explained(Nowhere::Refused(self.pool.why_nobody()))
+    }
+
+    /// A server was there, and could not be spoken to: that says more than that there is none.
+    fn explained(&self, nowhere: Nowhere) -> Nowhere {
+        match (nowhere, self.reason) {
+            (Nowhere::Refused(Reason::NoServer), Some(reason)) => Nowhere::Refused(reason),
+            (nowhere, _) => nowhere,
+        }
     }
 
     /// The next server when none was found at once. When all were tried, they begin again after a pause. Waits when

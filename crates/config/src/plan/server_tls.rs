@@ -1,0 +1,38 @@
+//! `tls` of a pool: how servers prove who they are, and who we are to them.
+//!
+//! Paths only: what the files hold is no part of a plan.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// `[pool.NAME.tls]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerTls {
+    /// Who must have signed the certificates of servers.
+    pub trust: Trust,
+    /// `sni`: the name that is asked for; `None` is the host of the request.
+    pub sni: Option<String>,
+    /// `verify-name`: the name that certificates must be for; `None` is the one that is asked for.
+    pub verify_name: Option<String>,
+    /// `certificate` and `key`: what servers are shown; without an OCSP response.
+    pub certificate: Option<super::CertificateFiles>,
+    /// `versions`: of [`crate::keys::TLS_VERSIONS`], at least one, each once.
+    pub versions: Vec<String>,
+    /// `cipher-suites`: of [`crate::keys::CIPHER_SUITES`], at least one for each version.
+    pub cipher_suites: Vec<String>,
+    /// `curves`: of [`crate::keys::CURVES`], at least one that each version can use.
+    pub curves: Vec<String>,
+}
+
+/// Whom we believe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trust {
+    /// The authorities of the system.
+    System,
+    /// `ca`: those in this file.
+    Authorities(PathBuf),
+    /// `danger-accept-any-certificate`: anybody.
+    Anybody,
+}

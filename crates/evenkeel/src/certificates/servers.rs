@@ -1,0 +1,135 @@
+//! Reads what TLS to servers needs: authorities, those of the system, and our own certificate.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use evenkeel_config::plan::{Plan, ServerTls, Trust};
+use evenkeel_proxy::tls::connector;
+use evenkeel_proxy::tls::examine::{self, Examined};
+use evenkeel_proxy::tls::material::{Bytes, ServerMaterial};
+
+use super::{Trouble, certificate, list};
+
+/// The most authorities of a system: those of Debian are some 150.
+const MOST_ROOTS: usize = 4096;
+
+/// What was read for one pool.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FoundForPool {
+    /// `None` when nothing could be used in place of something that is needed.
+    pub(crate) material: Option<ServerMaterial>,
+    /// Our certificate and what it says.
+    pub(crate) examined: Option<(PathBuf, Examined)>,
+    /// What is wrong.
+    pub(crate) troubles: Vec<Trouble>,
+}
+
+impl FoundForPool {
+    /// Nothing but this trouble.
+    pub(crate) fn of(trouble: &Trouble) -> Self {
+        Self { troubles: vec![trouble.clone()], ..Self::default() }
+    }
+}
+
+/// Reads what a pool needs. What cannot be used is taken from `before`, if that has it.
+pub(crate) fn read_for_pool(
+    tls: &ServerTls,
+    before: Option<&ServerMaterial>,
+    roots: &Arc<Vec<Bytes>>,
+) -> FoundForPool {
+    let mut found = FoundForPool::default();
+    let mut material = ServerMaterial::default();
+    if let Trust::Authorities(path) = &tls.trust {
+        let read = list(path, "authorities").and_then(|ca| {
+            let alone = ServerMaterial { ca: Some(ca.clone()), certificate: None };
+            connector::check(tls, &alone, roots).map(|()| ca)
+        });
+        material.ca = read.map_or_else(
+            |why| {
+                let kept = before.and_then(|before| before.ca.clone());
+                found.troubles.push(Trouble { file: path.clone(), why, replaced: kept.is_some() });
+                kept
+            },
+            Some,
+        );
+    }
+    if let Some(files) = &tls.certificate {
+        let read = certificate(files)
+            .and_then(|certificate| examine::certificate(&certificate).map(|said| (certificate, said)));
+        let kept = |why| {
+            let kept = before
+                .and_then(|before| before.certificate.clone())
+                .filter(|kept| kept.file == files.certificate);
+            let file = files.certificate.clone();
+            found.troubles.push(Trouble { file, why, replaced: kept.is_some() });
+            let said = examine::certificate(kept.as_ref()?).ok()?;
+            Some((kept?, said))
+        };
+        if let Some((certificate, said)) = read.map_or_else(kept, Some) {
+            found.examined = Some((certificate.file.clone(), said));
+            material.certificate = Some(certificate);
+        }
+    }
+    if found.troubles.iter().all(|trouble| trouble.replaced) {
+        match connector::check(tls, &material, roots) {
+            Ok(()) => found.material = Some(material),
+            Err(why) => {
+                let file = files(tls).into_iter().next().unwrap_or_default();
+                found.troubles.push(Trouble { file, why, replaced: false });
+            }
+        }
+    }
+    found
+}
+
+/// The authorities that the system trusts.
+///
+/// # Errors
+/// When there are none.
+fn system_roots() -> Result<Vec<Bytes>, Trouble> {
+    let found = rustls_native_certs::load_native_certs();
+    if found.certs.is_empty() {
+        let file = system_files().into_iter().next().unwrap_or_else(|| "/etc/ssl/certs".into());
+        let first = found.errors.first().map(|error| format!(" ({error})")).unwrap_or_default();
+        let why = format!(
+            "the system has no list of authorities that it trusts{first}: install the package `ca-certificates`, or name the \
+             authority of the servers with `ca` in `tls` of the pool"
+        );
+        return Err(Trouble { file, why, replaced: false });
+    }
+    Ok(found.certs.into_iter().take(MOST_ROOTS).map(|certificate| Bytes(certificate.to_vec())).collect())
+}
+
+/// The authorities of the system, if a pool of the plan believes them. When they are gone, those of `before` stay.
+pub(crate) fn roots_for(plan: &Plan, before: Option<&Arc<Vec<Bytes>>>) -> Result<Arc<Vec<Bytes>>, Trouble> {
+    let of_system = |tls: &ServerTls| tls.trust == Trust::System;
+    if !plan.pools.iter().filter_map(|pool| pool.tls.as_ref()).any(of_system) {
+        return Ok(Arc::default());
+    }
+    match system_roots() {
+        Ok(roots) => {
+            Ok(before.filter(|before| ***before == roots).cloned().unwrap_or_else(|| Arc::new(roots)))
+        }
+        Err(trouble) => before.filter(|before| !before.is_empty()).cloned().ok_or(trouble),
+    }
+}
+
+/// The files that a pool needs.
+pub(super) fn files(tls: &ServerTls) -> Vec<PathBuf> {
+    let mut files = match &tls.trust {
+        Trust::System => system_files(),
+        Trust::Authorities(path) => vec![path.clone()],
+        Trust::Anybody => Vec::new(),
+    };
+    if let Some(certificate) = &tls.certificate {
+        files.push(certificate.certificate.clone());
+        files.extend(certificate.key.clone());
+    }
+    files
+}
+
+/// Where the system keeps its authorities.
+fn system_files() -> Vec<PathBuf> {
+    let found = openssl_probe::probe();
+    found.cert_file.into_iter().chain(found.cert_dir).collect()
+}
