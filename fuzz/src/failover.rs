@@ -169,7 +169,7 @@ pub fn election(data: &[u8]) {
         }
         assert!(count <= MOST_ACTIONS);
         match machine.state() {
-            State::Active | State::Listening => assert_eq!(owned, Some(true)),
+            State::Active | State::Listening | State::Releasing => assert_eq!(owned, Some(true)),
             State::Backup => assert_eq!(owned, Some(false)),
             State::Stopped | State::Fault => assert_ne!(owned, Some(true)),
         }
