@@ -2,9 +2,10 @@
 //!
 //! Immutable and complete; the planes of the program see this and never text. It travels between the program's
 //! processes as JSON. Invariants, kept by `crate::lower`: names are unique within their kind, every pool that a
-//! listener or rule names exists, no two listeners share a bind, every pool has at least one server.
+//! listener or rule names exists, no two listeners share a bind, every pool has at least one server or source of servers.
 
 mod health;
+mod source;
 mod sticky;
 mod tls;
 mod virtual_router;
@@ -28,6 +29,9 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use health::{Agent, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
+pub use source::{
+    Families, From, MOST_NAMESERVERS, MOST_SOURCES, Resolver, SERVERS_FROM, Source, Template, Url,
+};
 pub use sticky::Sticky;
 pub use tls::{CertificateFiles, Certificates, ClientAuth, Tls};
 pub use virtual_router::{
@@ -38,6 +42,8 @@ pub use virtual_router::{
 pub const MOST_WORKERS: u16 = 128;
 /// The most servers of one pool.
 pub const MOST_SERVERS: usize = 4096;
+/// The most servers of one source when the file says nothing.
+pub const SERVERS_OF_A_SOURCE: &str = "256";
 /// The most binds of all listeners together.
 pub const MOST_BINDS: usize = 1024;
 /// The most places to which access logs of all listeners together go: each has a thread that writes.
@@ -54,6 +60,9 @@ pub struct Plan {
     pub listeners: Vec<Listener>,
     /// `[pool.NAME]`, in file order.
     pub pools: Vec<Pool>,
+    /// `[resolver]`.
+    #[serde(default)]
+    pub resolver: Resolver,
     /// `[virtual-router.NAME]`, in file order.
     #[serde(default)]
     pub virtual_routers: Vec<VirtualRouter>,
@@ -268,8 +277,11 @@ pub struct Pool {
     pub sticky: Option<Sticky>,
     /// `queue`: who waits while all servers are at their `max-connections`.
     pub queue: queue::Settings,
-    /// `servers`, in file order.
+    /// `servers`, in file order, then those that were found.
     pub servers: Vec<Server>,
+    /// Names in `servers`, and `servers-from`.
+    #[serde(default)]
+    pub sources: Vec<Source>,
 }
 
 /// One line of `[pool.NAME.servers]`.

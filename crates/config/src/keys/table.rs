@@ -1,5 +1,6 @@
 //! The records themselves.
 
+mod discovery;
 mod sticky;
 mod tls;
 mod virtual_router;
@@ -67,10 +68,11 @@ impl Key {
 /// Every key there is: those of a file of their own come last.
 pub static KEYS: &[Key] = &JOINED;
 
-const APART: [&[Key]; 3] = [sticky::KEYS, tls::KEYS, virtual_router::KEYS];
+const APART: [&[Key]; 4] = [discovery::KEYS, sticky::KEYS, tls::KEYS, virtual_router::KEYS];
 
-static JOINED: [Key; REST.len() + APART[0].len() + APART[1].len() + APART[2].len()] = {
-    let mut joined = [REST[0]; REST.len() + APART[0].len() + APART[1].len() + APART[2].len()];
+static JOINED: [Key; REST.len() + APART[0].len() + APART[1].len() + APART[2].len() + APART[3].len()] = {
+    let mut joined =
+        [REST[0]; REST.len() + APART[0].len() + APART[1].len() + APART[2].len() + APART[3].len()];
     let (mut place, mut part, mut within) = (0, 0, 0);
     while place < joined.len() {
         if place < REST.len() {
@@ -618,13 +620,14 @@ const REST: &[Key] = &[
         "How long a request or connection may wait. Then it is answered 503 with the reason `queue-timeout`, or closed.",
         "timeout = \"2s\"",
     ),
-    key(Section::Pool, "servers", Kind::Named(Section::Server), Default::Required).says(
+    key(Section::Pool, "servers", Kind::Named(Section::Server), Default::Nothing("those of `servers-from`")).says(
         "The servers by name, in the order in which they take turns.",
         "servers = { webserver01 = \"192.168.1.2:80\" }",
     ),
-    key(Section::Server, "address", Kind::Address, Default::Required).says(
-        "Where the server answers: an IP address and a port, or the absolute path of a unix socket after `unix:`. Host \
-         names are not looked up.",
+    key(Section::Server, "address", Kind::ServerAddress, Default::Required).says(
+        "Where the server answers: an IP address and a port, or the absolute path of a unix socket after `unix:`. A host name \
+         with a port stands for all its addresses, a name with SRV records such as `_http._tcp.app.internal` for all its \
+         targets; both are looked up again and again, see the page on discovery.",
         "address = \"192.168.1.2:80\"",
     ),
     key(Section::Server, "check-address", Kind::Address, Default::Nothing("`address`, with the `port` of the check"))
