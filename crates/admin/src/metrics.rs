@@ -4,6 +4,7 @@
 //! samples, no series comes twice, and counters end in `_total`; times are in seconds, sizes in bytes. All families
 //! are explained in `docs/guide/metrics.md`.
 
+mod sources;
 #[cfg(test)]
 mod tests;
 mod virtual_routers;
@@ -26,6 +27,7 @@ pub fn render(status: &Status) -> String {
     let mut page = Page(String::new());
     program(&mut page, status);
     certificates(&mut page, &status.certificates);
+    sources::write(&mut page, &status.sources);
     if let Some(traffic) = &status.traffic {
         proxy(&mut page, traffic);
         listeners(&mut page, &traffic.listeners);

@@ -15,6 +15,7 @@ mod availability;
 mod backoff;
 mod capacity;
 mod certificates;
+mod discovery;
 mod events;
 mod keeper;
 mod keys;
@@ -46,6 +47,7 @@ use tokio::time::Instant;
 use crate::exit::Exit;
 use availability::Availability;
 use capacity::Capacity;
+use discovery::Discovery;
 use events::{Happened, History};
 use keeper::Keeper;
 use leaving::Leaving;
@@ -77,13 +79,14 @@ struct Supervisor {
     capacity: Capacity,
     notifier: Notifier,
     watchdog_at: Option<Instant>,
-    /// What the file says, without runtime changes.
+    /// What the file says, without runtime changes and without servers that were found.
     file: Arc<Plan>,
     /// What differs from it.
     overlay: Overlay,
     store: Store,
     edits: Edits,
     leaving: Leaving,
+    discovery: Discovery,
     history: History,
     /// What an operator should look at.
     alarms: Vec<String>,
@@ -173,6 +176,7 @@ impl Supervisor {
         match report.news {
             News::Said(Event::Applied { revision }) => self.applied(revision, now),
             News::Said(Event::Refused { revision, why }) => self.refused(revision, &why, now),
+            News::Said(Event::Found { pool, source, news }) => self.found(&pool, &source, news, now),
             News::Said(Event::Drained { cut }) => Self::drained(cut),
             News::Said(Event::Snapshot { id, snapshot }) => self.snapshot_came(id, snapshot, now),
             News::Ended { how } => self.proxy_ended(how, now),
@@ -319,6 +323,7 @@ impl Supervisor {
         self.tick_reload(now);
         self.tick_queries(now);
         self.tick_leaving(now);
+        self.tick_discovery(now);
         self.tick_ending(now);
     }
 
@@ -332,6 +337,7 @@ impl Supervisor {
             self.reloads.deadline(),
             self.queries.deadline(),
             self.leaving.deadline(),
+            self.discovery.deadline(),
             self.ending.as_ref().and_then(Ending::deadline),
         ]
         .into_iter()
