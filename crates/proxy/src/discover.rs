@@ -124,6 +124,8 @@ struct Look {
     list: Option<List>,
     /// What went wrong with a part of it.
     trouble: Option<String>,
+    /// Why there is no server in it, when there is none.
+    empty: Option<String>,
     /// When to look again.
     again: Duration,
 }
@@ -153,7 +155,8 @@ async fn watch(source: Source, names: Arc<Names>, looks: Arc<Semaphore>, mut rep
             .unwrap_or_else(|_| Err(format!("no answer within {LONGEST_LOOK:?}")));
         drop(permit);
         let pause = match look {
-            Ok(Look { list, trouble, again }) => {
+            Ok(Look { list, trouble, empty, again }) => {
+                let trouble = trouble.or(empty.filter(|_| !source.may_be_empty));
                 failures = if trouble.is_some() { failures.saturating_add(1) } else { 0 };
                 reporter.tell(list, trouble).await;
                 if failures > 0 { again.min(backoff(failures)) } else { again }

@@ -131,7 +131,7 @@ fn a_start_does_not_need_dns_and_what_was_found_outlives_everything() {
     }
     let site = start(&text, state.path());
     assert_eq!(answers(address), 200);
-    site.wait_until(|status| problem(status).is_some_and(|why| why.contains("no server any more")));
+    site.wait_until(|status| problem(status).is_some_and(|why| why.contains("NXDOMAIN")));
     let screen = String::from_utf8(site.command(&["status"]).stdout).unwrap();
     assert!(screen.contains("SOURCES") && screen.contains("dns app.test:"), "{screen}");
 }

@@ -59,7 +59,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 
 impl Reader {
     pub(super) async fn look(&mut self, path: &Path, interval: Duration) -> Result<Look, String> {
-        let same = |trouble: Option<String>| Ok(Look { list: None, trouble, again: interval });
+        let same = |trouble: Option<String>| Ok(Look { list: None, trouble, empty: None, again: interval });
         let stamp = away(path, stamp).await?;
         if self.read == Some(stamp) {
             self.unsettled = None;
@@ -68,7 +68,7 @@ impl Reader {
         if self.read.is_some() && self.unsettled != Some(stamp) {
             self.unsettled = Some(stamp);
             let again = interval.min(SETTLING);
-            return Ok(Look { list: None, trouble: self.trouble.clone(), again });
+            return Ok(Look { list: None, trouble: self.trouble.clone(), empty: None, again });
         }
         self.unsettled = None;
         let bytes = away(path, read).await?;
@@ -76,7 +76,12 @@ impl Reader {
         match document::parse(&bytes) {
             Ok(servers) => {
                 self.trouble = None;
-                Ok(Look { list: Some(List { servers, partial: false }), trouble: None, again: interval })
+                Ok(Look {
+                    list: Some(List { servers, partial: false }),
+                    trouble: None,
+                    empty: None,
+                    again: interval,
+                })
             }
             Err(why) => {
                 self.trouble = Some(why);

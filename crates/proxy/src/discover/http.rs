@@ -58,7 +58,7 @@ impl Client {
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::NOT_MODIFIED if self.tag.is_some() => {
-                return Ok(Look { list: None, trouble: None, again: interval });
+                return Ok(Look { list: None, trouble: None, empty: None, again: interval });
             }
             status => return Err(format!("it answered {status}")),
         }
@@ -68,7 +68,7 @@ impl Client {
         let servers = document::parse(&bytes)?;
         // Only now: an answer that was not understood is asked for again.
         self.tag = tag;
-        Ok(Look { list: Some(List { servers, partial: false }), trouble: None, again: interval })
+        Ok(Look { list: Some(List { servers, partial: false }), trouble: None, empty: None, again: interval })
     }
 }
 

@@ -33,6 +33,8 @@ use super::Look;
 const MOST_TARGETS_AT_ONCE: usize = 8;
 /// The largest answer over UDP that is asked for (RFC 6891); larger ones come over TCP.
 const LARGEST_DATAGRAM: u16 = 1232;
+/// How long it holds that there is no record: negative answers have no time of their own here.
+const NOTHING: Duration = Duration::from_secs(10);
 /// Where the name servers of the machine stand.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// Where names stand that need no name server.
@@ -67,6 +69,8 @@ pub(super) struct Addresses {
     ttl: Option<Duration>,
     /// Why a family is missing.
     troubles: Vec<String>,
+    /// The name is not known at all.
+    unknown: bool,
 }
 
 impl Names {
@@ -91,7 +95,7 @@ impl Names {
 
     /// The time that an answer is believed.
     fn bounded(&self, ttl: Option<Duration>) -> Duration {
-        ttl.unwrap_or(self.settings.min_ttl).clamp(self.settings.min_ttl, self.settings.max_ttl)
+        ttl.unwrap_or(NOTHING).clamp(self.settings.min_ttl, self.settings.max_ttl)
     }
 
     /// All addresses of a host. When nothing answered at all that is an error.
@@ -100,7 +104,7 @@ impl Names {
             return Ok(Addresses {
                 found: [ip].into(),
                 ttl: Some(self.settings.max_ttl),
-                troubles: Vec::new(),
+                ..Addresses::default()
             });
         }
         let name = Name::from_str(host).map_err(|error| format!("{host} is no name: {error}"))?;
@@ -134,7 +138,7 @@ impl Names {
                         .found
                         .extend(lookup.answers().iter().filter_map(|record| record.data.ip_addr()));
                 }
-                Some(Err(error)) if error.is_no_records_found() => {}
+                Some(Err(error)) if error.is_no_records_found() => addresses.unknown |= error.is_nx_domain(),
                 Some(Err(error)) => addresses.troubles.push(format!("{host} {kind}: {}", plain(&error))),
                 None => {}
             }
@@ -196,11 +200,13 @@ fn nameserver(server: SocketAddr) -> NameServerConfig {
 
 /// The servers that a host name stands for.
 pub(super) async fn hosts(names: &Names, host: &str, port: u16) -> Result<Look, String> {
-    let Addresses { found, ttl, troubles } = names.addresses(host).await?;
+    let Addresses { found, ttl, troubles, unknown } = names.addresses(host).await?;
+    let empty = found.is_empty().then(|| nothing(host, unknown, "address"));
     let servers = found.into_iter().map(|ip| Found::at(SocketAddr::new(ip, port))).collect();
     Ok(Look {
         list: Some(List { servers, partial: !troubles.is_empty() }),
         trouble: (!troubles.is_empty()).then(|| troubles.join("; ")),
+        empty,
         again: names.bounded(ttl),
     })
 }
@@ -210,9 +216,13 @@ pub(super) async fn services(names: &Arc<Names>, name: &str, source: &Source) ->
     let asked = Name::from_str(name).map_err(|error| format!("{name} is no name: {error}"))?;
     let ready = names.ready();
     let resolver = ready.resolver.as_ref().map_err(Clone::clone)?;
+    let mut unknown = false;
     let (records, mut ttl) = match resolver.lookup(asked, RecordType::SRV).await {
         Ok(lookup) => (records(&lookup), shorter(None, &lookup)),
-        Err(error) if error.is_no_records_found() => (Vec::new(), None),
+        Err(error) if error.is_no_records_found() => {
+            unknown = error.is_nx_domain();
+            (Vec::new(), None)
+        }
         Err(error) => return Err(format!("{name} SRV: {}", plain(&error))),
     };
     if records.len() > MOST_SERVERS {
@@ -245,8 +255,17 @@ pub(super) async fn services(names: &Arc<Names>, name: &str, source: &Source) ->
             1 => first.clone(),
             count => format!("{first}; and {} further", count - 1),
         }),
+        empty: by_host
+            .values()
+            .all(BTreeSet::is_empty)
+            .then(|| nothing(name, unknown, "SRV record with an address")),
         again: names.bounded(ttl),
     })
+}
+
+/// Why there is no server.
+fn nothing(name: &str, unknown: bool, what: &str) -> String {
+    if unknown { format!("{name} does not exist (NXDOMAIN)") } else { format!("{name} has no {what}") }
 }
 
 /// The records in an order that does not depend on that of the answer.
@@ -351,6 +370,6 @@ mod tests {
         assert_eq!(names.bounded(Some(seconds(0))), seconds(1));
         assert_eq!(names.bounded(Some(seconds(30))), seconds(30));
         assert_eq!(names.bounded(Some(seconds(86_400))), seconds(300));
-        assert_eq!(names.bounded(None), seconds(1));
+        assert_eq!(names.bounded(None), seconds(10));
     }
 }

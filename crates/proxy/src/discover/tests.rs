@@ -87,6 +87,10 @@ async fn failures_and_silence_are_told_and_a_name_that_is_gone_is_an_empty_list(
     assert!(why.contains("no answer in time"), "{why}");
     let gone = look(&server, host("gone.test")).await.unwrap();
     assert_eq!(gone.list, Some(List::default()));
+    assert_eq!(gone.empty.as_deref(), Some("gone.test does not exist (NXDOMAIN)"));
+    server.points("none.test", &[], 30);
+    let none = look(&server, host("none.test")).await.unwrap();
+    assert_eq!(none.empty.as_deref(), Some("none.test has no address"));
     let questions =
         server.asked().iter().filter(|(name, kind, _)| name == "mute.test" && *kind == RecordType::A).count();
     assert_eq!(questions, 2, "attempts = 2");
