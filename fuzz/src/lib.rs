@@ -4,6 +4,7 @@
 mod agent;
 mod config;
 mod failover;
+mod found;
 mod http;
 mod proxy_header;
 mod sys;
@@ -12,6 +13,7 @@ mod tls;
 pub use agent::agent;
 pub use config::config;
 pub use failover::{arp, election, ndp, vrrp};
+pub use found::servers_document;
 pub use http::{body, cookie, request_head, response_head, uri};
 pub use proxy_header::proxy_header;
 pub use sys::netlink;
@@ -31,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     ("netlink", netlink),
     ("request_head", request_head),
     ("response_head", response_head),
+    ("servers_document", servers_document),
     ("uri", uri),
     ("cookie", cookie),
     ("proxy_header", proxy_header),

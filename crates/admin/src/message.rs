@@ -197,6 +197,9 @@ pub struct Status {
     pub alarms: Vec<String>,
     /// The certificates in force, and files that cannot be used.
     pub certificates: Vec<CertificateStatus>,
+    /// Where servers come from that the file does not list.
+    #[serde(default)]
+    pub sources: Vec<SourceStatus>,
     /// Listeners, pools and servers; `None` while the proxy role does not answer.
     pub traffic: Option<Snapshot>,
     /// Why `traffic` is missing.
@@ -235,6 +238,35 @@ pub struct CertificateStatus {
     pub not_after: Option<u64>,
     /// What is wrong, if anything is.
     pub problem: Option<String>,
+}
+
+/// A source of servers: a name, a file or a document that is followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SourceStatus {
+    /// The pool that gets them.
+    #[schema(value_type = String)]
+    pub pool: Name,
+    /// `servers-from`, or the name that stands in `servers`.
+    #[schema(value_type = String)]
+    pub source: Name,
+    /// What is looked at, such as `dns app.internal:80`.
+    pub from: String,
+    /// How many servers it has named last; `None` when it has never answered.
+    pub servers: Option<usize>,
+    /// How many it may name.
+    pub most: usize,
+    /// Why it is not believed or cannot be asked now, if so. The servers that it has named last stay.
+    pub problem: Option<String>,
+    /// Since when, in seconds of Unix time.
+    pub problem_since: Option<u64>,
+    /// When the list was another one the last time, in seconds of Unix time.
+    pub changed_at: Option<u64>,
+    /// How often it was.
+    pub changes_total: u64,
+    /// Looks since the proxy role follows it.
+    pub looks_total: u64,
+    /// Those with trouble.
+    pub failures_total: u64,
 }
 
 /// What the program as a whole is doing.
@@ -430,6 +462,8 @@ pub enum EventKind {
     Reload,
     /// A server was changed at run time.
     ServerChanged,
+    /// A source of servers says something else, or answers again.
+    SourceChanged,
     /// The file has the runtime changes now.
     ConfigSaved,
     /// A role process has ended.
@@ -448,6 +482,7 @@ impl EventKind {
             Self::Started => "started",
             Self::Reload => "reload",
             Self::ServerChanged => "server-changed",
+            Self::SourceChanged => "source-changed",
             Self::ConfigSaved => "config-saved",
             Self::RoleEnded => "role-ended",
             Self::Alarm => "alarm",

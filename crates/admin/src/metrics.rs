@@ -5,6 +5,7 @@
 //! are explained in `docs/guide/metrics.md`.
 
 mod server_tls;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod virtual_routers;
@@ -27,6 +28,7 @@ pub fn render(status: &Status) -> String {
     let mut page = Page(String::new());
     program(&mut page, status);
     certificates(&mut page, &status.certificates);
+    sources::write(&mut page, &status.sources);
     if let Some(traffic) = &status.traffic {
         proxy(&mut page, traffic);
         listeners(&mut page, &traffic.listeners);

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::keys::Section;
 use crate::plan::{Admin, Global, Listener, Mode, Plan, Pool, Server};
 
+mod discovery;
 mod health;
 mod server_tls;
 mod shown;
@@ -80,11 +81,18 @@ pub fn diff(old: &Plan, new: &Plan) -> Vec<Difference> {
     for change in &paired {
         differences.of(format!("pool {}", change.name()), Section::Pool);
         match change {
-            Pair::Added(new) => differences.add(format!("added ({})", servers(new.servers.len()))),
+            Pair::Added(new) => {
+                let sources: Vec<String> = new.sources.iter().map(|source| source.from.to_string()).collect();
+                let from =
+                    if sources.is_empty() { String::new() } else { format!(", {}", sources.join(", ")) };
+                differences.add(format!("added ({}{from})", servers(new.servers.len())));
+            }
             Pair::Removed(_) => differences.add("removed; what it is doing goes on until it ends".into()),
             Pair::Both(old, new) => pool(old, new, &mut differences),
         }
     }
+    differences.of("resolver".into(), Section::Resolver);
+    discovery::resolver(&old.resolver, &new.resolver, &mut differences);
     virtual_router::compare(&old.virtual_routers, &new.virtual_routers, &mut differences);
     differences.found
 }
@@ -243,6 +251,7 @@ fn pool(old: &Pool, new: &Pool, differences: &mut Differences) {
     differences.compare("sticky", &sticky::shown(old), &sticky::shown(new));
     differences.compare("queue size", &old.queue.size, &new.queue.size);
     differences.compare("queue timeout", &duration(old.queue.timeout), &duration(new.queue.timeout));
+    discovery::compare(old, new, differences);
     let paired = pair(&old.servers, &new.servers, |server| &server.name);
     let mut same_names = true;
     for change in &paired {

@@ -52,6 +52,10 @@ pub enum Section {
     Sticky,
     /// `[pool.NAME.queue]`.
     Queue,
+    /// `[pool.NAME.servers-from]`.
+    ServersFrom,
+    /// `[resolver]`.
+    Resolver,
     /// `[pool.NAME.servers]`: one table, or one line, a server.
     Server,
     /// `[virtual-router.NAME]`.
@@ -70,7 +74,7 @@ pub enum Section {
 
 impl Section {
     /// All of them, in the order of the reference.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::Top,
         Self::Global,
         Self::Admin,
@@ -91,6 +95,8 @@ impl Section {
         Self::Sticky,
         Self::Queue,
         Self::Server,
+        Self::ServersFrom,
+        Self::Resolver,
         Self::VirtualRouter,
         Self::Authentication,
         Self::Announce,
@@ -123,6 +129,8 @@ impl Section {
             Self::Sticky => "[pool.NAME.sticky]",
             Self::Queue => "[pool.NAME.queue]",
             Self::Server => "[pool.NAME.servers]",
+            Self::ServersFrom => "[pool.NAME.servers-from]",
+            Self::Resolver => "[resolver]",
             Self::VirtualRouter => "[virtual-router.NAME]",
             Self::Authentication => "[virtual-router.NAME.authentication]",
             Self::Announce => "[virtual-router.NAME.announce]",
@@ -156,6 +164,8 @@ impl Section {
             Self::Sticky => "pool.sticky",
             Self::Queue => "pool.queue",
             Self::Server => "pool.servers",
+            Self::ServersFrom => "pool.servers-from",
+            Self::Resolver => "resolver",
             Self::VirtualRouter => "virtual-router",
             Self::Authentication => "virtual-router.authentication",
             Self::Announce => "virtual-router.announce",
@@ -237,6 +247,14 @@ impl Section {
             Self::Server => {
                 "The servers of a pool, in the order in which they take turns: `NAME = \"ADDRESS\"`, or \
                  `NAME = { address = \"ADDRESS\", … }`."
+            }
+            Self::ServersFrom => {
+                "Where servers of a pool come from when the file does not list them: exactly one of `dns`, `file` and `http`. They \
+                 are followed while the program runs. In one line: `servers-from = { dns = \"app.internal:8080\" }`."
+            }
+            Self::Resolver => {
+                "How host names are looked up that stand as addresses of servers, in `dns`, or in the URL of `http`. \
+                 `/etc/hosts` is asked first."
             }
             Self::VirtualRouter => {
                 "Addresses that move between machines (VRRP). The node with the highest priority that is well holds them; when \
@@ -440,6 +458,14 @@ pub enum Kind {
     },
     /// Numbers and secrets.
     Secrets,
+    /// An address or a name of a server.
+    ServerAddress,
+    /// A name that is looked up: with a port, or with SRV records.
+    Origin,
+    /// A URL with the scheme `http`.
+    Url,
+    /// IP addresses with or without port, one or a list.
+    Nameservers,
 }
 
 /// What holds when a key is not given.
@@ -587,6 +613,20 @@ impl Kind {
             Self::Network => "a network such as `\"192.0.2.0/24\"` or a single address".into(),
             Self::FlagOrTime { most } => {
                 format!("`true`, `false` or a duration up to `\"{}\"`", ShownDuration(*most))
+            }
+            Self::ServerAddress => {
+                "an address such as `\"192.0.2.1:80\"`, `\"[2001:db8::1]:80\"` or `\"unix:/run/app.sock\"`, or a name such as \
+                 `\"app.internal:80\"`"
+                    .into()
+            }
+            Self::Origin => {
+                "a host name with a port such as `\"app.internal:8080\"`, or a name with SRV records such as \
+                 `\"_http._tcp.app.internal\"`"
+                    .into()
+            }
+            Self::Url => "a URL such as `\"http://registry.internal:8500/servers\"`".into(),
+            Self::Nameservers => {
+                "an IP address with or without a port such as `\"192.0.2.53\"` or `\"192.0.2.53:5353\"`, or a list of them".into()
             }
             Self::Secrets => {
                 "a table of numbers and secrets such as `{ 1 = \"32 to 64 bytes that nobody guesses ...\" }`".into()

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub mod diff;
 pub mod explain;
+pub mod found;
 mod include;
 pub mod keys;
 mod lower;

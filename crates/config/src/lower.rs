@@ -5,6 +5,7 @@
 
 mod access_log;
 mod binds;
+mod discovery;
 mod health;
 mod programs;
 mod routes;
@@ -48,6 +49,8 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
     servers::keys_of_connections(model, problems);
     server_tls::names(model, problems);
     sticky::check(model, problems);
+    discovery::check(model, problems);
+    let resolver = discovery::resolver(model, problems);
     if model.listeners.len() != listeners.len() || model.pools.len() != plan_pools.len() {
         return None;
     }
@@ -76,6 +79,7 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
         },
         listeners,
         pools: plan_pools,
+        resolver,
         virtual_routers: virtual_routers?,
     })
 }
@@ -244,6 +248,7 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
     const SECTION: Section = Section::Pool;
     let name = &typed.name.value;
     let cure = match typed.typed_servers {
+        _ if typed.servers_from.is_some() => None,
         TypedServers::Missing => Some(format!(
             "add `[pool.{name}.servers]` and a line such as `webserver01 = \"192.168.1.2:80\"`, or remove the pool"
         )),
@@ -255,6 +260,7 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
     if let Some(cure) = cure {
         problems.error(typed.name.span, format!("pool `{name}` has no server")).help(cure).consequence();
     }
+    let sources = discovery::sources(typed, problems);
     let servers: Vec<plan::Server> = typed
         .servers
         .iter()
@@ -286,7 +292,11 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
     }
     servers::check(typed, problems);
     let balance = typed.balance.as_ref().map_or_else(Balance::default, |balance| balance.value.clone());
-    if servers.is_empty() || servers.len() != typed.servers.len() {
+    let complete = typed
+        .servers
+        .iter()
+        .all(|server| server.settings.address.is_some() || server.settings.origin.is_some());
+    if (servers.is_empty() && sources.is_empty()) || !complete {
         return None;
     }
     Some(plan::Pool {
@@ -311,6 +321,7 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
         sticky: typed.sticky.as_ref().and_then(|typed| sticky::lower(typed, problems)),
         queue: queue(typed.queue.as_ref())?,
         servers,
+        sources,
     })
 }
 

@@ -4,6 +4,7 @@
 //! decided by [`crate::lower`]. A setting that was given and is wrong was reported and reads as not given.
 
 mod balance;
+mod discovery;
 mod health;
 mod read;
 mod route;
@@ -25,7 +26,8 @@ use evenkeel_traffic::pick::{Balance, Weight};
 use evenkeel_traffic::route::Conditions;
 use ipnet::IpNet;
 
-use crate::plan::LogTarget;
+use crate::plan::{From, LogTarget};
+pub(crate) use discovery::{Resolver, ServersFrom};
 pub(crate) use health::{Agent, Health, Passive, WordOr, statuses};
 pub(crate) use send_proxy::SendProxy;
 pub(crate) use server_tls::ServerTls;
@@ -53,6 +55,7 @@ pub(crate) struct Model {
     pub(crate) admin: Option<Admin>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) pools: Vec<Pool>,
+    pub(crate) resolver: Resolver,
     pub(crate) virtual_routers: Vec<VirtualRouter>,
 }
 
@@ -144,6 +147,7 @@ pub(crate) struct Pool {
     pub(crate) sticky: Option<Sticky>,
     pub(crate) queue: Option<Queue>,
     pub(crate) servers: Vec<Server>,
+    pub(crate) servers_from: Option<ServersFrom>,
     /// Whether `servers` is given, and whether anything is in it.
     pub(crate) typed_servers: TypedServers,
 }
@@ -171,6 +175,8 @@ pub(crate) struct Server {
 #[derive(Debug, Default)]
 pub(crate) struct ServerSettings {
     pub(crate) address: Setting<Address>,
+    /// `address`, when it is a name.
+    pub(crate) origin: Setting<From>,
     pub(crate) check_address: Setting<Address>,
     pub(crate) weight: Setting<Weight>,
     pub(crate) max_connections: Setting<u64>,

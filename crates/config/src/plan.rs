@@ -2,11 +2,12 @@
 //!
 //! Immutable and complete; the planes of the program see this and never text. It travels between the program's
 //! processes as JSON. Invariants, kept by `crate::lower`: names are unique within their kind, every pool that a
-//! listener or rule names exists, no two listeners share a bind, every pool has at least one server.
+//! listener or rule names exists, no two listeners share a bind, every pool has at least one server or source of servers.
 
 mod health;
 mod send_proxy;
 mod server_tls;
+mod source;
 mod sticky;
 mod tls;
 mod track;
@@ -33,6 +34,9 @@ use serde::{Deserialize, Serialize};
 pub use health::{Agent, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
 pub use send_proxy::{Extensions, SendProxy};
 pub use server_tls::{ServerTls, Trust};
+pub use source::{
+    Families, From, MOST_NAMESERVERS, MOST_SOURCES, Resolver, SERVERS_FROM, Source, Template, Url,
+};
 pub use sticky::Sticky;
 pub use tls::{CertificateFiles, Certificates, ClientAuth, Tls};
 pub use track::{Bearing, Least, ProcessTrack, Script, Track, Tracked};
@@ -44,6 +48,8 @@ pub use virtual_router::{
 pub const MOST_WORKERS: u16 = 128;
 /// The most servers of one pool.
 pub const MOST_SERVERS: usize = 4096;
+/// The most servers of one source when the file says nothing.
+pub const SERVERS_OF_A_SOURCE: &str = "256";
 /// The most binds of all listeners together.
 pub const MOST_BINDS: usize = 1024;
 /// The most places to which access logs of all listeners together go: each has a thread that writes.
@@ -60,6 +66,9 @@ pub struct Plan {
     pub listeners: Vec<Listener>,
     /// `[pool.NAME]`, in file order.
     pub pools: Vec<Pool>,
+    /// `[resolver]`.
+    #[serde(default)]
+    pub resolver: Resolver,
     /// `[virtual-router.NAME]`, in file order.
     #[serde(default)]
     pub virtual_routers: Vec<VirtualRouter>,
@@ -278,8 +287,11 @@ pub struct Pool {
     pub sticky: Option<Sticky>,
     /// `queue`: who waits while all servers are at their `max-connections`.
     pub queue: queue::Settings,
-    /// `servers`, in file order.
+    /// `servers`, in file order, then those that were found.
     pub servers: Vec<Server>,
+    /// Names in `servers`, and `servers-from`.
+    #[serde(default)]
+    pub sources: Vec<Source>,
 }
 
 /// One line of `[pool.NAME.servers]`.

@@ -13,6 +13,9 @@ const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(d|h|m|s|ms))+$";
 const SIZE: &str = r"^[0-9]+(\.[0-9]+)?([KMG]i)?B$";
 const ADDRESS: &str =
     r"^(unix:/.+|[0-9]{1,3}(\.[0-9]{1,3}){3}:[0-9]{1,5}|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]:[0-9]{1,5})$";
+const SERVER: &str = r"^(unix:/.+|[0-9A-Za-z_][0-9A-Za-z._-]*:[0-9]{1,5}|_[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]:[0-9]{1,5})$";
+const ORIGIN: &str = r"^([0-9A-Za-z_][0-9A-Za-z._-]*:[0-9]{1,5}|_[0-9A-Za-z._-]+)$";
+const NAMESERVER: &str = r"^([0-9A-Fa-f:.]+|[0-9.]+:[0-9]{1,5}|\[[0-9A-Fa-f:.]+\]:[0-9]{1,5})$";
 const NETWORK: &str = r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$";
 const IP: &str = "^[0-9A-Fa-f:.]+$";
 const INTERFACE: &str = r"^[^/\s]{1,15}$";
@@ -49,6 +52,12 @@ fn table(section: Section) -> Value {
     });
     if !required.is_empty() {
         table["required"] = json!(required);
+    }
+    if section == Section::Pool {
+        table["anyOf"] = json!([{ "required": ["servers"] }, { "required": ["servers-from"] }]);
+    }
+    if section == Section::ServersFrom {
+        table["oneOf"] = json!([{ "required": ["dns"] }, { "required": ["file"] }, { "required": ["http"] }]);
     }
     if section == Section::Listener {
         let mut refused = refused_with_tcp(Section::Listener);
@@ -95,7 +104,7 @@ fn kind(kind: &Kind) -> Value {
             "type": "object",
             "minProperties": 1,
             "propertyNames": { "pattern": NAME },
-            "additionalProperties": { "anyOf": [matching(ADDRESS), reference(Section::Server)] },
+            "additionalProperties": { "anyOf": [matching(SERVER), reference(Section::Server)] },
         }),
         Kind::Named(section) => json!({
             "type": "object",
@@ -161,6 +170,10 @@ fn kind(kind: &Kind) -> Value {
         Kind::Prefixes => one_or_list(&matching(NETWORK), 1),
         Kind::Network => matching(NETWORK),
         Kind::FlagOrTime { .. } => json!({ "anyOf": [{ "type": "boolean" }, matching(DURATION)] }),
+        Kind::ServerAddress => matching(SERVER),
+        Kind::Origin => matching(ORIGIN),
+        Kind::Url => matching("^http://"),
+        Kind::Nameservers => one_or_list(&matching(NAMESERVER), 1),
         Kind::Secrets => json!({
             "type": "object",
             "minProperties": 1,

@@ -130,6 +130,12 @@ fn with(section: Section, line: &str) -> String {
             format!("{listener}[pool.website.sticky]\n{cookie}{line}\n{pool}")
         }
         Section::Queue => format!("{listener}[pool.website.queue]\n{line}\n{pool}"),
+        Section::ServersFrom => {
+            let given = ["dns", "file", "http"].into_iter().any(own);
+            let source = if given { "" } else { "http = \"http://192.0.2.1/\"\n" };
+            format!("{listener}[pool.website.servers-from]\n{source}{line}\n")
+        }
+        Section::Resolver => format!("{listener}{pool}[resolver]\n{line}\n"),
         Section::Server => {
             let address = if own("address") { "" } else { "address = \"192.168.1.2:80\"\n" };
             format!("{listener}[pool.website.servers.webserver01]\n{address}{line}\n")
@@ -334,6 +340,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "send-proxy-wrong",
     "pool-unknown",
     "pool-unknown-unlike-any",
+    "resolver-ttl-order",
     "route-host-impossible",
     "route-host-with-port",
     "route-path-impossible",
@@ -341,7 +348,10 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "route-sni-with-http",
     "route-source-impossible",
     "server-backup-and-priority",
+    "server-name-with-check-address",
+    "server-service-with-weight",
     "server-wildcard",
+    "servers-from-misplaced-keys",
     "size-too-large",
     "size-too-small",
     "sticky-max-age-too-fine",

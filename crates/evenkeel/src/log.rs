@@ -13,7 +13,14 @@ pub(crate) const VARIABLE: &str = "EVENKEEL_LOG";
 /// # Errors
 /// When `level` is none of these.
 pub(crate) fn begin(level: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(level).map_err(|error| format!("`{level}` is no log level: {error}"))?;
+    let mut filter =
+        EnvFilter::try_new(level).map_err(|error| format!("`{level}` is no log level: {error}"))?;
+    if !level.contains("hickory") {
+        // Whoever sends us false answers would write a line with each; what matters is told by discovery.
+        for quiet in ["hickory_net=error", "hickory_resolver=error"] {
+            filter = filter.add_directive(quiet.parse().map_err(|error| format!("`{quiet}`: {error}"))?);
+        }
+    }
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -15,6 +15,7 @@ mod availability;
 mod backoff;
 mod capacity;
 mod certificates;
+mod discovery;
 mod events;
 mod keeper;
 mod keys;
@@ -48,6 +49,7 @@ use tokio::time::Instant;
 use crate::exit::Exit;
 use availability::Availability;
 use capacity::Capacity;
+use discovery::Discovery;
 use events::{Happened, History};
 use keeper::Keeper;
 use leaving::Leaving;
@@ -81,13 +83,14 @@ struct Supervisor {
     capacity: Capacity,
     notifier: Notifier,
     watchdog_at: Option<Instant>,
-    /// What the file says, without runtime changes.
+    /// What the file says, without runtime changes and without servers that were found.
     file: Arc<Plan>,
     /// What differs from it.
     overlay: Overlay,
     store: Store,
     edits: Edits,
     leaving: Leaving,
+    discovery: Discovery,
     history: History,
     /// What an operator should look at.
     alarms: Vec<String>,
@@ -188,6 +191,7 @@ impl Supervisor {
             }
             News::Said(Event::Pulse { pools }) => self.pulse_came(pools, now),
             News::Said(Event::Refused { revision, why }) => self.refused(revision, &why, now),
+            News::Said(Event::Found { pool, source, news }) => self.found(&pool, &source, news, now),
             News::Said(Event::Drained { cut }) => Self::drained(cut),
             News::Said(Event::Snapshot { id, snapshot }) => self.snapshot_came(id, snapshot, now),
             News::Ended { how } => self.proxy_ended(how, now),
@@ -340,6 +344,7 @@ impl Supervisor {
         self.tick_reload(now);
         self.tick_queries(now);
         self.tick_leaving(now);
+        self.tick_discovery(now);
         self.tick_ending(now);
     }
 
@@ -355,6 +360,7 @@ impl Supervisor {
             self.tracking.deadline(),
             self.steering.deadline(),
             self.leaving.deadline(),
+            self.discovery.deadline(),
             self.ending.as_ref().and_then(Ending::deadline),
         ]
         .into_iter()

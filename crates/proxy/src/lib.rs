@@ -17,6 +17,7 @@ mod buffer;
 mod check;
 mod clock;
 mod connections;
+mod discover;
 mod gate;
 mod histogram;
 mod idle;

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use evenkeel_config::found::List;
 use evenkeel_config::plan::Plan;
 use evenkeel_traffic::address::Address;
 use evenkeel_traffic::name::Name;
@@ -103,6 +104,15 @@ pub enum Event {
         /// How many had to be cut.
         cut: u64,
     },
+    /// A source of servers has been looked at. Unasked, as long as a plan has the source.
+    Found {
+        /// Its pool.
+        pool: Name,
+        /// Its name in the pool.
+        source: Name,
+        /// What came of it.
+        news: News,
+    },
     /// The answer to [`Change::Snapshot`].
     Snapshot {
         /// From [`Change::Snapshot`].
@@ -123,6 +133,19 @@ pub struct PoolPulse {
     pub usable: u32,
     /// Those of which nothing is known yet.
     pub undecided: u32,
+}
+
+/// What came of looks at a source of servers. Counters count since the role follows the source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct News {
+    /// What it says; `None` when that is as before, or nothing.
+    pub list: Option<List>,
+    /// What went wrong with the last look, if anything did.
+    pub trouble: Option<String>,
+    /// Looks ever.
+    pub looks_total: u64,
+    /// Those with trouble.
+    pub failures_total: u64,
 }
 
 /// The state of the proxy role at one moment, for `status`. Counters count since the role started.

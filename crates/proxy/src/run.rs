@@ -22,7 +22,7 @@ use crate::tls::acceptor::{self, Acceptor, Acceptors};
 use crate::tls::connector::{self, Connectors};
 use crate::tls::tickets::Tickets;
 use crate::worker::{Command, Handle};
-use crate::{apply, check, snapshot, sticky};
+use crate::{apply, check, discover, snapshot, sticky};
 
 /// How long connections may take to end when the supervisor is gone and nobody said how long.
 const ORPHAN_DRAIN: Duration = Duration::from_secs(30);
@@ -41,6 +41,7 @@ pub fn run(channel: Channel) -> io::Result<()> {
 async fn follow(channel: Channel) -> io::Result<()> {
     let (mut sender, mut receiver) = channel.split();
     let mut role: Option<Role> = None;
+    let (events, mut found) = mpsc::channel(discover::MOST_EVENTS);
     let mut pulse = Pulse::default();
     let mut linger = Duration::ZERO;
     loop {
@@ -56,12 +57,17 @@ async fn follow(channel: Channel) -> io::Result<()> {
                 }
                 continue;
             }
+            Some(event) = found.recv() => {
+                // That nobody reads any more is read as well.
+                let _gone = sender.send(&event, &[]).await;
+                continue;
+            }
         };
         let Some((change, descriptors)) = received else { break };
         match (change, &mut role) {
             (Change::Start { workers, max_connections }, None) => {
                 let workers = usize::from(workers.clamp(1, MOST_WORKERS));
-                role = Some(Role::start(workers, max_connections.get().into())?);
+                role = Some(Role::start(workers, max_connections.get().into(), events.clone())?);
             }
             (Change::Sockets { bind }, Some(role)) => drop(role.sockets.insert(bind, descriptors)),
             (Change::LogFile { path }, Some(role)) => {
@@ -76,7 +82,10 @@ async fn follow(channel: Channel) -> io::Result<()> {
             }
             (Change::Apply { revision, plan }, Some(role)) => {
                 let event = match role.apply(revision, &plan).await {
-                    Ok(()) => Event::Applied { revision },
+                    Ok(()) => {
+                        role.follow_sources(&plan);
+                        Event::Applied { revision }
+                    }
                     Err(why) => Event::Refused { revision, why },
                 };
                 sender.send(&event, &[]).await?;
@@ -110,6 +119,9 @@ struct Role {
     connections: Arc<Connections>,
     workers: Vec<Handle>,
     health: check::Handle,
+    /// Runs once a plan has had a source of servers.
+    discovery: Option<discover::Handle>,
+    events: mpsc::Sender<Event>,
     table: Option<Arc<Table>>,
     logs: Logs,
     /// What signs the cookies of the next plan.
@@ -126,7 +138,7 @@ struct Role {
 }
 
 impl Role {
-    fn start(workers: usize, max_connections: u64) -> io::Result<Self> {
+    fn start(workers: usize, max_connections: u64, events: mpsc::Sender<Event>) -> io::Result<Self> {
         let connections = Arc::new(Connections::new(max_connections));
         let began = tokio::time::Instant::now();
         let workers = (0..workers)
@@ -136,6 +148,8 @@ impl Role {
             connections,
             workers,
             health: check::Handle::start()?,
+            discovery: None,
+            events,
             table: None,
             logs: Logs::default(),
             keys: None,
@@ -206,6 +220,21 @@ impl Role {
             tracing::warn!("a worker is slow to close the sockets of removed binds");
         }
         Ok(())
+    }
+
+    /// Looks at the sources of servers that this plan has.
+    fn follow_sources(&mut self, plan: &Arc<Plan>) {
+        if self.discovery.is_none() && plan.pools.iter().any(|pool| !pool.sources.is_empty()) {
+            match discover::Handle::start(self.events.clone()) {
+                Ok(handle) => self.discovery = Some(handle),
+                Err(error) => {
+                    tracing::error!("servers are not looked for: no thread can be started: {error}");
+                }
+            }
+        }
+        if let Some(discovery) = &self.discovery {
+            discovery.watch(plan);
+        }
     }
 
     /// What the listeners of the plan shake hands with. What stays as it was is kept.
@@ -289,8 +318,11 @@ impl Role {
         drop(closed);
         tell(&self.workers, || Command::Ring);
         // Nothing new comes; what runs keeps its server.
-        let Self { connections, workers, health, table, logs, .. } = self;
+        let Self { connections, workers, health, discovery, table, logs, .. } = self;
         health.stop();
+        if let Some(discovery) = discovery {
+            discovery.stop();
+        }
         let deadline = tokio::time::sleep(within);
         tokio::pin!(deadline);
         loop {

@@ -10,6 +10,7 @@ mod certificates;
 mod http;
 mod keepalived;
 pub mod lab;
+mod name_server;
 mod nginx;
 mod port;
 mod program;
@@ -25,8 +26,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use certificates::{Authority, Issued};
+pub use hickory_proto::rr::RecordType;
 pub use http::{HttpClient, Response, raw};
 pub use keepalived::{Keepalived, State, Variant, VrrpInstance};
+pub use name_server::{NameServer, Over, Saying};
 pub use nginx::Nginx;
 pub use port::{free_address, free_port};
 pub use program::Program;

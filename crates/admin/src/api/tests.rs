@@ -52,6 +52,7 @@ fn status(traffic: Option<Snapshot>) -> Answer {
         state_dir: None,
         alarms: Vec::new(),
         certificates: Vec::new(),
+        sources: Vec::new(),
         traffic_missing: traffic.is_none().then(|| "it is being restarted".into()),
         traffic,
         virtual_routers: None,

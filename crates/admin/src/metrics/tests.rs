@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::message::{LastReload, Phase, RoleStatus, VirtualRouters};
+use crate::message::{LastReload, Phase, RoleStatus, SourceStatus, VirtualRouters};
 use evenkeel_proxy::message::QueueSnapshot;
 
 fn status() -> Status {
@@ -106,6 +106,19 @@ fn status() -> Status {
             algorithm: Some("RSA".into()),
             not_after: Some(2_000_000),
             problem: Some("it has expired".into()),
+        }],
+        sources: vec![SourceStatus {
+            pool: "website".parse().unwrap(),
+            source: "servers-from".parse().unwrap(),
+            from: "dns app.internal:80".into(),
+            servers: Some(37),
+            most: 256,
+            problem: None,
+            problem_since: None,
+            changed_at: Some(1_000_038),
+            changes_total: 39,
+            looks_total: 40,
+            failures_total: 41,
         }],
         traffic: Some(Snapshot {
             revision: 25,
@@ -239,6 +252,7 @@ fn every_fact_is_on_the_page() {
     let website = ("listener", "website");
     let webserver = [("pool", "website"), ("server", "webserver01")];
     let public = ("virtual_router", "public");
+    let source = [("pool", "website"), ("source", "servers-from")];
     let expected: &[(&str, &Labels<'_>, f64)] = &[
         ("evenkeel_build_info", &[("version", "0.1.0")], 1.0),
         ("evenkeel_start_time_seconds", &[], 1_000_000.0),
@@ -294,6 +308,12 @@ fn every_fact_is_on_the_page() {
         ("evenkeel_server_tls_failures_total", &[webserver[0], webserver[1], ("reason", "unverified")], 48.0),
         ("evenkeel_server_state", &[webserver[0], webserver[1], ("state", "down")], 1.0),
         ("evenkeel_server_state", &[webserver[0], webserver[1], ("state", "up")], 0.0),
+        ("evenkeel_source_up", &source, 1.0),
+        ("evenkeel_source_servers", &source, 37.0),
+        ("evenkeel_source_changed_timestamp_seconds", &source, 1_000_038.0),
+        ("evenkeel_source_changes_total", &source, 39.0),
+        ("evenkeel_source_looks_total", &source, 40.0),
+        ("evenkeel_source_failures_total", &source, 41.0),
         ("evenkeel_virtual_router_priority", &[public], 130.0),
         ("evenkeel_virtual_router_yielding", &[public], 0.0),
         ("evenkeel_virtual_router_track_well", &[public, ("track", "interface eth1")], 0.0),

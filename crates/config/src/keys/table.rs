@@ -1,5 +1,6 @@
 //! The records themselves.
 
+mod discovery;
 mod send_proxy;
 mod server_tls;
 mod sticky;
@@ -70,8 +71,15 @@ impl Key {
 /// Every key there is: those of a file of their own come last.
 pub static KEYS: &[Key] = &JOINED;
 
-const APART: [&[Key]; 6] =
-    [send_proxy::KEYS, server_tls::KEYS, sticky::KEYS, tls::KEYS, virtual_router::KEYS, track::KEYS];
+const APART: [&[Key]; 7] = [
+    discovery::KEYS,
+    send_proxy::KEYS,
+    server_tls::KEYS,
+    sticky::KEYS,
+    tls::KEYS,
+    virtual_router::KEYS,
+    track::KEYS,
+];
 
 const COUNT: usize = {
     let (mut count, mut part) = (REST.len(), 0);
@@ -631,13 +639,14 @@ const REST: &[Key] = &[
         "How long a request or connection may wait. Then it is answered 503 with the reason `queue-timeout`, or closed.",
         "timeout = \"2s\"",
     ),
-    key(Section::Pool, "servers", Kind::Named(Section::Server), Default::Required).says(
+    key(Section::Pool, "servers", Kind::Named(Section::Server), Default::Nothing("those of `servers-from`")).says(
         "The servers by name, in the order in which they take turns.",
         "servers = { webserver01 = \"192.168.1.2:80\" }",
     ),
-    key(Section::Server, "address", Kind::Address, Default::Required).says(
-        "Where the server answers: an IP address and a port, or the absolute path of a unix socket after `unix:`. Host \
-         names are not looked up.",
+    key(Section::Server, "address", Kind::ServerAddress, Default::Required).says(
+        "Where the server answers: an IP address and a port, or the absolute path of a unix socket after `unix:`. A host name \
+         with a port stands for all its addresses, a name with SRV records such as `_http._tcp.app.internal` for all its \
+         targets; both are looked up again and again, see the page on discovery.",
         "address = \"192.168.1.2:80\"",
     ),
     key(Section::Server, "check-address", Kind::Address, Default::Nothing("`address`, with the `port` of the check"))

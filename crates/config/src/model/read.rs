@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use evenkeel_traffic::name::{InvalidName, Name};
 use evenkeel_traffic::pick::Weight;
 
+use super::discovery::named_server;
 use super::health::{agent, health, passive};
 use super::route::route;
 use super::{
@@ -40,6 +41,9 @@ pub(super) fn model(document: &Table, host: &Host, problems: &mut Problems) -> M
     }
     for (name, reader) in top.named("pool", Section::Pool, problems) {
         model.pools.push(pool(name, &reader, problems));
+    }
+    if let Some(reader) = top.table("resolver", Section::Resolver, problems) {
+        model.resolver = reader.resolver(problems);
     }
     model.virtual_routers = super::virtual_router::read(&top, host, problems);
     model
@@ -140,6 +144,10 @@ fn pool(name: At<Name>, reader: &Reader<'_>, problems: &mut Problems) -> Pool {
     };
     Pool {
         servers: servers(&name.value, reader, problems),
+        servers_from: reader.table("servers-from", Section::ServersFrom, problems).map(|from| {
+            let span = from.span.unwrap_or(name.span);
+            from.servers_from(span, problems)
+        }),
         typed_servers,
         name,
         retries: reader.count("retries", problems),
@@ -197,16 +205,23 @@ fn servers(pool: &Name, reader: &Reader<'_>, problems: &mut Problems) -> Vec<Ser
                     let number = u16::try_from(weight.value).ok()?;
                     Some(At::new(Weight::try_from(number).ok()?, weight.span))
                 });
-                server.address = reader.address("address", problems);
+                server.origin = reader.given("address").and_then(|(entry, _)| match &entry.value {
+                    Value::Text(text) => named_server(text, entry.span),
+                    _ => None,
+                });
+                if server.origin.is_none() {
+                    server.address = reader.address("address", problems);
+                }
                 server.check_address = reader.address("check-address", problems);
                 server.max_connections = reader.count("max-connections", problems);
                 server.backup = reader.flag("backup", problems);
                 server.priority = reader.count("priority", problems);
                 server.duty = reader.word("state", problems);
             }
-            Value::Text(text) => {
-                server.address = super::value::address(text, entry.span, Section::Server, problems);
-            }
+            Value::Text(text) => match named_server(text, entry.span) {
+                Some(origin) => server.origin = Some(origin),
+                None => server.address = super::value::address(text, entry.span, Section::Server, problems),
+            },
             Value::Damaged => {}
             other => {
                 problems
@@ -334,6 +349,8 @@ impl<'a> Reader<'a> {
             Section::Passive => format!("`passive` of pool `{name}`"),
             Section::Sticky => "this `sticky`".into(),
             Section::Queue => "this queue".into(),
+            Section::ServersFrom => "this `servers-from`".into(),
+            Section::Resolver => "[resolver]".into(),
             Section::Server => format!("server `{name}`"),
             Section::VirtualRouter => format!("virtual router `{name}`"),
             Section::Authentication => "this authentication".into(),

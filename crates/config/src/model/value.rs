@@ -439,7 +439,7 @@ fn address_help(text: &str, why: InvalidAddress, section: Section) -> String {
         InvalidAddress::Port if text.starts_with("*:") || text.starts_with(':') => every_address(text),
         InvalidAddress::Port => "write a port from 1 to 65535".into(),
         InvalidAddress::HostName if section == Section::Server => {
-            "write its IP address: host names are not looked up, so that a server never moves unnoticed".into()
+            "write an IP address, or a host name of letters, digits and `-` such as `\"web.example.com:80\"`".into()
         }
         InvalidAddress::HostName => format!(
             "write an IP address of this machine, or `\"0.0.0.0:{0}\"` and `\"[::]:{0}\"` for all of them",

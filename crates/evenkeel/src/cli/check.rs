@@ -46,11 +46,15 @@ impl Check {
             }
             match &plan {
                 Some(plan) => super::print(&format!(
-                    "{} is good: {}, {}, {}{}{}\n",
+                    "{} is good: {}, {}, {}{}{}{}\n",
                     path.display(),
                     number(plan.listeners.len(), "listener"),
                     number(plan.pools.len(), "pool"),
                     number(plan.pools.iter().map(|pool| pool.servers.len()).sum(), "server"),
+                    match plan.pools.iter().map(|pool| pool.sources.len()).sum() {
+                        0 => String::new(),
+                        sources => format!(", {}", number(sources, "source")),
+                    },
                     match plan.virtual_routers.len() {
                         0 => String::new(),
                         routers => format!(", {}", number(routers, "virtual router")),

@@ -1,5 +1,6 @@
 //! The status as one screen of text.
 
+mod sources;
 mod virtual_routers;
 
 use std::fmt::Write;
@@ -23,6 +24,7 @@ pub(super) fn draw(status: &Status) -> String {
             let now = status.since.saturating_add(status.uptime);
             text.push_str(&draw_listeners(traffic));
             text.push_str(&draw_certificates(&status.certificates));
+            text.push_str(&sources::draw(&status.sources, now));
             text.push_str(&draw_traffic(traffic, now));
         }
         None => {
@@ -292,7 +294,7 @@ pub(super) fn duration(seconds: u64) -> String {
 pub(super) mod tests {
     use std::collections::BTreeMap;
 
-    use evenkeel_admin::message::LastReload;
+    use evenkeel_admin::message::{LastReload, SourceStatus};
     use evenkeel_proxy::message::HistogramSnapshot;
 
     use super::*;
@@ -319,6 +321,19 @@ pub(super) mod tests {
             runtime_changes: Vec::new(),
             state_dir: None,
             alarms: Vec::new(),
+            sources: vec![SourceStatus {
+                pool: "website".parse().unwrap(),
+                source: "servers-from".parse().unwrap(),
+                from: "dns app.internal:80".into(),
+                servers: Some(3),
+                most: 256,
+                problem: Some("app.internal A: no answer in time".into()),
+                problem_since: Some(1_007_305),
+                changed_at: Some(1_007_205),
+                changes_total: 4,
+                looks_total: 90,
+                failures_total: 2,
+            }],
             last_reload: Some(LastReload { at: 1_007_200, succeeded: true, what: "2 in force".into() }),
             certificates: vec![CertificateStatus {
                 listener: Some("website".into()),
@@ -418,6 +433,10 @@ LISTENERS
 CERTIFICATES
   LISTENER  FILE                   KIND   NAMES                      UNTIL       PROBLEM
   website   /etc/evenkeel/www.pem  ECDSA  example.com and 2 further  2026-11-22  -
+
+SOURCES
+  POOL     SOURCE        FROM                 SERVERS  CHANGED    FAILURES  PROBLEM
+  website  servers-from  dns app.internal:80  3        2m 0s ago  2         for 20s: app.internal A: no answer in time
 
 POOL website (round-robin), sticky (5 kept, 5 new, 5 moved, 5 unknown), 8 retries, 1 denied by the retry budget, queue 2 of 1000, 17 had to wait, 3 waited too long: all servers are down, traffic is refused
   SERVER       ADDRESS         STATE  WEIGHT  RUNNING  TOTAL  FAILURES  NOT CONNECTED  IDLE  WHY

@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use evenkeel_config::plan::{MOST_WORKERS, Plan};
 
 /// Open files of the proxy role that are no connection: channel, log, libraries, a spare for the moment of a reload, 32
-/// health checks and 32 questions to agents that are under way, and 8 programs with four each.
-const RESERVED_FILES: u64 = 160;
+/// health checks and 32 questions to agents that are under way, 8 programs with four each, and 16 looks at sources of servers with four each.
+const RESERVED_FILES: u64 = 224;
 /// Open files of each worker that are no connection: its poller, its waker, its timer.
 const FILES_PER_WORKER: u64 = 8;
 /// Open files of a connection: the client's socket, the server's, and the two ends of a pipe for bytes that pass
@@ -104,7 +104,14 @@ mod tests {
             control_socket: "/x".into(),
             state_dir: None,
         };
-        Plan { global, admin: None, listeners: Vec::new(), pools: Vec::new(), virtual_routers: Vec::new() }
+        Plan {
+            global,
+            admin: None,
+            listeners: Vec::new(),
+            pools: Vec::new(),
+            resolver: Default::default(),
+            virtual_routers: Vec::new(),
+        }
     }
 
     const MACHINE: Machine = Machine { open_files: 1024, cpus: 2, memory: Some(1 << 34) };
@@ -113,8 +120,8 @@ mod tests {
     fn the_file_limit_decides_when_memory_is_plenty() {
         let capacity = capacity(&plan(None, None), MACHINE);
         assert_eq!(capacity.workers, 2);
-        // 1024 files less 160 and two times 8, four for each connection.
-        assert_eq!(capacity.max_connections.get(), 212);
+        // 1024 files less 224 and two times 8, four for each connection.
+        assert_eq!(capacity.max_connections.get(), 196);
         assert_eq!(capacity.max_connections_from, "the limit of 1024 open files");
     }
 
@@ -130,10 +137,10 @@ mod tests {
 
     #[test]
     fn what_the_file_says_holds_and_is_doubted_when_it_cannot_be_kept() {
-        assert_eq!(capacity(&plan(None, Some(200)), MACHINE).warning, None);
+        assert_eq!(capacity(&plan(None, Some(190)), MACHINE).warning, None);
         let large = capacity(&plan(None, Some(1000)), MACHINE);
         assert_eq!(large.max_connections.get(), 1000);
-        assert!(large.warning.unwrap().contains("needs 4176 open files and the limit is 1024"));
+        assert!(large.warning.unwrap().contains("needs 4240 open files and the limit is 1024"));
     }
 
     #[test]

@@ -83,6 +83,7 @@ impl Supervisor {
 
     /// The servers that were leaving and can go.
     pub(super) fn let_go(&mut self, gone: Vec<(Name, Name, String)>, now: Instant) {
+        let gone = self.let_found_go(gone, now);
         self.edits.waiting.extend(gone.into_iter().map(|(pool, server, why)| Waiting::Gone {
             pool,
             server,
@@ -97,12 +98,13 @@ impl Supervisor {
             return;
         }
         let before = self.overlay.clone();
+        let base = self.base();
         let mut overlay = before.clone();
         let mut plan = Plan::clone(&self.plan);
         let mut done = Vec::new();
         for waiting in std::mem::take(&mut self.edits.waiting) {
             let (next, one) = match waiting {
-                Waiting::Wish(wish) => match self.edited(&overlay, &plan, &wish) {
+                Waiting::Wish(wish) => match Self::edited(&overlay, (&base, &plan), &wish) {
                     Ok(next) => (next, wish.done(&plan)),
                     Err(NotDone { cause, detail }) => {
                         self.answer(wish.asker, refuse(blame(cause), detail));
@@ -110,7 +112,7 @@ impl Supervisor {
                     }
                 },
                 Waiting::Gone { pool, server, why } => {
-                    let next = overlay.finished(&self.file, &pool, &server);
+                    let next = overlay.finished(&base, &pool, &server);
                     if next == overlay {
                         continue;
                     }
@@ -120,7 +122,7 @@ impl Supervisor {
                 }
             };
             if next != overlay {
-                plan = next.over(&self.file);
+                plan = next.over(&base);
                 overlay = next;
             }
             done.push(one);
@@ -155,10 +157,10 @@ impl Supervisor {
         self.reloads.set_under_way(UnderWay::new(revision, plan, What::Edits { done, before }, now));
     }
 
-    fn edited(&self, overlay: &Overlay, plan: &Plan, wish: &Wish) -> Result<Overlay, NotDone> {
+    fn edited(overlay: &Overlay, plans: (&Plan, &Plan), wish: &Wish) -> Result<Overlay, NotDone> {
         let names = (&wish.pool, &wish.server);
         let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        overlay.edit((&self.file, plan), names, &wish.edit, &wish.conditions, &wish.by, at)
+        overlay.edit(plans, names, &wish.edit, &wish.conditions, &wish.by, at)
     }
 
     /// The changes are in force: tells everybody, and waits for those that leave.
@@ -273,7 +275,7 @@ impl Supervisor {
             priority: found.priority.0,
             max_connections: found.max_connections.map(u32::from),
             state: found.duty,
-            leaving,
+            leaving: leaving || self.discovery.is_leaving(pool, server),
             runtime_change: change.map(|change| change.what.clone()),
             tag: overlay::tag(found, leaving),
         })
@@ -281,7 +283,7 @@ impl Supervisor {
 
     /// Everything that differs from the file.
     pub(super) fn runtime_changes(&self) -> Vec<RuntimeChange> {
-        told(&self.overlay, &self.file)
+        told(&self.overlay, &self.base())
     }
 }
 

@@ -55,6 +55,8 @@ pub(super) enum What {
     Reload { origins: Vec<Origin>, new: Box<New> },
     /// Servers were changed. `before` holds again when the plan does not come into force.
     Edits { done: Vec<Done>, before: Overlay },
+    /// Servers were found, or are gone.
+    Found,
 }
 
 /// What a reload brings.
@@ -150,11 +152,12 @@ impl Supervisor {
         let keys = keys::read(&plan, &self.keys.random).map_err(|errors| unusable_key(&errors))?;
         self.renew_token(&plan)?;
         let read = certificates::read(&plan, &self.read).map_err(|errors| unusable_certificate(&errors))?;
-        let overlay = self.overlay.settle(&plan);
-        let changes = self.differences(&overlay.over(&plan), &keys, &read);
+        let base = self.discovery.over(&plan);
+        let overlay = self.overlay.settle(&base);
+        let changes = self.differences(&overlay.over(&base), &keys, &read);
         let warnings = with_doubts(&warnings, &read);
         let file = Arc::new(keep_what_needs_a_restart(plan, &self.plan));
-        let plan = overlay.over(&file);
+        let plan = overlay.over(&self.discovery.over(&file));
         if plan == *self.plan && keys == self.keys && read.certificates == self.read.certificates {
             self.read = read;
             self.adopt_file(file, overlay);
@@ -225,6 +228,7 @@ impl Supervisor {
 
     /// From now on this is what the file says, and what differs from it.
     fn adopt_file(&mut self, file: Arc<Plan>, overlay: Overlay) {
+        self.discovery.adopt(&file);
         self.file = file;
         if overlay != self.overlay {
             self.overlay = overlay;
@@ -255,6 +259,7 @@ impl Supervisor {
                 };
                 match certificates::read(&plan, &self.read) {
                     Ok(read) => {
+                        let plan = self.discovery.over(&plan);
                         let overlay = self.overlay.settle(&plan);
                         Answer::Preview(Preview {
                             file: self.config.clone(),
@@ -303,7 +308,9 @@ impl Supervisor {
                     self.reload_ended(origins, Ok(Reloaded { file, revision, changes, warnings }), now);
                 }
                 What::Edits { done, .. } => self.edits_done(done, now),
+                What::Found => {}
             }
+            self.follow_gone(now);
             self.edit_if_wanted(now);
         } else if revision == self.revision {
             self.proxy.ready();
@@ -353,6 +360,10 @@ impl Supervisor {
                 self.reload_ended(origins, Err(refusal(Blame::Failure, why)), now);
             }
             What::Edits { done, before } => self.edits_go_back(done, before, &why),
+            What::Found => {
+                tracing::error!("servers that were found are not in force: {why}");
+                self.discovery.go_back(now);
+            }
         }
     }
 
@@ -373,8 +384,9 @@ impl Supervisor {
             Some(What::Reload { origins: under_way, .. }) => origins.extend(under_way),
             // They are kept, and hold from the next start on.
             Some(What::Edits { done, .. }) => self.edits_done(done, now),
-            None => {}
+            Some(What::Found) | None => {}
         }
+        self.save_found();
         self.edits_end();
         if !origins.is_empty() {
             self.reload_ended(origins, Err(refusal(Blame::Busy, "Evenkeel is stopping")), now);

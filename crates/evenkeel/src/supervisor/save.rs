@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use evenkeel_admin::message::{Answer, Blame, EventKind, Refusal, Saved};
+use evenkeel_config::plan::Plan;
 use evenkeel_config::{Loaded, Source, save};
 
 use super::events::Happened;
 use super::reload::{keep_what_needs_a_restart, refusal};
-use super::{Supervisor, store};
+use super::{Supervisor, live, store};
 use crate::files::{Machine, plain};
 
 /// The files of the machine, with other texts for some.
@@ -59,7 +60,8 @@ impl Supervisor {
         if !self.may_send_a_plan() {
             return Err(refusal(Blame::Busy, "another change is under way: try again in a moment"));
         }
-        let told = self.runtime_changes();
+        // Changes of servers that were found have no place in a file: they stay runtime changes.
+        let told = live::told(&self.overlay, &self.file);
         if told.is_empty() {
             return Ok(Saved { files: Vec::new(), changes: Vec::new() });
         }
@@ -84,14 +86,18 @@ impl Supervisor {
         }
         let drafts = self.drafts(&files)?;
         let meant = evenkeel_config::load(&self.config, &Drafts(&drafts));
-        let same = meant.is_ok_and(|loaded| keep_what_needs_a_restart(loaded.plan, &self.plan) == *self.plan);
-        if !same {
+        let meant = meant.ok().map(|loaded| keep_what_needs_a_restart(loaded.plan, &self.plan));
+        let fits = |meant: &Plan| {
+            let base = self.discovery.over(meant);
+            self.overlay.settle(&base).over(&base) == *self.plan
+        };
+        let Some(meant) = meant.filter(fits) else {
             return Err(refusal(
                 Blame::Conflict,
                 "the changes cannot be written so that the file means what is in force: write them by hand (`evenkeel diff` \
                  lists them), then `evenkeel reload`",
             ));
-        }
+        };
         for (path, text) in &drafts {
             store::rewrite(path, text).map_err(|error| {
                 refusal(
@@ -104,8 +110,8 @@ impl Supervisor {
                 )
             })?;
         }
-        self.file = Arc::clone(&self.plan);
-        self.overlay = self.overlay.settle(&self.file);
+        self.file = Arc::new(meant);
+        self.overlay = self.overlay.settle(&self.base());
         if let Err(why) = self.store.save(&self.overlay) {
             // The file has them, so they make no difference.
             tracing::warn!("runtime changes that are in the file now could not be forgotten: {why}");

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::availability::Availability;
 use super::capacity::{Capacity, Machine, capacity};
+use super::discovery::Discovery;
 use super::events::{Happened, History};
 use super::keeper::Keeper;
 use super::leaving::Leaving;
@@ -166,7 +167,9 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
     let (tracking, observations) = Tracking::new(now);
     let file = Arc::new(plan);
     // Whoever was being removed has no clients left after a restart.
-    let overlay = found.overlay.settle(&file).without_leaving(&file);
+    let discovery = Discovery::begin(&found.servers, &file);
+    let base = discovery.over(&file);
+    let overlay = found.overlay.settle(&base).without_leaving(&base);
     let mut supervisor = Supervisor {
         config: config.into(),
         started: now,
@@ -174,13 +177,14 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
         capacity,
         watchdog_at: notifier.watchdog_interval().map(|interval| now + interval),
         notifier,
-        plan: Arc::new(overlay.over(&file)),
+        plan: Arc::new(overlay.over(&base)),
         file,
         overlay,
         store: found.store,
         token,
         edits: Edits::default(),
         leaving: Leaving::default(),
+        discovery,
         history: History::new(),
         alarms: Vec::new(),
         revision: 1,

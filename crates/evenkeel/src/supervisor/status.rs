@@ -187,6 +187,7 @@ impl Supervisor {
             state_dir: self.store.directory().map(Into::into),
             alarms: self.alarms.clone(),
             certificates: self.read.status(),
+            sources: self.source_status(),
             traffic,
             traffic_missing,
             virtual_routers,

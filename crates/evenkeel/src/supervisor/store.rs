@@ -12,7 +12,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use evenkeel_config::found::Findings;
 use evenkeel_config::overlay::Overlay;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::files::{DEFAULT_CONFIG, plain};
@@ -21,10 +24,14 @@ use crate::files::{DEFAULT_CONFIG, plain};
 const USUAL_DIRECTORY: &str = "/var/lib/evenkeel";
 /// The file in the directory.
 const NAME: &str = "runtime-changes";
+/// The file with the servers that sources have named last.
+const FOUND: &str = "found-servers";
 /// What a file that cannot be read is called from then on; one before it is overwritten.
 const SET_ASIDE: &str = "runtime-changes.damaged";
 /// What each file begins with: the format and its version. The checksum and the end of the line follow.
 const HEADER: &str = "evenkeel-runtime-changes 1 ";
+/// The same for servers that were found.
+const FOUND_HEADER: &str = "evenkeel-found-servers 1 ";
 /// The largest file, in bytes: the most changes with the longest names stay below.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
@@ -40,6 +47,8 @@ pub(super) struct Store {
 pub(super) struct Found {
     pub(super) store: Store,
     pub(super) overlay: Overlay,
+    /// What sources had named last.
+    pub(super) servers: Findings,
     /// What the operator should know: a damaged file, a directory that cannot be used.
     pub(super) alarms: Vec<String>,
 }
@@ -58,6 +67,7 @@ impl Store {
         let nothing = |alarms| Found {
             store: Self { directory: None, _lock: None },
             overlay: Overlay::default(),
+            servers: Findings::default(),
             alarms,
         };
         let Some(directory) = directory else { return Ok(nothing(Vec::new())) };
@@ -66,11 +76,16 @@ impl Store {
             Err(why) if said => return Err(format!("global.state-dir: {why}")),
             Err(why) => return Ok(nothing(vec![format!("runtime changes end with the program: {why}")])),
         };
-        let (overlay, alarms) = match read(&directory) {
+        let (overlay, alarms) = match read(&directory, NAME, HEADER) {
             Ok(overlay) => (overlay, Vec::new()),
             Err(why) => (Overlay::default(), vec![set_aside(&directory, &why)]),
         };
-        Ok(Found { store: Self { directory: Some(directory), _lock: Some(lock) }, overlay, alarms })
+        // Sources say it again in a moment: nobody has to look at a file that is lost.
+        let servers = read(&directory, FOUND, FOUND_HEADER).unwrap_or_else(|why| {
+            tracing::warn!("servers that were found before are not known: {FOUND}: {why}");
+            Findings::default()
+        });
+        Ok(Found { store: Self { directory: Some(directory), _lock: Some(lock) }, overlay, servers, alarms })
     }
 
     /// Where changes are kept, if they are.
@@ -81,10 +96,19 @@ impl Store {
     /// Keeps these changes from now on. When it fails, the ones before are kept.
     pub(super) fn save(&self, overlay: &Overlay) -> Result<(), String> {
         let Some(directory) = &self.directory else { return Ok(()) };
-        let path = directory.join(NAME);
-        write_whole(&Real, &path, &encode(overlay)?, 0o600)
-            .map_err(|error| format!("{} cannot be written: {}", path.display(), plain(&error)))
+        keep(&directory.join(NAME), &encode(overlay, HEADER)?)
     }
+
+    /// The same for servers that were found.
+    pub(super) fn save_found(&self, servers: &Findings) -> Result<(), String> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        keep(&directory.join(FOUND), &encode(servers, FOUND_HEADER)?)
+    }
+}
+
+fn keep(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    write_whole(&Real, path, bytes, 0o600)
+        .map_err(|error| format!("{} cannot be written: {}", path.display(), plain(&error)))
 }
 
 fn lock(directory: &Path) -> Result<File, String> {
@@ -107,9 +131,9 @@ fn lock(directory: &Path) -> Result<File, String> {
     }
 }
 
-fn encode(overlay: &Overlay) -> Result<Vec<u8>, String> {
-    let body = serde_json::to_vec(overlay).map_err(|error| error.to_string())?;
-    let mut bytes = format!("{HEADER}{}\n", checksum(&body)).into_bytes();
+fn encode(content: &impl Serialize, header: &str) -> Result<Vec<u8>, String> {
+    let body = serde_json::to_vec(content).map_err(|error| error.to_string())?;
+    let mut bytes = format!("{header}{}\n", checksum(&body)).into_bytes();
     bytes.extend(body);
     Ok(bytes)
 }
@@ -119,24 +143,24 @@ fn checksum(body: &[u8]) -> String {
 }
 
 /// What is kept; nothing when there is no file yet.
-fn read(directory: &Path) -> Result<Overlay, String> {
-    let path = directory.join(NAME);
+fn read<T: Default + DeserializeOwned>(directory: &Path, name: &str, header: &str) -> Result<T, String> {
+    let path = directory.join(name);
     match fs::metadata(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Overlay::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(T::default()),
         Err(error) => return Err(plain(&error)),
         Ok(about) if about.len() > LARGEST => return Err(format!("it has more than {LARGEST} bytes")),
         Ok(_) => {}
     }
-    decode(&fs::read(&path).map_err(|error| plain(&error))?)
+    decode(&fs::read(&path).map_err(|error| plain(&error))?, header)
 }
 
-fn decode(bytes: &[u8]) -> Result<Overlay, String> {
+fn decode<T: DeserializeOwned>(bytes: &[u8], header: &str) -> Result<T, String> {
     let end = bytes.iter().position(|&byte| byte == b'\n').ok_or("it has no first line")?;
     let (head, body) = bytes.split_at(end);
     let body = body.get(1..).unwrap_or_default();
     let expected = std::str::from_utf8(head)
         .ok()
-        .and_then(|head| head.strip_prefix(HEADER))
+        .and_then(|head| head.strip_prefix(header))
         .ok_or("its first line is not that of this version")?;
     if expected != checksum(body) {
         return Err("its checksum is wrong".into());

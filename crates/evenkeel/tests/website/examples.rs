@@ -7,7 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use evenkeel_testkit::{
-    BOUND, HttpClient, Nginx, Response, ToyServer, free_address, free_port, needs, temp_dir,
+    BOUND, HttpClient, NameServer, Nginx, Response, Saying, ToyServer, free_address, free_port, needs,
+    temp_dir,
 };
 
 use crate::site::{Site, example, fetch, replace};
@@ -200,6 +201,41 @@ fn live_leaves_out_who_is_in_maintenance() {
     let names: Vec<String> = (0..6).map(|_| client.get("/").unwrap().text()).collect();
     assert!(names.iter().all(|name| name == "webserver01" || name == "webserver02"), "{names:?}");
     assert_eq!(example.servers[2].connections(), 0);
+}
+
+#[test]
+fn discovery_follows_names_services_and_a_file() {
+    let mut example = Moved::new("discovery.toml");
+    let address = example.bind("0.0.0.0:80");
+    example.bind_v6("[::]:80");
+    let (state, names) = (temp_dir(), NameServer::start());
+    let [web, api, search] = ["web", "api", "search"].map(ToyServer::named);
+    example.server("192.168.1.2:80", "sorry");
+    let file = state.path().join("search");
+    std::fs::write(&file, format!("{}\n", search.address())).unwrap();
+    names.points("web.internal", &["127.0.0.1"], 60);
+    let target = (10, 5, api.address().port(), "api.internal".to_owned());
+    names.says("_http._tcp.api.internal", Saying::Services(vec![target], 60));
+    names.points("api.internal", &["127.0.0.1"], 60);
+    for (old, new) in [
+        ("/var/lib/evenkeel", state.path().display().to_string()),
+        ("/etc/evenkeel/search.servers", file.display().to_string()),
+        ("web.internal:80", format!("web.internal:{}", web.address().port())),
+        ("[resolver]\n", format!("[resolver]\nnameservers = \"{}\"\n", names.address())),
+    ] {
+        example.text = replace(&example.text, old, &new);
+    }
+    let site = example.start();
+    site.wait_until(|status| {
+        status["traffic"]["pools"].as_array().unwrap().iter().all(|pool| {
+            let mut servers =
+                pool["servers"].as_array().unwrap().iter().filter(|server| server["name"] != "sorry");
+            servers.next().is_some_and(|server| server["state"] == "up")
+        })
+    });
+    for (path, name) in [("/", "web"), ("/api/x", "api"), ("/search/x", "search")] {
+        assert_eq!(fetch(address, path).unwrap(), name);
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod big_bodies;
 mod body;
 mod deaths;
+mod discovery;
 mod examples;
 mod live;
 mod memory;

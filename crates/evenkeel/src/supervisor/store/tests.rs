@@ -75,7 +75,7 @@ fn whenever_the_program_is_killed_the_old_or_the_new_state_is_there() {
         let directory = tempfile::tempdir().unwrap();
         open(directory.path()).store.save(&overlay(2)).unwrap();
         let path = directory.path().join(NAME);
-        let done = write_whole(&Dying(Cell::new(steps)), &path, &encode(&overlay(5)).unwrap(), 0o600);
+        let done = write_whole(&Dying(Cell::new(steps)), &path, &encode(&overlay(5), HEADER).unwrap(), 0o600);
         let found = open(directory.path());
         assert_eq!(found.alarms, Vec::<String>::new(), "killed after {steps} steps");
         olds += usize::from(found.overlay == overlay(2));
@@ -96,7 +96,7 @@ fn whenever_the_program_is_killed_the_old_or_the_new_state_is_there() {
 
 #[test]
 fn a_damaged_file_is_set_aside_with_an_alarm_and_never_believed() {
-    let whole = encode(&overlay(3)).unwrap();
+    let whole = encode(&overlay(3), HEADER).unwrap();
     let mut other_version = whole.clone();
     other_version[25] = b'2';
     let mut flipped = whole.clone();
