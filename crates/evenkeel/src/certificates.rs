@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use evenkeel_config::plan::{CertificateFiles, Certificates, Listener, Plan, Tls};
+use evenkeel_config::plan::{CertificateFiles, Certificates, Listener, Plan, Tls, Trust};
 use evenkeel_proxy::message as proxy;
 use evenkeel_proxy::tls::acceptor;
 use evenkeel_proxy::tls::examine::{self, Examined};
@@ -21,7 +21,7 @@ use evenkeel_traffic::name::Name;
 
 use crate::files::plain;
 
-pub(crate) use servers::{FoundForPool, read_for_pool, roots_for};
+pub(crate) use servers::{FoundForPool, Roots, read_for_pool, roots_for};
 
 /// Whose TLS needs a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -178,7 +178,9 @@ pub(crate) fn check(plan: &Plan) -> (Vec<Trouble>, Vec<Trouble>) {
         let Some(tls) = &pool.tls else { continue };
         let found = match &roots {
             Ok(roots) => read_for_pool(tls, None, roots),
-            Err(trouble) => FoundForPool::of(trouble),
+            // Only those who believe the system miss its authorities.
+            Err(trouble) if tls.trust == Trust::System => FoundForPool::of(trouble),
+            Err(_) => read_for_pool(tls, None, &Roots::default()),
         };
         let in_pool =
             |trouble: Trouble| Trouble { why: format!("pool {}: {}", pool.name, trouble.why), ..trouble };

@@ -32,12 +32,10 @@ impl FoundForPool {
 }
 
 /// Reads what a pool needs. What cannot be used is taken from `before`, if that has it.
-pub(crate) fn read_for_pool(
-    tls: &ServerTls,
-    before: Option<&ServerMaterial>,
-    roots: &Arc<Vec<Bytes>>,
-) -> FoundForPool {
-    let mut found = FoundForPool::default();
+pub(crate) fn read_for_pool(tls: &ServerTls, before: Option<&ServerMaterial>, roots: &Roots) -> FoundForPool {
+    let mut found =
+        FoundForPool { troubles: roots.trouble_for(tls).into_iter().collect(), ..FoundForPool::default() };
+    let roots = &roots.certificates;
     let mut material = ServerMaterial::default();
     if let Trust::Authorities(path) = &tls.trust {
         let read = list(path, "authorities").and_then(|ca| {
@@ -100,17 +98,43 @@ fn system_roots() -> Result<Vec<Bytes>, Trouble> {
     Ok(found.certs.into_iter().take(MOST_ROOTS).map(|certificate| Bytes(certificate.to_vec())).collect())
 }
 
+/// The authorities of the system.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Roots {
+    /// Empty when no pool believes them.
+    pub(crate) certificates: Arc<Vec<Bytes>>,
+    /// They are gone, and those of before stay.
+    trouble: Option<Trouble>,
+}
+
+impl Roots {
+    /// What a pool with this `tls` must be told of them.
+    fn trouble_for(&self, tls: &ServerTls) -> Option<Trouble> {
+        self.trouble.clone().filter(|_| tls.trust == Trust::System)
+    }
+}
+
 /// The authorities of the system, if a pool of the plan believes them. When they are gone, those of `before` stay.
-pub(crate) fn roots_for(plan: &Plan, before: Option<&Arc<Vec<Bytes>>>) -> Result<Arc<Vec<Bytes>>, Trouble> {
+///
+/// # Errors
+/// When there are none, and were none before.
+pub(crate) fn roots_for(plan: &Plan, before: Option<&Arc<Vec<Bytes>>>) -> Result<Roots, Trouble> {
     let of_system = |tls: &ServerTls| tls.trust == Trust::System;
     if !plan.pools.iter().filter_map(|pool| pool.tls.as_ref()).any(of_system) {
-        return Ok(Arc::default());
+        return Ok(Roots::default());
     }
     match system_roots() {
         Ok(roots) => {
-            Ok(before.filter(|before| ***before == roots).cloned().unwrap_or_else(|| Arc::new(roots)))
+            let same = before.filter(|before| ***before == roots).cloned();
+            Ok(Roots { certificates: same.unwrap_or_else(|| Arc::new(roots)), trouble: None })
         }
-        Err(trouble) => before.filter(|before| !before.is_empty()).cloned().ok_or(trouble),
+        Err(trouble) => match before.filter(|before| !before.is_empty()) {
+            Some(before) => Ok(Roots {
+                certificates: before.clone(),
+                trouble: Some(Trouble { replaced: true, ..trouble }),
+            }),
+            None => Err(trouble),
+        },
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use evenkeel_admin::message::{CertificateStatus, Difference};
-use evenkeel_config::plan::Plan;
+use evenkeel_config::plan::{Plan, Trust};
 use evenkeel_proxy::message::{Certificates, Change};
 use evenkeel_proxy::tls::examine::Examined;
 use evenkeel_proxy::tls::material::{TICKET_KEY_BYTES, TicketKey};
@@ -19,7 +19,7 @@ use evenkeel_sys::secret;
 use tokio::time::Instant;
 
 use super::Supervisor;
-use crate::certificates::{self, FoundForPool, Owner, Stamp, Trouble, date, read_for_pool};
+use crate::certificates::{self, FoundForPool, Owner, Roots, Stamp, Trouble, date, read_for_pool};
 
 /// The pause between two looks at the files.
 const LOOK: Duration = Duration::from_millis(500);
@@ -102,7 +102,9 @@ pub(super) fn read(plan: &Plan, before: &Read) -> Result<Read, Vec<String>> {
         let owner = Owner::Pool(pool.name.clone());
         let found = match &roots {
             Ok(roots) => read_for_pool(tls, before.certificates.pools.get(&pool.name), roots),
-            Err(trouble) => FoundForPool::of(trouble),
+            // Only those who believe the system miss its authorities.
+            Err(trouble) if tls.trust == Trust::System => FoundForPool::of(trouble),
+            Err(_) => read_for_pool(tls, before.certificates.pools.get(&pool.name), &Roots::default()),
         };
         let failed = found.troubles.iter().filter(|trouble| !trouble.replaced);
         errors.extend(failed.map(|trouble| format!("{owner}: {}", trouble.why)));
@@ -110,7 +112,7 @@ pub(super) fn read(plan: &Plan, before: &Read) -> Result<Read, Vec<String>> {
         read.examined.extend(found.examined.into_iter().map(|(file, said)| (owner.clone(), file, said)));
         read.troubles.extend(found.troubles.into_iter().map(|trouble| (owner.clone(), trouble)));
     }
-    read.certificates.roots = roots.unwrap_or_default();
+    read.certificates.roots = roots.unwrap_or_default().certificates;
     errors.extend(certificates::too_large(&read.certificates));
     if errors.is_empty() { Ok(read) } else { Err(errors) }
 }
@@ -144,8 +146,9 @@ impl Read {
             let place = statuses.iter_mut().find(|status| {
                 (&status.listener, &status.pool) == (&listener(owner), &pool(owner)) && status.file == *file
             });
+            let problem = Some(format!("{why}; what was read before stays in force"));
             match place {
-                Some(status) => status.problem = Some(format!("{why}; what was read before stays in force")),
+                Some(status) => status.problem = problem,
                 None => statuses.push(CertificateStatus {
                     listener: listener(owner),
                     pool: pool(owner),
@@ -153,7 +156,7 @@ impl Read {
                     names: Vec::new(),
                     algorithm: None,
                     not_after: None,
-                    problem: Some(why.clone()),
+                    problem,
                 }),
             }
         }

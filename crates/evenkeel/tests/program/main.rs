@@ -15,3 +15,4 @@ mod sticky;
 mod tls;
 mod tls_files;
 mod tls_servers;
+mod tls_staples;

@@ -153,6 +153,35 @@ fn connections_and_sessions_are_used_again_under_their_name_only() {
 }
 
 #[test]
+fn authorities_of_the_system_may_change_and_vanish() {
+    if !needs("openssl") || !needs("nginx") {
+        return;
+    }
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let issued = authority.issue("www", &["www.example.com"]);
+    let (_nginx, address) = nginx(&issued, "");
+    let (bind, directory) = (free_address(), temp_dir());
+    let bundle = directory.path().join("bundle.pem");
+    fs::copy(stranger.ca(), &bundle).unwrap();
+    let site = Site::start_with(&site(bind, address, "passive = \"off\"", ""), |command, _| {
+        command.env("SSL_CERT_FILE", &bundle).env_remove("SSL_CERT_DIR");
+    });
+    assert_eq!(refused(&ask(bind, "www.example.com")), (502, Some("server-unverified")));
+    fs::copy(authority.ca(), &bundle).unwrap();
+    site.wait_for(0, "the authorities that the system trusts have changed");
+    let end = Instant::now() + BOUND;
+    while ask(bind, "www.example.com").status != 200 {
+        assert!(Instant::now() < end, "the new authority is not believed");
+    }
+    let seen = site.seen();
+    fs::write(&bundle, "nonsense").unwrap();
+    site.wait_for(seen, "the system has no list of authorities");
+    assert_eq!(ask(bind, "www.example.com").status, 200);
+    let problem = site.status()["certificates"][0]["problem"].as_str().unwrap().to_owned();
+    assert!(problem.ends_with("what was read before stays in force"), "{problem}");
+}
+
+#[test]
 fn workers_take_connections_of_each_other() {
     if !needs("openssl") || !needs("nginx") {
         return;
