@@ -47,6 +47,7 @@ use super::timers;
 use crate::track::Effective;
 use alarms::Alarms;
 use handover::Releasing;
+use member::Membership;
 use office::Office;
 use output::Output;
 
@@ -65,6 +66,7 @@ pub struct Machine {
     adopting: bool,
     /// A group decides when this router becomes active.
     held: bool,
+    membership: Membership,
     /// Displaces nobody: an operator wanted another router to be active.
     standing_by: bool,
     office: Office,
@@ -96,6 +98,7 @@ impl Machine {
             running: false,
             adopting: false,
             held: false,
+            membership: Membership::default(),
             standing_by: false,
             office: Office::Stopped,
             since: None,
