@@ -70,7 +70,7 @@ fn it_fails_and_mends_everything_says_what_that_cost_and_leaves_nothing() {
         cost("webserver01 was killed")
     );
     println!("{}", lines[table..].join("\n"));
-    assert_eq!(left(place.path()), [PathBuf::new(); 0]);
+    assert_eq!(left(place.path()), Vec::<PathBuf>::new());
     assert_eq!(processes(place.path()), 0);
 }
 
