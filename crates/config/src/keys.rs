@@ -415,6 +415,8 @@ pub enum Kind {
     Pool,
     /// The name of a listener.
     Listener,
+    /// The name of a group, which comes to be by being named.
+    Group,
     /// What changes a priority.
     Weight,
     /// The name of a user of the system.
@@ -587,6 +589,7 @@ impl Kind {
             }
             Self::Pool => "the name of a pool".into(),
             Self::Listener => "the name of a listener".into(),
+            Self::Group => "a name".into(),
             Self::Weight => "a whole number from -253 to 253, and not 0".into(),
             Self::User => "the name of a user".into(),
             Self::Path => "an absolute path".into(),

@@ -13,6 +13,7 @@ mod send_proxy;
 mod server_tls;
 mod servers;
 mod sticky;
+mod sync_group;
 mod tls;
 mod track;
 mod virtual_router;

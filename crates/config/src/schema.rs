@@ -140,7 +140,7 @@ fn kind(kind: &Kind) -> Value {
         Kind::Address => matching(ADDRESS),
         Kind::Addresses => one_or_list(&matching(ADDRESS), 1),
         Kind::Networks { may_be_empty } => one_or_list(&matching(NETWORK), u8::from(!may_be_empty)),
-        Kind::Pool | Kind::Listener => matching(NAME),
+        Kind::Pool | Kind::Listener | Kind::Group => matching(NAME),
         Kind::Weight => {
             let bounds = json!({ "type": "integer", "minimum": -253, "maximum": 253, "not": { "const": 0 } });
             json!({ "anyOf": [bounds, variable()] })

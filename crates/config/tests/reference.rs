@@ -390,6 +390,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "virtual-router-interval-between-hundredths",
     "virtual-router-keys-without-active",
     "virtual-router-mac-with-peers",
+    "sync-group-unlike-members",
     "virtual-router-on-in-on",
     "virtual-router-password-too-long",
     "virtual-router-password-with-version-3",

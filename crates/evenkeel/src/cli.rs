@@ -69,6 +69,9 @@ enum Command {
     /// Be a toy server (started by `demo`)
     #[command(hide = true)]
     ToyServer(demo::ToyServer),
+    /// Be a machine of the demo (started by `demo --ha`)
+    #[command(hide = true)]
+    DemoActor(crate::demo::ha::Actor),
     /// Be a role (started by `run`)
     #[command(hide = true)]
     Role(RoleArguments),
@@ -113,6 +116,7 @@ pub(crate) fn main() -> Exit {
     match cli.command {
         Command::Demo(demo) => demo.perform(),
         Command::ToyServer(server) => server.perform(),
+        Command::DemoActor(actor) => actor.perform(),
         Command::Run(run) => run.perform(),
         Command::Check(check) => check.perform(),
         Command::Diff(diff) => diff.perform(),

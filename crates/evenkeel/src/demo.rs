@@ -4,6 +4,7 @@
 //! of their own, which may be killed. Nothing outlives the demo: toy servers end when their input does, roles when
 //! their channel does.
 
+pub(crate) mod ha;
 pub(crate) mod toy;
 
 use std::io::{self, BufRead, BufReader, Write};

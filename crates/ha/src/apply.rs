@@ -1,7 +1,7 @@
 //! Decides what becomes of virtual routers when the plan changes.
 //!
-//! A virtual router is what it is on the link: interface, number, family, and whether it has a hardware address of its
-//! own. Its name is the operator's, and a new name is no reason for an election.
+//! A virtual router is what it is on the link: interface, number and family. Its name is the operator's, and a new name is
+//! no reason for an election.
 
 use evenkeel_config::plan::VirtualRouter;
 
@@ -29,7 +29,7 @@ pub(crate) fn fates(old: &[&VirtualRouter], new: &[VirtualRouter]) -> Vec<Fate> 
 fn is_same(one: &VirtualRouter, other: &VirtualRouter) -> bool {
     let identity = |router: &VirtualRouter| {
         let settings = router.params.settings();
-        (settings.vrid, settings.family, router.virtual_mac)
+        (settings.vrid, settings.family)
     };
     one.interface == other.interface && identity(one) == identity(other)
 }
@@ -55,6 +55,7 @@ mod tests {
             source: None,
             params: Params::new(settings).unwrap(),
             virtual_mac: false,
+            sync_group: None,
             routes: Vec::new(),
             rules: Vec::new(),
             track: Vec::new(),
@@ -76,6 +77,6 @@ mod tests {
         let old = router("a", "eth0", 51, 100);
         assert_eq!(fates(&[&old], &[router("a", "eth0", 53, 100)]), [Fate::Start]);
         let masked = VirtualRouter { virtual_mac: true, ..old.clone() };
-        assert_eq!(fates(&[&old], &[masked]), [Fate::Start]);
+        assert_eq!(fates(&[&old], &[masked]), [Fate::Change(0)]);
     }
 }

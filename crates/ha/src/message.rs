@@ -189,6 +189,8 @@ pub struct RouterSnapshot {
     pub yielding: bool,
     /// It displaces nobody, because an operator wanted another router to be active.
     pub standing_by: bool,
+    /// It is active only together with the others of this group.
+    pub sync_group: Option<String>,
     /// What it tracks, and what that does to the priority.
     pub track: Vec<TrackSnapshot>,
     /// What its advertisements are sent from.

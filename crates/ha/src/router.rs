@@ -3,6 +3,8 @@
 //! Invariants: every input to the machine is followed by its actions, in their order; addresses are touched only to
 //! make them what `own` says; what others undo is put right at most once in [`RETRY`].
 
+mod reload;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
@@ -27,6 +29,7 @@ use crate::run::World;
 use crate::sight::Seen;
 use crate::speaker::Speaker;
 use crate::{snapshot, track, virtual_mac, words};
+use reload::Dismissed;
 
 /// Messages that are read in one turn of the loop; other virtual routers and timers come before the rest.
 const MOST_READS: usize = 64;
@@ -63,6 +66,7 @@ pub(crate) struct Router {
     looked_holding: bool,
     /// The operator's wish that is waiting for its outcome.
     asked: Option<u64>,
+    dismissed: Option<Dismissed>,
 }
 
 /// The interface with the virtual hardware address, while the addresses are held.
@@ -95,7 +99,11 @@ impl Router {
             parts: Vec::new(),
             looked_holding: false,
             asked: None,
+            dismissed: None,
         };
+        if router.plan.sync_group.is_some() {
+            router.machine.join();
+        }
         router.tell_wall_clock(now);
         router.stand(virtuals, world, now);
         let holding = router.is_holding(world);
@@ -168,46 +176,6 @@ impl Router {
             _ => self.outcome(now),
         };
         world.out.send(&Event::HandedOver { id, outcome });
-    }
-
-    /// Hands the addresses over and takes part no longer.
-    pub(crate) fn retire(&mut self, world: &mut World, now: Instant) {
-        self.machine.retire(now);
-        self.act(world, now);
-    }
-
-    /// It takes no part any more, and holds nothing.
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.machine.state() == State::Stopped
-    }
-
-    /// Gives the addresses away and takes part no longer.
-    pub(crate) fn stop(&mut self, world: &mut World, now: Instant) {
-        self.machine.stop(now);
-        self.act(world, now);
-        self.own = false;
-        self.hold(world, now);
-    }
-
-    /// Goes on with another plan for the same virtual router.
-    pub(crate) fn change(
-        &mut self,
-        plan: VirtualRouter,
-        virtuals: &[Address],
-        world: &mut World,
-        now: Instant,
-    ) {
-        let reopen = plan.params.settings().delivery != self.plan.params.settings().delivery;
-        self.machine.set_params(now, plan.params.clone());
-        self.plan = plan;
-        self.track(world, now);
-        if reopen {
-            self.ground = Ground::Missing(String::new());
-        }
-        self.tell_wall_clock(now);
-        self.stand(virtuals, world, now);
-        self.act(world, now);
-        self.hold(world, now);
     }
 
     /// The interface, or an address on it, is not what it was.
@@ -309,7 +277,7 @@ impl Router {
     }
 
     /// Does what the machine wants done.
-    fn act(&mut self, world: &mut World, now: Instant) {
+    pub(crate) fn act(&mut self, world: &mut World, now: Instant) {
         while let Some(action) = self.machine.poll_action() {
             match action {
                 Action::Send { destination, payload } => self.say(destination, &payload, world),
@@ -568,7 +536,8 @@ impl Router {
     /// What it wants of the addresses there.
     pub(crate) fn wish(&self, index: u32) -> Wish<'_> {
         let settings = self.plan.params.settings();
-        Wish { index, addresses: &settings.addresses, own: self.own, is_owner: settings.priority.is_owner() }
+        let addresses = self.dismissed.as_ref().map_or(&settings.addresses, |dismissed| &dismissed.left);
+        Wish { index, addresses, own: self.own, is_owner: settings.priority.is_owner() }
     }
 
     fn footing(&self) -> Option<Footing> {
@@ -597,6 +566,10 @@ impl Router {
 
     pub(crate) fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    pub(crate) fn machine_mut(&mut self) -> &mut Machine {
+        &mut self.machine
     }
 
     pub(crate) fn owns(&self) -> bool {

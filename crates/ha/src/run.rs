@@ -6,6 +6,8 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use evenkeel_config::plan::{Tracked, VirtualRouter};
+use evenkeel_failover::vrrp::group::settle;
+use evenkeel_failover::vrrp::machine::Machine;
 use evenkeel_failover::vrrp::params::Address;
 use evenkeel_sys::channel::{Next, Polled};
 use evenkeel_sys::netlink::Netlink;
@@ -156,6 +158,8 @@ impl Role {
                 self.is_orphan = true;
                 self.leave(now);
             }
+            self.regroup(now);
+            self.forget_the_dismissed();
             if self.leaving && self.routers.iter().all(Router::is_stopped) {
                 break;
             }
@@ -280,6 +284,29 @@ impl Role {
         self.recheck_at = has_followers.then(|| now + RECHECK);
     }
 
+    /// Lets the members of each sync group follow each other.
+    fn regroup(&mut self, now: Instant) {
+        let Self { routers, world, .. } = self;
+        let groups: BTreeSet<String> = routers.iter().filter_map(Router::sync_group).collect();
+        for group in groups {
+            let is_member = |router: &&mut Router| router.sync_group().as_ref() == Some(&group);
+            let mut members: Vec<&mut Router> = routers.iter_mut().filter(is_member).collect();
+            let mut machines: Vec<&mut Machine> =
+                members.iter_mut().map(|member| member.machine_mut()).collect();
+            settle(now, &mut machines);
+            for member in members {
+                member.act(world, now);
+            }
+        }
+    }
+
+    /// Virtual routers that are no part of the plan stay until they have handed over.
+    fn forget_the_dismissed(&mut self) {
+        let before = self.routers.len();
+        self.routers.retain(|router| !(router.is_dismissed() && router.is_stopped()));
+        self.world.own_changed |= self.routers.len() != before;
+    }
+
     /// Does what the supervisor says; `false` when that is to end.
     fn obey(&mut self, now: Instant) -> bool {
         if self.world.out.channel.flush().is_err() {
@@ -301,7 +328,8 @@ impl Role {
                     }
                 }
                 Ok(Next::Message(Change::HandOver { id, router: name })) => {
-                    match self.routers.iter_mut().find(|router| router.name() == name) {
+                    let is_meant = |router: &&mut Router| router.name() == name && !router.is_dismissed();
+                    match self.routers.iter_mut().find(is_meant) {
                         Some(router) => router.hand_over(id, &mut self.world, now),
                         None => {
                             self.world.out.send(&Event::HandedOver { id, outcome: HandedOver::Unknown });
@@ -341,29 +369,41 @@ impl Role {
             fates.iter().any(|fate| matches!(fate, Fate::Keep(kept) | Fate::Change(kept) if *kept == place))
         };
         // First those that end: what they held may belong to others now.
+        let mut dismissed = Vec::new();
         for (place, router) in before.iter_mut().enumerate() {
             if !stays(place)
                 && let Some(mut router) = router.take()
             {
-                router.stop(&mut self.world, now);
+                let interface = &router.plan().interface;
+                let taken = plans
+                    .iter()
+                    .filter(|plan| plan.interface == *interface && !plan.virtual_mac)
+                    .flat_map(|plan| &plan.params.settings().addresses)
+                    .map(|address| address.ip)
+                    .collect();
+                router.dismiss(&taken, &mut self.world, now);
+                dismissed.push(router);
             }
         }
         let tracked = plans.iter().flat_map(|plan| &plan.track).filter_map(|track| match &track.what {
             Tracked::Interface(name) => Some(name.as_str()),
             _ => None,
         });
-        let names: BTreeSet<&str> = plans.iter().map(|plan| plan.interface.as_str()).chain(tracked).collect();
+        let all = || plans.iter().chain(dismissed.iter().map(Router::plan));
+        let names: BTreeSet<&str> = all().map(|plan| plan.interface.as_str()).chain(tracked).collect();
         let World { sight, netlink, .. } = &mut self.world;
         sight.follow(names, netlink);
         let virtuals: Vec<Address> =
-            plans.iter().flat_map(|plan| plan.params.settings().addresses.iter().copied()).collect();
+            all().flat_map(|plan| plan.params.settings().addresses.iter().copied()).collect();
         for (plan, fate) in plans.into_iter().zip(fates) {
             let router = match fate {
                 Fate::Keep(place) => before.get_mut(place).and_then(Option::take).map(|mut router| {
+                    router.recall(&mut self.world, now);
                     router.track(&mut self.world, now);
                     router
                 }),
                 Fate::Change(place) => before.get_mut(place).and_then(Option::take).map(|mut router| {
+                    router.recall(&mut self.world, now);
                     router.change(plan.clone(), &virtuals, &mut self.world, now);
                     router
                 }),
@@ -372,6 +412,7 @@ impl Role {
             let router = router.unwrap_or_else(|| Router::start(plan, &virtuals, &mut self.world, now));
             self.routers.push(router);
         }
+        self.routers.extend(dismissed);
         self.revision = revision;
         self.remove_leftovers();
         if is_first {
@@ -428,13 +469,18 @@ impl Role {
             .collect()
     }
 
+    /// Those that are part of the plan.
+    fn planned(&self) -> impl Iterator<Item = &Router> {
+        self.routers.iter().filter(|router| !router.is_dismissed())
+    }
+
     fn snapshot(&self, now: Instant) -> Snapshot {
         Snapshot {
             revision: self.revision,
             memory_locked: self.urgency.memory_locked,
             real_time: self.urgency.real_time,
             events_dropped_total: self.world.out.dropped,
-            routers: self.routers.iter().map(|router| snapshot::of(router, now)).collect(),
+            routers: self.planned().map(|router| snapshot::of(router, now)).collect(),
         }
     }
 

@@ -49,6 +49,7 @@ pub(crate) fn of(router: &Router, now: Instant) -> RouterSnapshot {
         effective_priority: effective(status.effective),
         yielding: status.effective == Effective::Yielding,
         standing_by: status.standing_by,
+        sync_group: router.sync_group(),
         track: router.tracked(),
         source: router.source(),
         owner: status.owner,

@@ -44,6 +44,13 @@ pub(crate) fn schedule_round_robin(priority: i32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Moves the calling thread into a new network namespace (unshare(2), CLONE_NEWNET).
+pub(crate) fn unshare_network() -> io::Result<()> {
+    // SAFETY: the call takes no pointer; a network namespace is no memory and no file descriptor of the process.
+    let result = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Reads these pages of the program from disk now (madvise(2), MADV_POPULATE_READ).
 pub(crate) fn populate(start: usize, length: usize) -> io::Result<()> {
     // SAFETY: populating reads pages in and changes no byte; for a range that is not mapped the kernel answers ENOMEM.

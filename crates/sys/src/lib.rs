@@ -5,6 +5,7 @@
 
 mod calls;
 pub mod channel;
+pub mod namespace;
 pub mod netlink;
 pub mod output;
 pub mod process;

@@ -1,6 +1,6 @@
 //! Speaks rtnetlink (rtnetlink(7)): links, addresses, routes and rules of this network namespace.
 //!
-//! Only what the high availability plane needs, in types of its own. Decoding never fails on what it does not know:
+//! Only what the high availability plane and the demo need, in types of its own. Decoding never fails on what it does not know:
 //! kernels add attributes with every release, and a watcher that stops at one of them would be blind.
 //!
 //! Never decides what should be there; see the callers for that.
@@ -12,6 +12,7 @@ mod request;
 mod route;
 mod rule;
 mod watch;
+mod wire;
 
 pub use address::Held;
 pub use link::Link;

@@ -20,6 +20,32 @@ pub fn take_stdin() -> io::Result<OwnedFd> {
     Ok(taken)
 }
 
+/// Has this process killed when the one that started it ends (PR_SET_PDEATHSIG), or at once when that has ended already.
+///
+/// `parent` is its number. The thread that started this process must live as long as it shall.
+///
+/// # Errors
+/// When the parent is another one by now, or the kernel refuses.
+pub fn die_with(parent: u32) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    let now = rustix::process::getppid().and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok());
+    if now == Some(parent) {
+        Ok(())
+    } else {
+        Err(io::Error::other("the process that started this one has ended"))
+    }
+}
+
+/// Asks a process to end (SIGTERM). The caller must have started it and not have waited for its end yet.
+///
+/// # Errors
+/// When there is no such process.
+pub fn terminate(pid: u32) -> io::Result<()> {
+    let no_such = || io::Error::from(io::ErrorKind::NotFound);
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).ok_or_else(no_such)?;
+    Ok(rustix::process::kill_process(pid, rustix::process::Signal::TERM)?)
+}
+
 /// A wait for the end of another process, made by [`watch`].
 #[derive(Debug)]
 pub struct Ending(OwnedFd);

@@ -199,6 +199,7 @@ pub(super) mod tests {
             effective_priority: Some(130),
             yielding: false,
             standing_by: false,
+            sync_group: None,
             track: vec![TrackSnapshot {
                 name: "interface eth1".into(),
                 state: "ill".into(),

@@ -5,6 +5,8 @@ use evenkeel_failover::vrrp::params::{Coverage, Delivery, Preempt, Settings, Ver
 
 use evenkeel_traffic::name::Name;
 
+mod consequences;
+
 use super::shown::{duration, list};
 use super::{Differences, Pair, pair};
 use crate::keys::Section;
@@ -15,11 +17,24 @@ pub(super) fn compare(old: &[VirtualRouter], new: &[VirtualRouter], differences:
     for change in &paired {
         differences.of(format!("virtual-router {}", change.name()), Section::VirtualRouter);
         match change {
-            Pair::Added(new) => differences.add(format!("added (addresses {})", addresses(new))),
-            Pair::Removed(old) => {
-                differences.add(format!("removed; {} are given away", addresses(old)));
+            Pair::Added(new) => {
+                differences.add(format!("added (addresses {})", addresses(new)));
+                for text in consequences::moved(new, None, old) {
+                    differences.add(text);
+                }
             }
-            Pair::Both(old, new) => router(old, new, differences),
+            Pair::Removed(one) => {
+                differences.add(format!("removed; {}", consequences::removed(one, new)));
+            }
+            Pair::Both(one, other) => {
+                router(one, other, differences);
+                for text in consequences::moved(other, Some(one), old) {
+                    differences.add(text);
+                }
+                for text in consequences::of(one, other) {
+                    differences.add(text);
+                }
+            }
         }
     }
 }
@@ -62,6 +77,10 @@ fn router(old: &VirtualRouter, new: &VirtualRouter, differences: &mut Difference
             format!("authentication changed from {was} to {is}")
         });
     }
+    let group = |router: &VirtualRouter| {
+        router.sync_group.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)
+    };
+    differences.compare("sync-group", &group(old), &group(new));
     differences.compare("virtual-mac", &old.virtual_mac, &new.virtual_mac);
     if before.announcing != after.announcing {
         differences.add("announce changed".into());

@@ -10,7 +10,7 @@ use evenkeel_failover::vrrp::params::{
     VirtualRouterId,
 };
 
-use super::{HTTP, PoolNames, count, default, time, track};
+use super::{HTTP, PoolNames, count, default, sync_group, time, track};
 use crate::keys::Section;
 use crate::model::{self, Model, VirtualRouter};
 use crate::plan::{self, FollowingRoute, FollowingRule};
@@ -30,8 +30,9 @@ pub(super) fn lower(
 ) -> Option<Vec<plan::VirtualRouter>> {
     let lowered: Vec<Option<plan::VirtualRouter>> =
         model.virtual_routers.iter().map(|typed| virtual_router(typed, model, pools, problems)).collect();
-    let routers: Vec<plan::VirtualRouter> = lowered.into_iter().collect::<Option<_>>()?;
+    let mut routers: Vec<plan::VirtualRouter> = lowered.into_iter().collect::<Option<_>>()?;
     together(&model.virtual_routers, &routers, problems);
+    sync_group::together(&model.virtual_routers, &mut routers, problems);
     Some(routers)
 }
 
@@ -114,6 +115,7 @@ fn virtual_router(
         source: typed.source.map(|source| source.value),
         params,
         virtual_mac,
+        sync_group: typed.sync_group.as_ref().map(|group| group.value.clone()),
         routes,
         rules,
         track: track::lower(typed, model, pools, problems)?,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use evenkeel_failover::vrrp::params::{Address, MOST_ADDRESSES_V4, MOST_PEERS};
-use evenkeel_traffic::name::Name;
+use evenkeel_traffic::name::{InvalidName, Name};
 use ipnet::IpNet;
 
 use super::read::Reader;
@@ -49,6 +49,7 @@ pub(crate) struct VirtualRouter {
     pub(crate) checksum: Setting<&'static str>,
     pub(crate) authentication: Option<Authentication>,
     pub(crate) virtual_mac: Setting<bool>,
+    pub(crate) sync_group: Setting<Name>,
     pub(crate) announce: Announce,
     pub(crate) routes: Vec<FollowingRoute>,
     pub(crate) rules: Vec<FollowingRule>,
@@ -176,6 +177,7 @@ fn virtual_router(
             window: reader.time("window", problems),
         }),
         virtual_mac: reader.flag("virtual-mac", problems),
+        sync_group: reader.group("sync-group", problems),
         announce: announce.map_or_else(Announce::default, |reader| Announce {
             count: reader.count("count", problems),
             again_after: reader.time("again-after", problems),
@@ -208,6 +210,24 @@ fn virtual_router(
 }
 
 impl<'a> Reader<'a> {
+    /// The name of something that comes to be by being named.
+    fn group(&self, name: &str, problems: &mut Problems) -> Setting<Name> {
+        let (entry, key) = self.given(name)?;
+        let Value::Text(text) = &entry.value else {
+            not(entry, key, problems);
+            return None;
+        };
+        match text.text.parse() {
+            Ok(group) => Some(At::new(group, entry.span)),
+            Err(why @ InvalidName) => {
+                problems
+                    .error(entry.span, format!("{} is no name for a group", quoted(&text.text)))
+                    .help(why.to_string());
+                None
+            }
+        }
+    }
+
     pub(super) fn interface(&self, name: &str, problems: &mut Problems) -> Setting<String> {
         let (entry, key) = self.given(name)?;
         let Value::Text(text) = &entry.value else {

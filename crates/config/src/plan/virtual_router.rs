@@ -27,6 +27,9 @@ pub struct VirtualRouter {
     /// `virtual-mac`: the addresses live on an interface of their own, with the hardware address that the RFC reserves
     /// for the router, so that it moves with them.
     pub virtual_mac: bool,
+    /// `sync-group`: it is active only together with the others of this group.
+    #[serde(default)]
+    pub sync_group: Option<Name>,
     /// `routes`: what exists while the addresses are held.
     pub routes: Vec<FollowingRoute>,
     /// `rules`: the same for rules.

@@ -5,10 +5,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
 mod faults;
+mod groups;
 mod interop;
 mod pair;
 mod planned;
 mod reload;
+mod reload_diff;
 mod strangers;
 mod tracking;
 mod virtual_mac;

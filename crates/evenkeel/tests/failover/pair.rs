@@ -98,6 +98,12 @@ impl Node {
         assert!(output.status.success(), "{output:?}");
     }
 
+    /// What `evenkeel diff` says about another configuration, which is not put in force.
+    pub(crate) fn preview(&self, configuration: &str) -> Output {
+        write(&self.directory, configuration);
+        self.command(&["diff"])
+    }
+
     pub(crate) fn command(&self, arguments: &[&str]) -> Output {
         let socket = self.directory.path().join("control.sock");
         Command::new(evenkeel()).args(arguments).arg("--socket").arg(socket).output().unwrap()

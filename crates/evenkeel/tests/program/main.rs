@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a test's support fails the test")]
 
 mod demo;
+mod demo_ha;
 mod health;
 mod life;
 mod logs;

@@ -2,7 +2,8 @@
 //!
 //! Invariants, after every input: either all members are active or none is; a member becomes active only when the turn
 //! of every other has come as well; one that cannot be active, or has found another router active, takes the others
-//! with it. No RFC knows groups; the rules are keepalived's. A group of one behaves as its machine alone.
+//! with it (one that hands its addresses over already holds them until that has come to its end). One that has only just begun stands in nobody's way before it has heard somebody or its first wait is over,
+//! so that a router may join an active group. No RFC knows groups; the rules are keepalived's. A group of one behaves as its machine alone.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,7 @@ impl Group {
             return None;
         }
         let mut members: Vec<Machine> = params.into_iter().map(Machine::new).collect();
-        members.iter_mut().for_each(Machine::hold);
+        members.iter_mut().for_each(Machine::join);
         Some(Self { members })
     }
 
@@ -121,39 +122,47 @@ impl Group {
 
     fn tell(&mut self, now: Instant, member: usize, tell: impl FnOnce(&mut Machine)) {
         let Some(machine) = self.members.get_mut(member) else { return };
-        let before = machine.rounds_of_answers();
-        let left_before = machine.leaves_for();
         tell(machine);
-        let leaves_for = machine.leaves_for();
-        if machine.rounds_of_answers() != before {
-            // Where one member's neighbours were misled, the others' may have been as well.
-            for (index, other) in self.members.iter_mut().enumerate() {
-                if index != member {
-                    other.announce_again(now);
-                }
-            }
-        }
-        if let Some(purpose) = leaves_for.filter(|_| left_before.is_none()) {
-            // The others' members come only together.
-            for member in &mut self.members {
-                let _is_active = member.hand_over(now, purpose);
-            }
-        }
         self.settle(now);
     }
 
     fn settle(&mut self, now: Instant) {
-        let obstacle = self.members.iter().any(|member| match member.state() {
-            State::Stopped => true,
-            State::Fault => !member.is_undecided(),
-            State::Backup => !member.is_ready(),
-            State::Listening | State::Active | State::Releasing => false,
-        });
-        if obstacle {
-            self.members.iter_mut().for_each(|member| member.yield_to_group(now));
-        } else if self.members.iter().all(|member| member.state() == State::Active || member.is_ready()) {
-            self.members.iter_mut().for_each(|member| member.promote(now));
+        let mut members: Vec<&mut Machine> = self.members.iter_mut().collect();
+        settle(now, &mut members);
+    }
+}
+
+/// Makes members follow each other, wherever their machines live: to be called after every input to one of them, all of
+/// which [`Machine::join`]ed. Their actions wait in each of them.
+pub fn settle(now: Instant, members: &mut [&mut Machine]) {
+    let misled: Vec<bool> = members.iter_mut().map(|member| member.was_misled()).collect();
+    if misled.contains(&true) {
+        // Where one member's neighbours were misled, the others' may have been as well.
+        for (member, _) in members.iter_mut().zip(&misled).filter(|(_, misled)| !**misled) {
+            member.announce_again(now);
         }
+    }
+    let mut leaves_for = None;
+    for member in members.iter_mut() {
+        leaves_for = leaves_for.or(member.begins_to_leave());
+    }
+    if let Some(purpose) = leaves_for {
+        // The others' members come only together.
+        for member in members.iter_mut() {
+            let _is_active = member.hand_over(now, purpose);
+            let _told = member.begins_to_leave();
+        }
+    }
+    let obstacle = members.iter().any(|member| match member.state() {
+        State::Stopped => true,
+        State::Fault => !member.is_undecided(),
+        State::Backup => !member.is_ready() && !member.is_undecided(),
+        State::Listening | State::Active | State::Releasing => false,
+    });
+    if obstacle {
+        members.iter_mut().for_each(|member| member.yield_to_group(now));
+    } else if members.iter().all(|member| member.state() == State::Active || member.is_ready()) {
+        members.iter_mut().for_each(|member| member.promote(now));
     }
 }
 

@@ -49,6 +49,7 @@ use super::timers;
 use crate::track::Effective;
 use alarms::Alarms;
 use handover::Releasing;
+use member::Membership;
 use office::Office;
 use output::Output;
 
@@ -67,6 +68,7 @@ pub struct Machine {
     adopting: bool,
     /// A group decides when this router becomes active.
     held: bool,
+    membership: Membership,
     /// Displaces nobody: an operator wanted another router to be active.
     standing_by: bool,
     office: Office,
@@ -98,6 +100,7 @@ impl Machine {
             running: false,
             adopting: false,
             held: false,
+            membership: Membership::default(),
             standing_by: false,
             office: Office::Stopped,
             since: None,
@@ -237,7 +240,7 @@ impl Machine {
             }
             Office::Parting(parting) => {
                 if parting.until <= now {
-                    self.part(now);
+                    self.take_leave(now);
                 }
             }
         }

@@ -20,6 +20,7 @@ fn router(addresses: &[&str], peers: &[&str]) -> VirtualRouter {
         source: None,
         params: Params::new(settings).unwrap(),
         virtual_mac: false,
+        sync_group: None,
         routes: Vec::new(),
         rules: Vec::new(),
         track: Vec::new(),

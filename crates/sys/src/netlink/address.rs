@@ -78,9 +78,14 @@ pub(super) fn list(family: u8, index: u32) -> Request {
 /// node still has it, for ever. A single address (/128) is deprecated from the start, so that the machine does not choose
 /// it as the source of its own connections.
 pub(super) fn add(index: u32, ip: IpAddr, prefix: u8) -> Request {
+    add_by(index, ip, prefix, OWN_PROTOCOL)
+}
+
+/// The same with another mark.
+pub(super) fn add_by(index: u32, ip: IpAddr, prefix: u8, protocol: u8) -> Request {
     let mut request = Request::new(NEW, FLAG_ACK | FLAG_CREATE | FLAG_REPLACE, &fixed(ip, prefix, index));
     let bytes = octets(ip);
-    request.attribute(IFA_LOCAL, &bytes).attribute(IFA_ADDRESS, &bytes).attribute(IFA_PROTO, &[OWN_PROTOCOL]);
+    request.attribute(IFA_LOCAL, &bytes).attribute(IFA_ADDRESS, &bytes).attribute(IFA_PROTO, &[protocol]);
     match ip {
         IpAddr::V4(ip) if prefix < 31 => {
             let host = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);

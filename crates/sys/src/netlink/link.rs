@@ -53,7 +53,7 @@ impl Link {
     }
 }
 
-fn fixed(index: u32, flags: u32, change: u32) -> [u8; FIXED] {
+pub(super) fn fixed(index: u32, flags: u32, change: u32) -> [u8; FIXED] {
     let mut bytes = [0; FIXED];
     bytes[4..8].copy_from_slice(&index.to_ne_bytes());
     bytes[8..12].copy_from_slice(&flags.to_ne_bytes());
@@ -81,6 +81,10 @@ pub(super) fn add_macvlan(name: &str, parent: u32, hardware: [u8; 6]) -> Request
 
 pub(super) fn set_up(index: u32) -> Request {
     Request::new(NEW, FLAG_ACK, &fixed(index, IFF_UP, IFF_UP))
+}
+
+pub(super) fn set_down(index: u32) -> Request {
+    Request::new(NEW, FLAG_ACK, &fixed(index, 0, IFF_UP))
 }
 
 pub(super) fn delete(index: u32) -> Request {

@@ -46,6 +46,13 @@ impl Request {
         self
     }
 
+    /// The fixed part that some nested attributes begin with.
+    pub(super) fn raw(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(bytes);
+        self.align();
+        self
+    }
+
     pub(super) fn number(&mut self, kind: u16, value: u32) -> &mut Self {
         self.attribute(kind, &value.to_ne_bytes())
     }

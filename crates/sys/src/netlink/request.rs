@@ -206,7 +206,7 @@ impl Netlink {
         }
     }
 
-    fn order(&mut self, request: Request) -> io::Result<()> {
+    pub(super) fn order(&mut self, request: Request) -> io::Result<()> {
         self.ask(request, Until::Acknowledged, |_| {})
     }
 

@@ -130,6 +130,11 @@ pub(super) const KEYS: &[Key] = &[
          hypervisors and clouds do not.",
         "virtual-mac = true",
     ),
+    key(Section::VirtualRouter, "sync-group", Kind::Group, Default::Nothing("it moves alone")).says(
+        "Virtual routers of one group are active on the same node: all of them or none. What one of them tracks counts for \
+         all. The same on all nodes; the members of a group have the same priority on each.",
+        "sync-group = \"firewall\"",
+    ),
     key(
         Section::VirtualRouter,
         "announce",

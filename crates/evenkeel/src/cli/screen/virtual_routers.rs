@@ -1,5 +1,6 @@
 //! Virtual routers on the screen.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use evenkeel_admin::message::VirtualRouters;
@@ -34,6 +35,7 @@ pub(super) fn draw(known: &VirtualRouters, now: u64) -> String {
         &columns,
         state.routers.iter().flat_map(|router| rows(router, &known.transitions, now)),
     ));
+    text.push_str(&groups(&state.routers));
     for router in &state.routers {
         for track in &router.track {
             let _ = writeln!(text, "  {} tracks {}", router.name, tracked(track));
@@ -50,6 +52,31 @@ pub(super) fn draw(known: &VirtualRouters, now: u64) -> String {
         let _ = writeln!(text, "  {ago} ago: {router} became {to} (was {from}): {why}");
     }
     text
+}
+
+/// Such as `sync group firewall: outside, inside; active together`.
+fn groups(routers: &[RouterSnapshot]) -> String {
+    let mut groups: BTreeMap<&str, Vec<&RouterSnapshot>> = BTreeMap::new();
+    for router in routers {
+        if let Some(group) = &router.sync_group {
+            groups.entry(group).or_default().push(router);
+        }
+    }
+    let line = |(group, members): (&str, Vec<&RouterSnapshot>)| {
+        let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
+        let first = members.first().map_or("", |member| member.state.as_str());
+        let how = if members.iter().all(|member| member.state == first) {
+            format!("{first} together")
+        } else {
+            let fault = members.iter().find(|member| member.state == "fault");
+            fault.map_or_else(
+                || "not together yet".to_owned(),
+                |member| format!("{} keeps all of them from being active", member.name),
+            )
+        };
+        format!("  sync group {group}: {}; {how}\n", names.join(", "))
+    };
+    groups.into_iter().map(line).collect()
 }
 
 /// Such as `pool website: ill, so it yields: 0 of 2 servers take traffic, 1 are needed`.

@@ -43,6 +43,15 @@ impl Two {
         self.group.link(self.now, member, Link::Up { source: OWN.into() });
     }
 
+    /// One member is asked to hand over, as the operator names one.
+    fn asked(&mut self, member: usize) -> Vec<String> {
+        let now = self.now;
+        self.group.tell(now, member, |machine| {
+            machine.hand_over(now, Purpose::Asked);
+        });
+        self.did()
+    }
+
     fn timeout(&mut self) -> Vec<String> {
         self.group.handle_timeout(self.now);
         self.did()
@@ -194,4 +203,83 @@ fn a_group_has_members_and_not_too_many() {
     assert!(Group::new((0..=MOST_MEMBERS).map(|_| params()).collect()).is_none());
     let mut one = Group::new(vec![params()]).unwrap();
     one.link(epoch(), 9, Link::Down);
+}
+
+/// A machine beside an active group, started at 0, as a reload adds one.
+fn third(two: &Two) -> Machine {
+    let mut third = Machine::new(Params::new(settings(Version::V3, 100, 10)).unwrap());
+    third.join();
+    third.link(two.now, Link::Up { source: OWN.into() });
+    third.start(two.now, false);
+    third
+}
+
+fn settled(two: &mut Two, third: &mut Machine) -> Vec<State> {
+    let now = two.now;
+    let mut members: Vec<&mut Machine> = two.group.members.iter_mut().chain([third]).collect();
+    settle(now, &mut members);
+    members.iter().map(|member| member.state()).collect()
+}
+
+#[test]
+fn one_that_joins_an_active_group_disturbs_nobody_and_becomes_active_after_its_wait() {
+    let mut two = Two::active();
+    let mut third = third(&two);
+    assert_eq!(settled(&mut two, &mut third), [State::Active, State::Active, State::Backup]);
+    for hundredths in [10, 20, 30] {
+        two.at(hundredths * 10_000_000).timeout();
+    }
+    two.at(360_937_500);
+    third.handle_timeout(two.now);
+    assert_eq!(settled(&mut two, &mut third), [State::Active; 3]);
+}
+
+#[test]
+fn one_that_joins_and_hears_another_active_router_takes_the_group_with_it() {
+    let mut two = Two::active();
+    let mut third = third(&two);
+    two.at(50_000_000);
+    let settings = third.params().settings().clone();
+    let advertisement = Advertisement {
+        version: Version::V3,
+        vrid: settings.vrid,
+        priority: Priority::new(150),
+        interval: settings.interval,
+        addresses: vec![settings.addresses[0].ip],
+        password: None,
+    };
+    let (source, destination) = ([10, 99, 0, 1].into(), Family::V4.group());
+    let payload = advertisement.encode(source, destination, Coverage::default());
+    third.receive(two.now, &Received { source, destination, hop_limit: 255, payload: &payload });
+    assert_eq!(settled(&mut two, &mut third), [State::Backup; 3]);
+}
+
+#[test]
+fn one_that_parts_when_only_the_group_held_it_becomes_active() {
+    let mut two = Two::started();
+    two.at(300_000_000).hear(1, 150);
+    two.at(360_937_500).timeout();
+    let now = two.now;
+    assert_eq!(two.states(), [State::Backup; 2]);
+    two.group.members[0].part(now);
+    two.group.members[1].part(now);
+    assert_eq!(two.states(), [State::Active, State::Backup]);
+}
+
+#[test]
+fn a_failover_on_command_moves_all_and_each_serves_until_its_own_follower_is_heard() {
+    let mut two = Two::active();
+    let did = two.at(10_000_000).asked(0);
+    let releases =
+        ["0: release", "0: active > releasing: Asked", "1: release", "1: active > releasing: Asked"];
+    assert_eq!(did, releases);
+    two.at(60_000_000).hear(1, 50);
+    assert_eq!(two.states(), [State::Releasing, State::Backup]);
+    two.hear(0, 50);
+    assert_eq!(two.states(), [State::Backup; 2]);
+    // It waits until the other falls silent: 3 intervals and the skew.
+    two.at(420_000_000).timeout();
+    assert_eq!(two.states(), [State::Backup; 2]);
+    two.at(420_937_500).timeout();
+    assert_eq!(two.states(), [State::Active; 2]);
 }

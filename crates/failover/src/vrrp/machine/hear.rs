@@ -103,9 +103,9 @@ impl Machine {
             (Office::Releasing(_), Some(priority)) => self.hand_to(now, accepted, priority),
             (Office::Parting(parting), priority)
                 if parting.winner != accepted.source && !self.is_beaten_by(accepted.source, priority) => {}
-            (Office::Parting(_), Some(_)) => self.part(now),
+            (Office::Parting(_), Some(_)) => self.take_leave(now),
             (Office::Parting(_), None) => {
-                self.part(now);
+                self.take_leave(now);
                 self.hear_release(now, accepted.source);
             }
         }

@@ -1,17 +1,43 @@
-//! What only a [`Group`](super::super::group::Group) may ask of a machine.
+//! What only a [`group`](super::super::group) may ask of a machine.
 
 use std::time::Instant;
 
 use super::super::note::Why;
-use super::super::status::State;
 use super::Machine;
 use super::handover::{Purpose, Releasing};
 use super::office::{Backup, Office};
 
+/// What a machine is to its group.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Membership {
+    /// Its first wait has not ended.
+    joining: bool,
+    /// The rounds of answers that the group knows of.
+    answers: u64,
+    /// The group knows that it hands its addresses over.
+    leaving: bool,
+}
+
 impl Machine {
-    /// From now on a group decides when this router becomes active.
-    pub(in super::super) fn hold(&mut self) {
-        self.held = true;
+    /// From now on a group decides when this router becomes active: see
+    /// [`group::settle`](super::super::group::settle).
+    pub fn join(&mut self) {
+        if !self.held {
+            self.held = true;
+            self.membership =
+                Membership { joining: !self.running, answers: self.output.answers, leaving: false };
+        }
+    }
+
+    /// It stands alone again; when only the group held it back it becomes active.
+    pub fn part(&mut self, now: Instant) {
+        if self.held {
+            let ready = self.is_ready();
+            self.held = false;
+            if ready {
+                self.become_active(now, Why::Silence);
+            }
+        }
     }
 
     /// Its turn has come and only the group holds it.
@@ -23,12 +49,19 @@ impl Machine {
         }
     }
 
-    /// Whether the link is unknown yet: neither ready nor an obstacle.
+    /// Whether the link is unknown yet, or who is active: neither ready nor an obstacle.
     pub(in super::super) fn is_undecided(&self) -> bool {
-        self.adopting
+        match &self.office {
+            Office::Fault => self.adopting,
+            Office::Backup(backup) => {
+                self.membership.joining && backup.owner.is_none() && backup.displaced.is_none()
+            }
+            _ => false,
+        }
     }
 
     pub(in super::super) fn promote(&mut self, now: Instant) {
+        self.membership.joining = false;
         if self.is_ready() {
             self.become_active(now, Why::Group);
         }
@@ -36,10 +69,9 @@ impl Machine {
 
     /// Another member cannot be active: this one lets go as well.
     pub(in super::super) fn yield_to_group(&mut self, now: Instant) {
-        if self.leaves_for() == Some(Purpose::Stop) {
-            return self.stop(now);
-        }
-        if matches!(self.state(), State::Active | State::Listening | State::Releasing) {
+        self.membership.joining = false;
+        // One that hands its addresses over is on its way, and serves them until another is heard.
+        if matches!(self.office, Office::Active(_) | Office::Listening(_)) {
             self.resign(now);
             self.own(false);
             let backup = Backup::new(Some(now + self.down_interval()), None);
@@ -55,14 +87,23 @@ impl Machine {
         }
     }
 
+    /// The purpose, once: when it has begun to hand over since the last look.
+    pub(in super::super) fn begins_to_leave(&mut self) -> Option<Purpose> {
+        let purpose = self.leaves_for();
+        let known = std::mem::replace(&mut self.membership.leaving, purpose.is_some());
+        purpose.filter(|_| !known)
+    }
+
+    /// Its neighbours were told anew because of another active router since the last look.
+    pub(in super::super) fn was_misled(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.membership.answers, self.output.answers);
+        before != self.output.answers
+    }
+
     /// Another member had to announce itself again.
     pub(in super::super) fn announce_again(&mut self, now: Instant) {
         if let Office::Active(active) = &mut self.office {
             active.announcer.again(now, &self.params.settings().announcing, &mut self.output);
         }
-    }
-
-    pub(in super::super) fn rounds_of_answers(&self) -> u64 {
-        self.output.answers
     }
 }

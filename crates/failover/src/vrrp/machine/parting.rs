@@ -36,7 +36,7 @@ impl Machine {
     }
 
     /// The winner has answered, or will not.
-    pub(super) fn part(&mut self, now: Instant) {
+    pub(super) fn take_leave(&mut self, now: Instant) {
         let Office::Parting(Parting { winner, why, .. }) = &self.office else { return };
         let (winner, why) = (*winner, *why);
         self.own(false);
