@@ -6,6 +6,7 @@
 
 mod faults;
 mod interop;
+mod moves;
 mod pair;
 mod planned;
 mod reload;
