@@ -13,6 +13,7 @@ mod pair;
 mod report;
 mod soak;
 mod trial;
+mod unseen;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -39,7 +40,7 @@ const TIMINGS: [Timing; 4] = [
 /// What to do.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Plan {
-    /// A fault, `flood` or `soak`; everything without.
+    /// A fault, `flood`, `soak` or `nobody-sees`; every fault without.
     only: Option<String>,
     repeat: Option<usize>,
     /// Part of the name of a timing.
@@ -59,9 +60,16 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
     match plan.only.as_deref() {
         Some("flood") => flood::run(&program),
         Some("soak") => soak::run(&program),
+        Some("nobody-sees") => unseen::run(root, &program, None, plan.repeat),
+        Some(only) if only.starts_with(UNSEEN) => {
+            unseen::run(root, &program, only.strip_prefix(UNSEEN), plan.repeat)
+        }
         _ => faults(root, &program, &plan),
     }
 }
+
+/// Before the name of one case of `nobody-sees`.
+const UNSEEN: &str = "nobody-sees/";
 
 /// Set in the run that has a real-time priority.
 const PUNCTUAL: &str = "EVENKEEL_LAB_PUNCTUAL";
@@ -96,7 +104,7 @@ fn faults(root: &Path, program: &Path, plan: &Plan) -> Result<(), String> {
         .collect();
     if faults.is_empty() {
         let names: Vec<&str> = Fault::ALL.iter().map(|fault| fault.name()).collect();
-        return Err(format!("no such case; there are flood, soak, {}", names.join(", ")));
+        return Err(format!("no such case; there are flood, soak, nobody-sees, {}", names.join(", ")));
     }
     let timings = TIMINGS
         .into_iter()

@@ -25,7 +25,8 @@ usage: cargo xtask tidy                           what the compiler cannot see: 
        cargo xtask instructions                   what parsing, rewriting and picking cost, counted by valgrind
        cargo xtask sim --seed N [--runs N]        replays a simulated election, or runs many from this seed on
        cargo xtask failover-lab [--only CASE] [--repeat N] [--timing PART]
-                                                  breaks pairs of nodes and measures what a client sees (root)";
+                                                  breaks pairs of nodes and measures what a client sees (root); CASE is a
+                                                  fault, flood, soak, or nobody-sees[/CASE|/many|/soak]: a whole site";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -60,6 +60,8 @@ fn parts() -> (Router<Desk>, OpenApi) {
         .routes(routes!(servers::reset))
         .routes(routes!(virtual_routers::list))
         .routes(routes!(virtual_routers::failover))
+        .routes(routes!(virtual_routers::release))
+        .routes(routes!(virtual_routers::prioritize, virtual_routers::reset_priority))
         .routes(routes!(diff))
         .routes(routes!(save))
         .routes(routes!(reload))

@@ -112,6 +112,18 @@ pub enum Command {
         /// Its name.
         router: String,
     },
+    /// Let this node take part in the election with its full right again. Answered by [`Answer::Released`].
+    ReleaseRouter {
+        /// The virtual router.
+        router: String,
+    },
+    /// Stand for election with another priority. Answered by [`Answer::Prioritized`].
+    PrioritizeRouter {
+        /// The virtual router.
+        router: String,
+        /// The priority; `None`: that of the file again.
+        priority: Option<u8>,
+    },
     /// Drain and end. Answered by [`Answer::Stopping`] before it begins.
     Stop,
     /// How a server is set. Answered by [`Answer::Server`].
@@ -149,6 +161,10 @@ pub enum Answer {
     Preview(Preview),
     /// To [`Command::Failover`].
     FailedOver(FailedOver),
+    /// To [`Command::ReleaseRouter`].
+    Released(Released),
+    /// To [`Command::PrioritizeRouter`].
+    Prioritized(RouterPriority),
     /// To [`Command::Stop`].
     Stopping(Stopping),
     /// To [`Command::Server`].
@@ -218,6 +234,9 @@ pub struct VirtualRouters {
     pub missing: Option<String>,
     /// The latest changes of state of all of them, the latest last.
     pub transitions: Vec<ha::Transition>,
+    /// Priorities that are not those of the file, because they were changed while the program ran.
+    #[serde(default)]
+    pub runtime_priorities: Vec<RouterPriority>,
 }
 
 /// One certificate, or another file that TLS of a listener or pool needs.
@@ -352,6 +371,9 @@ pub struct Preview {
     /// What differs from the file because it was changed while the program ran, and stays so.
     #[serde(default)]
     pub runtime_changes: Vec<RuntimeChange>,
+    /// Priorities of virtual routers that were changed while the program ran, and stay so until it ends.
+    #[serde(default)]
+    pub runtime_priorities: Vec<RouterPriority>,
 }
 
 /// A server that is not as the file says, because it was changed while the program ran.
@@ -508,6 +530,28 @@ pub struct FailedOver {
     /// Who is active now.
     #[schema(value_type = String, example = "192.168.1.2")]
     pub active: std::net::IpAddr,
+}
+
+/// A node takes part in the election of a virtual router with its full right.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Released {
+    /// The virtual router.
+    pub router: String,
+    /// Whether it stood by until now; otherwise there was nothing to do.
+    pub stood_by: bool,
+}
+
+/// With what a virtual router stands for election here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RouterPriority {
+    /// The virtual router.
+    pub router: String,
+    /// The priority, before tracking.
+    pub priority: u8,
+    /// What the file says.
+    pub configured: u8,
+    /// Who changed it last.
+    pub by: String,
 }
 
 /// A stop that has begun.

@@ -22,6 +22,7 @@ mod keys;
 mod leaving;
 mod live;
 mod logs;
+mod priorities;
 mod process;
 mod reload;
 mod save;
@@ -231,6 +232,11 @@ impl Supervisor {
             Command::Reload => self.reload_on_command(asker, by, now),
             Command::Diff => self.answer(asker, self.preview()),
             Command::Failover { router } => self.fail_over(asker, &by, router, now),
+            Command::ReleaseRouter { router } => self.release_router(asker, &by, router, now),
+            Command::PrioritizeRouter { router, priority } => {
+                let answer = self.prioritize_router(&by, &router, priority);
+                self.answer(asker, answer);
+            }
             Command::Stop => self.stop_on_command(asker, &by, now),
             Command::Server { pool, server } => self.answer(asker, self.settings(&pool, &server)),
             Command::EditServer { pool, server, edit, conditions, within } => {

@@ -41,6 +41,14 @@ pub enum Change {
         /// The virtual router.
         router: String,
     },
+    /// An operator ends what [`Change::HandOver`] has begun: the router displaces others again. Answered by
+    /// [`Event::TakesPart`].
+    TakePart {
+        /// Comes back in the answer.
+        id: u64,
+        /// The virtual router.
+        router: String,
+    },
     /// Hand every address over, or give it away when nobody takes it, and end. Answered by [`Event::Released`]; the role then exits with code 0.
     Stop,
     /// Asks for an [`Event::Snapshot`].
@@ -77,6 +85,13 @@ pub enum Event {
         id: u64,
         /// What came of it.
         outcome: HandedOver,
+    },
+    /// The answer to [`Change::TakePart`].
+    TakesPart {
+        /// From [`Change::TakePart`].
+        id: u64,
+        /// Whether it stood by until then; `None`: there is no such virtual router.
+        stood_by: Option<bool>,
     },
     /// Every address was given away.
     Released,

@@ -159,6 +159,13 @@ impl Router {
         self.act(world, now);
     }
 
+    /// An operator wants it to take part with its full right again. Returns whether it had less.
+    pub(crate) fn take_part(&mut self) -> bool {
+        let stood_by = self.machine.is_standing_by();
+        self.machine.stand_by(false);
+        stood_by
+    }
+
     fn outcome(&self, now: Instant) -> HandedOver {
         let status = self.machine.status(now);
         HandedOver::NotActive(status.state.name().into(), status.owner)

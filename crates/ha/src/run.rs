@@ -336,6 +336,11 @@ impl Role {
                         }
                     }
                 }
+                Ok(Next::Message(Change::TakePart { id, router: name })) => {
+                    let found = self.routers.iter_mut().find(|router| router.name() == name);
+                    let stood_by = found.map(Router::take_part);
+                    self.world.out.send(&Event::TakesPart { id, stood_by });
+                }
                 Ok(Next::Message(Change::Snapshot { id })) => {
                     let snapshot = self.snapshot(Instant::now());
                     self.world.out.send(&Event::Snapshot { id, snapshot });

@@ -1,7 +1,7 @@
 //! One node: the real program in a host of the lab.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use evenkeel_testkit::lab::Host;
 use evenkeel_testkit::{BOUND, Program, Signal, TempDir, temp_dir};
@@ -13,6 +13,7 @@ pub(super) struct Node {
     program: Program,
     binary: std::path::PathBuf,
     directory: TempDir,
+    ready_at: Instant,
 }
 
 impl Node {
@@ -29,7 +30,12 @@ impl Node {
             .arg(directory.path().join("evenkeel.toml"));
         let program = Program::start(&mut command);
         program.wait_for_line(|line| line.contains("INFO ready: "), BOUND);
-        Self { program, binary: binary.to_owned(), directory }
+        Self { program, binary: binary.to_owned(), directory, ready_at: Instant::now() }
+    }
+
+    /// When it became ready.
+    pub(super) fn ready_at(&self) -> Instant {
+        self.ready_at
     }
 
     /// Puts another configuration in force.
@@ -50,7 +56,8 @@ impl Node {
         routers.cloned().ok_or_else(|| format!("no virtual routers in {status}"))
     }
 
-    fn command(&self, arguments: &[&str]) -> Result<String, String> {
+    /// Runs a command of the program against it.
+    pub(super) fn command(&self, arguments: &[&str]) -> Result<String, String> {
         let socket = self.directory.path().join("control.sock");
         let output =
             std::process::Command::new(&self.binary).args(arguments).arg("--socket").arg(socket).output();
@@ -72,7 +79,7 @@ impl Node {
     }
 
     /// The supervisor and its roles.
-    fn processes(&self) -> Vec<Pid> {
+    pub(super) fn processes(&self) -> Vec<Pid> {
         let main = self.program.id();
         let tasks = std::fs::read_dir(format!("/proc/{main}/task")).into_iter().flatten().flatten();
         let children =

@@ -159,7 +159,12 @@ fn judge(
 }
 
 /// When a host held an address between two moments.
-fn held(changes: &[AddressChange], address: IpAddr, from: Instant, to: Instant) -> Vec<(Instant, Instant)> {
+pub(super) fn held(
+    changes: &[AddressChange],
+    address: IpAddr,
+    from: Instant,
+    to: Instant,
+) -> Vec<(Instant, Instant)> {
     let mut spans = Vec::new();
     let mut since: Option<Instant> = None;
     for change in changes.iter().filter(|change| change.address == address) {
@@ -180,7 +185,8 @@ fn held(changes: &[AddressChange], address: IpAddr, from: Instant, to: Instant) 
         .collect()
 }
 
-fn overlap(one: &[(Instant, Instant)], other: &[(Instant, Instant)]) -> Duration {
+/// How long both had it at once.
+pub(super) fn overlap(one: &[(Instant, Instant)], other: &[(Instant, Instant)]) -> Duration {
     let pairs = one.iter().flat_map(|a| other.iter().map(move |b| (a.0.max(b.0), a.1.min(b.1))));
     pairs.map(|(start, end)| end.saturating_duration_since(start)).sum()
 }

@@ -137,6 +137,7 @@ fn status() -> Status {
             }),
             missing: None,
             transitions: Vec::new(),
+            runtime_priorities: Vec::new(),
         }),
     }
 }

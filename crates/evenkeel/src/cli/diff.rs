@@ -1,7 +1,7 @@
 //! `evenkeel diff`
 
 use clap::Args;
-use evenkeel_admin::message::{Difference, Preview, RuntimeChange};
+use evenkeel_admin::message::{Difference, Preview, RouterPriority, RuntimeChange};
 use hyper::Method;
 
 use super::client::Target;
@@ -39,8 +39,24 @@ impl Diff {
                 runtime_changes(&preview.runtime_changes)
             ));
         }
+        if !preview.runtime_priorities.is_empty() {
+            super::print(&format!(
+                "priorities of virtual routers that stay until Evenkeel ends:\n{}",
+                runtime_priorities(&preview.runtime_priorities)
+            ));
+        }
         Exit::Well
     }
+}
+
+/// One line a virtual router.
+pub(super) fn runtime_priorities(priorities: &[RouterPriority]) -> String {
+    let line = |RouterPriority { router, priority, configured, by }: &RouterPriority| {
+        format!(
+            "  runtime change: virtual router {router}: priority {priority} instead of {configured}  (by {by})\n"
+        )
+    };
+    priorities.iter().map(line).collect()
 }
 
 /// One line a runtime change.

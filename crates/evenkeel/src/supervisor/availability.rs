@@ -50,6 +50,7 @@ impl Supervisor {
     /// A new plan is in force.
     pub(super) fn ha_follows(&mut self, now: Instant) {
         self.track_the_plan(now);
+        self.steering.priorities.settle(&self.plan.virtual_routers);
         match (self.wants_ha(), self.ha.keeper.is_alive()) {
             (true, true) => self.tell_ha_the_plan(),
             (true, false) if self.ha.keeper.has_ended() => self.start_ha(now),
@@ -62,10 +63,10 @@ impl Supervisor {
         }
     }
 
-    fn tell_ha_the_plan(&self) {
+    pub(super) fn tell_ha_the_plan(&self) {
         let change = Change::Apply {
             revision: self.revision,
-            routers: self.plan.virtual_routers.clone(),
+            routers: self.steering.priorities.over(&self.plan.virtual_routers),
             inherited: self.ha.changed.clone(),
             findings: self.tracking.findings(),
         };
@@ -110,6 +111,7 @@ impl Supervisor {
                 self.ha.transitions.push_back(transition);
             }
             News::Said(Event::HandedOver { id, outcome }) => self.handed_over(id, outcome),
+            News::Said(Event::TakesPart { id, stood_by }) => self.takes_part(id, stood_by),
             News::Said(Event::Changed(changed)) => self.ha.changed = changed,
             News::Said(Event::Released) => {
                 tracing::info!("all virtual addresses were given away");

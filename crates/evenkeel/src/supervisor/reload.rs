@@ -266,6 +266,7 @@ impl Supervisor {
                             changes: self.differences(&overlay.over(&plan), &keys, &read),
                             warnings: with_doubts(&warnings, &read),
                             runtime_changes: live::told(&overlay, &plan),
+                            runtime_priorities: self.steering.priorities.told(&plan.virtual_routers),
                         })
                     }
                     Err(errors) => Answer::Refused(unusable_certificate(&errors)),

@@ -166,7 +166,8 @@ impl Supervisor {
                 Ok(snapshot) => (Some(snapshot), None),
                 Err(why) => (None, Some(why)),
             };
-            VirtualRouters { state, missing, transitions: self.ha.transitions() }
+            let runtime_priorities = self.steering.priorities.told(&self.plan.virtual_routers);
+            VirtualRouters { state, missing, transitions: self.ha.transitions(), runtime_priorities }
         });
         let mut roles = vec![self.proxy.status(now), self.admin.status(now)];
         if self.wants_ha() {

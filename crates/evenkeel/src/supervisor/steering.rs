@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use evenkeel_admin::message::{Answer, Blame, FailedOver};
+use evenkeel_admin::message::{Answer, Blame, FailedOver, Released, RouterPriority};
+use evenkeel_failover::vrrp::params::Priority;
 use evenkeel_ha::message::{Change, HandedOver};
 use tokio::time::Instant;
 
+use super::priorities::Priorities;
 use super::{Asker, Supervisor, refuse};
 
 /// How much longer than the protocol allows an answer may take.
@@ -18,6 +20,7 @@ const MOST_WAITING: usize = 64;
 pub(super) struct Steering {
     last_id: u64,
     waiting: Vec<Wish>,
+    pub(super) priorities: Priorities,
 }
 
 #[derive(Debug)]
@@ -29,6 +32,11 @@ struct Wish {
 }
 
 impl Steering {
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.waiting.iter().map(|wish| wish.deadline).min()
     }
@@ -40,7 +48,77 @@ impl Supervisor {
         let Some(plan) = self.plan.virtual_routers.iter().find(|known| known.name.as_str() == router) else {
             return self.answer(asker, unknown(&router));
         };
-        let refused = if self.ending.is_some() {
+        let deadline = now + plan.params.longest_handover() + MARGIN;
+        if let Some(why) = self.cannot_steer() {
+            return self.answer(asker, refuse(Blame::Busy, why));
+        }
+        let id = self.steering.next_id();
+        tracing::info!("virtual router {router}: another node shall be active, asked for by {by}");
+        self.ha.keeper.tell(Change::HandOver { id, router: router.clone() }, Vec::new());
+        self.steering.waiting.push(Wish { id, asker, router, deadline });
+    }
+
+    /// Lets this node displace others again.
+    pub(super) fn release_router(&mut self, asker: Asker, by: &str, router: String, now: Instant) {
+        if !self.plan.virtual_routers.iter().any(|known| known.name.as_str() == router) {
+            return self.answer(asker, unknown(&router));
+        }
+        if let Some(why) = self.cannot_steer() {
+            return self.answer(asker, refuse(Blame::Busy, why));
+        }
+        let id = self.steering.next_id();
+        tracing::info!(
+            "virtual router {router}: this node takes part with its full right, asked for by {by}"
+        );
+        self.ha.keeper.tell(Change::TakePart { id, router: router.clone() }, Vec::new());
+        self.steering.waiting.push(Wish { id, asker, router, deadline: now + MARGIN });
+    }
+
+    pub(super) fn takes_part(&mut self, id: u64, stood_by: Option<bool>) {
+        let Some(place) = self.steering.waiting.iter().position(|wish| wish.id == id) else { return };
+        let Wish { asker, router, .. } = self.steering.waiting.swap_remove(place);
+        let answer = match stood_by {
+            Some(stood_by) => Answer::Released(Released { router, stood_by }),
+            None => unknown(&router),
+        };
+        self.answer(asker, answer);
+    }
+
+    /// Stands for election with another priority from now on; without one, with that of the file.
+    pub(super) fn prioritize_router(&mut self, by: &str, router: &str, priority: Option<u8>) -> Answer {
+        let Some(plan) = self.plan.virtual_routers.iter().find(|known| known.name.as_str() == router) else {
+            return unknown(router);
+        };
+        let configured = plan.params.settings().priority;
+        let wanted = match priority {
+            None => configured,
+            Some(number) => match Priority::new(number).filter(|priority| !priority.is_owner()) {
+                Some(priority) => priority,
+                None => return refuse(Blame::Request, "a priority is a number from 1 to 254"),
+            },
+        };
+        if configured.is_owner() && priority.is_some() {
+            let why = format!("{router} has priority 255 here, because its addresses are this node's own");
+            return refuse(Blame::Conflict, why);
+        }
+        if self.ending.is_some() {
+            return refuse(Blame::Busy, "Evenkeel is stopping");
+        }
+        tracing::info!("virtual router {router}: priority {}, asked for by {by}", wanted.number());
+        self.steering.priorities.set(router, (wanted != configured).then_some(wanted), by);
+        if self.ha.keeper.is_alive() {
+            self.tell_ha_the_plan();
+        }
+        Answer::Prioritized(RouterPriority {
+            router: router.to_owned(),
+            priority: wanted.number(),
+            configured: configured.number(),
+            by: by.to_owned(),
+        })
+    }
+
+    fn cannot_steer(&self) -> Option<&'static str> {
+        if self.ending.is_some() {
             Some("Evenkeel is stopping")
         } else if !self.ha.keeper.is_ready() {
             Some("the high availability role is starting: ask again in a moment")
@@ -48,16 +126,7 @@ impl Supervisor {
             Some("too many such commands wait for their outcome: ask again in a moment")
         } else {
             None
-        };
-        if let Some(why) = refused {
-            return self.answer(asker, refuse(Blame::Busy, why));
         }
-        let deadline = now + plan.params.longest_handover() + MARGIN;
-        self.steering.last_id += 1;
-        let id = self.steering.last_id;
-        tracing::info!("virtual router {router}: another node shall be active, asked for by {by}");
-        self.ha.keeper.tell(Change::HandOver { id, router: router.clone() }, Vec::new());
-        self.steering.waiting.push(Wish { id, asker, router, deadline });
     }
 
     pub(super) fn handed_over(&mut self, id: u64, outcome: HandedOver) {

@@ -4,6 +4,7 @@
 //! last answered probe before a lost one and of the first answered probe after it, so it is exact to one interval at
 //! either end, and a client that was not scheduled for a while does not report one.
 
+mod fetch;
 mod ledger;
 mod means;
 
@@ -30,6 +31,8 @@ pub enum Probing {
     Echo,
     /// A new TCP connection to this port, which a program must accept.
     Connect(u16),
+    /// A new TCP connection to this port and `GET /` over it, which must be answered with status 200.
+    Fetch(u16),
 }
 
 /// A time in which nothing was answered.

@@ -3,7 +3,7 @@
 use axum::http::HeaderValue;
 
 use super::*;
-use crate::message::{Edited, FailedOver, ServerSettings};
+use crate::message::{Edited, FailedOver, Released, RouterPriority, ServerSettings};
 
 fn settings() -> ServerSettings {
     ServerSettings {
@@ -32,12 +32,20 @@ fn answer(command: Command) -> Answer {
         Command::Failover { router } => {
             Answer::FailedOver(FailedOver { router, active: "192.0.2.2".parse().unwrap() })
         }
+        Command::ReleaseRouter { router } => Answer::Released(Released { router, stood_by: true }),
+        Command::PrioritizeRouter { router, priority } => Answer::Prioritized(RouterPriority {
+            router,
+            priority: priority.unwrap_or(100),
+            configured: 100,
+            by: "root".into(),
+        }),
         Command::Stop => Answer::Stopping(Stopping { pid: 1, within: 2 }),
         Command::Diff => Answer::Preview(Preview {
             file: "/x".into(),
             changes: Vec::new(),
             warnings: String::new(),
             runtime_changes: Vec::new(),
+            runtime_priorities: Vec::new(),
         }),
         Command::Reload => Answer::Reloaded(Reloaded {
             file: "/x".into(),

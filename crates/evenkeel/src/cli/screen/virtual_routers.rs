@@ -46,6 +46,7 @@ pub(super) fn draw(known: &VirtualRouters, now: u64) -> String {
             let _ = writeln!(text, "  alarm of {} for {lasts}: {}{from}", router.name, alarm.text);
         }
     }
+    text.push_str(&crate::cli::diff::runtime_priorities(&known.runtime_priorities));
     let first = known.transitions.len().saturating_sub(MOST_TRANSITIONS);
     for Transition { router, from, to, why, at, .. } in &known.transitions[first..] {
         let ago = duration(now.saturating_sub(*at));

@@ -1,4 +1,4 @@
-//! The ways to ask: ICMP echo on a raw socket, or a TCP connection each time.
+//! The ways to ask: ICMP echo on a raw socket, or a TCP connection each time, with or without a request over it.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -13,10 +13,12 @@ use rustix::net::{
 };
 
 use super::Probing;
+use super::fetch::Fetches;
 
 pub(super) enum Means {
     Echo { socket: OwnedFd, target: IpAddr, identity: u16 },
     Connect { target: SocketAddr, open: VecDeque<(u64, OwnedFd)> },
+    Fetch { target: SocketAddr, fetches: Fetches },
 }
 
 const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
@@ -27,6 +29,9 @@ impl Means {
         match how {
             Probing::Connect(port) => {
                 Self::Connect { target: SocketAddr::new(target, port), open: VecDeque::new() }
+            }
+            Probing::Fetch(port) => {
+                Self::Fetch { target: SocketAddr::new(target, port), fetches: Fetches::default() }
             }
             Probing::Echo => {
                 // Every raw socket sees every answer that comes to its host.
@@ -47,13 +52,11 @@ impl Means {
                 let _ = sendto(&*socket, &request, SendFlags::empty(), &SocketAddr::new(*target, 0));
             }
             Self::Connect { target, open } => {
-                let kind = SocketType::STREAM;
-                let Ok(socket) = socket_with(family(target.ip()), kind, FLAGS, None) else { return };
-                // Closing resets: the client would run out of ports in a minute.
-                let _ = sockopt::set_socket_linger(&socket, Some(Duration::ZERO));
-                let begun = connect(&socket, target);
-                if begun.is_ok() || begun == Err(rustix::io::Errno::INPROGRESS) {
-                    open.push_back((number, socket));
+                open.extend(begin(*target).map(|socket| (number, socket)));
+            }
+            Self::Fetch { target, fetches } => {
+                if let Some(socket) = begin(*target) {
+                    fetches.add(number, socket);
                 }
             }
         }
@@ -85,13 +88,16 @@ impl Means {
                 });
                 answered
             }
+            Self::Fetch { fetches, .. } => fetches.answered(),
         }
     }
 
     /// Gives up what is older than this number.
     pub(super) fn forget_before(&mut self, oldest: u64) {
-        if let Self::Connect { open, .. } = self {
-            open.retain(|&(number, _)| number >= oldest);
+        match self {
+            Self::Echo { .. } => {}
+            Self::Connect { open, .. } => open.retain(|&(number, _)| number >= oldest),
+            Self::Fetch { fetches, .. } => fetches.forget_before(oldest),
         }
     }
 
@@ -104,8 +110,18 @@ impl Means {
             Self::Connect { open, .. } => events.extend(
                 open.iter().map(|(_, socket)| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::OUT)),
             ),
+            Self::Fetch { fetches, .. } => fetches.wait_on(events),
         }
     }
+}
+
+/// Begins to connect.
+fn begin(target: SocketAddr) -> Option<OwnedFd> {
+    let socket = socket_with(family(target.ip()), SocketType::STREAM, FLAGS, None).ok()?;
+    // Closing resets: the client would run out of ports in a minute.
+    let _ = sockopt::set_socket_linger(&socket, Some(Duration::ZERO));
+    let begun = connect(&socket, &target);
+    (begun.is_ok() || begun == Err(rustix::io::Errno::INPROGRESS)).then_some(socket)
 }
 
 fn family(address: IpAddr) -> AddressFamily {
