@@ -74,7 +74,7 @@ fn take_turns(name: &str, held: &str) {
     let seen = first.seen();
     let higher = theirs.replace("priority 100", "priority 200");
     keepalived.reload_with(&higher);
-    let seen = first.wait_after(seen, "public: backup (was active)");
+    let seen = first.wait_after(seen, "public: backup (was releasing)");
     on_first.wait_until(held, false);
     second_has(&keepalived);
     keepalived.stop();
@@ -82,7 +82,7 @@ fn take_turns(name: &str, held: &str) {
     on_first.wait_until(held, true);
     assert!(!pair.second.holds(held));
     let keepalived = Keepalived::start_with(&pair.second, &higher, &["public"]);
-    let seen = first.wait_after(seen, "public: backup (was active)");
+    let seen = first.wait_after(seen, "public: backup (was releasing)");
     second_has(&keepalived);
     on_first.wait_until(held, false);
     keepalived.kill9();

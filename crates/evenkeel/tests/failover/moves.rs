@@ -127,3 +127,19 @@ fn a_killed_supervisor_leaves_no_addresses_behind() {
     first.program.wait_for_end_of_output(evenkeel_testkit::BOUND);
     probe.wait_for_answer();
 }
+
+#[test]
+fn a_node_that_was_killed_finds_its_addresses_and_takes_them_from_the_other_one() {
+    let Some(pair) = Pair::start() else { return };
+    let (first, _second) = started(&pair, "");
+    let on_second = pair.second.watch_addresses();
+    first.program.signal_group(Signal::STOP);
+    first.program.kill();
+    on_second.wait_until(ip(ADDRESS), true);
+    let on_first = pair.first.watch_addresses();
+    let again = Node::start(&pair.first, &router(150, ""));
+    again.wait_for("public: active");
+    on_second.wait_until(ip(ADDRESS), false);
+    // They were there all the time.
+    assert!(on_first.changes().iter().all(|change| change.held), "{:?}", on_first.changes());
+}
