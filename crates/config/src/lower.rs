@@ -10,6 +10,7 @@ mod programs;
 mod routes;
 mod servers;
 mod sticky;
+mod telling;
 mod tls;
 mod track;
 mod virtual_router;

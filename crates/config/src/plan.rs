@@ -6,6 +6,7 @@
 
 mod health;
 mod sticky;
+mod telling;
 mod tls;
 mod track;
 mod virtual_router;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 pub use health::{Agent, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
 pub use sticky::Sticky;
+pub use telling::{Notify, Provider, Target};
 pub use tls::{CertificateFiles, Certificates, ClientAuth, Tls};
 pub use track::{Bearing, Least, ProcessTrack, Script, Track, Tracked};
 pub use virtual_router::{

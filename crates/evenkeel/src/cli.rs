@@ -8,6 +8,7 @@ mod demo;
 mod diff;
 mod events;
 mod explain;
+pub(crate) mod post;
 mod reload;
 mod router;
 mod run;
@@ -66,6 +67,9 @@ enum Command {
     /// Be a toy server (started by `demo`)
     #[command(hide = true)]
     ToyServer(demo::ToyServer),
+    /// Send one notice to a web address (started by `run`)
+    #[command(hide = true)]
+    Post(post::Post),
     /// Be a role (started by `run`)
     #[command(hide = true)]
     Role(RoleArguments),
@@ -116,6 +120,7 @@ pub(crate) fn main() -> Exit {
         Command::Reload(reload) => reload.perform(),
         Command::Stop(stop) => stop.perform(),
         Command::Status(status) => status.perform(),
+        Command::Post(post) => post.perform(),
         Command::Router(router) => router.perform(),
         Command::Server(server) => server.perform(),
         Command::Config(config) => config.perform(),

@@ -17,12 +17,12 @@ use evenkeel_failover::vrrp::machine::{Machine, Purpose};
 use evenkeel_failover::vrrp::note::Note;
 use evenkeel_failover::vrrp::params::Address;
 use evenkeel_failover::vrrp::status::State;
-use evenkeel_sys::settings::{Family, Setting};
 
 use crate::addresses::{self, Step, What, Wish};
 use crate::announcer::{self, Announcer};
 use crate::ground::{self, Footing, Ground};
-use crate::message::{Event, HandedOver, Level, TrackSnapshot, Transition, Verdict};
+use crate::message::{Event, HandedOver, Level, TrackSnapshot, Verdict};
+use crate::reassertions::{self, Reassertions};
 use crate::run::World;
 use crate::sight::Seen;
 use crate::speaker::Speaker;
@@ -63,6 +63,9 @@ pub(crate) struct Router {
     looked_holding: bool,
     /// The operator's wish that is waiting for its outcome.
     asked: Option<u64>,
+    reassertions: Reassertions,
+    /// What the supervisor was told of `own`.
+    told_own: Option<bool>,
 }
 
 /// The interface with the virtual hardware address, while the addresses are held.
@@ -95,6 +98,8 @@ impl Router {
             parts: Vec::new(),
             looked_holding: false,
             asked: None,
+            reassertions: Reassertions::default(),
+            told_own: None,
         };
         router.tell_wall_clock(now);
         router.stand(virtuals, world, now);
@@ -187,6 +192,7 @@ impl Router {
         self.act(world, now);
         self.own = false;
         self.hold(world, now);
+        self.tell_own(world);
     }
 
     /// Goes on with another plan for the same virtual router.
@@ -199,6 +205,9 @@ impl Router {
     ) {
         let reopen = plan.params.settings().delivery != self.plan.params.settings().delivery;
         self.machine.set_params(now, plan.params.clone());
+        if plan.name != self.plan.name {
+            self.told_own = None;
+        }
         self.plan = plan;
         self.track(world, now);
         if reopen {
@@ -287,6 +296,7 @@ impl Router {
             self.act(world, now);
         }
         self.announce_due(world, now);
+        self.tell_reassertion(world, now);
         if self.own != self.looked_holding {
             self.weigh(world, now);
         }
@@ -302,10 +312,16 @@ impl Router {
 
     /// When [`Self::tick`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        [self.machine.next_deadline(), self.announcer.deadline(), self.retry_at, self.wall_clock_at]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.machine.next_deadline(),
+            self.announcer.deadline(),
+            self.retry_at,
+            self.wall_clock_at,
+            self.reassertions.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Does what the machine wants done.
@@ -327,20 +343,39 @@ impl Router {
         if self.asked.is_some() {
             self.tell_outcome(world, now);
         }
+        self.reassertions.look(self.machine.dual_outlived(), now);
+        self.tell_reassertion(world, now);
+    }
+
+    fn tell_reassertion(&mut self, world: &mut World, now: Instant) {
+        if self.reassertions.is_due(now) && self.machine.state() == State::Active {
+            let status = self.machine.status(now);
+            let why = reassertions::WHY.to_owned();
+            let states = (status.state, status.state);
+            world.out.send(&Event::Reasserted(snapshot::transition(self.name(), states, why, &status)));
+        }
+    }
+
+    /// Tells the supervisor whether the addresses are held, when it does not know. What finds no room is told later.
+    pub(crate) fn tell_own(&mut self, world: &mut World) {
+        if self.told_own != Some(self.own)
+            && world.out.send(&Event::Holds { router: self.name().into(), own: self.own })
+        {
+            self.told_own = Some(self.own);
+        }
     }
 
     fn note(&self, note: &Note, world: &mut World) {
         let (level, text) = words::note(note);
         world.out.tell(self.name(), level, text);
         if let Note::Became { from, to, why } = note {
-            world.out.send(&Event::Transition(Transition {
-                router: self.name().into(),
-                from: from.name().into(),
-                to: to.name().into(),
-                why: words::reason(why),
-                effective_priority: snapshot::effective(self.machine.status(Instant::now()).effective),
-                at: snapshot::since_1970().as_secs(),
-            }));
+            let status = self.machine.status(Instant::now());
+            world.out.transition(snapshot::transition(
+                self.name(),
+                (*from, *to),
+                words::reason(why),
+                &status,
+            ));
         }
     }
 
@@ -524,7 +559,7 @@ impl Router {
             Some(_) => (virtual_mac::hardware(&self.plan), virtual_mac::name(&self.plan, footing.index)),
             None => (footing.hardware, self.plan.interface.clone()),
         };
-        let is_router = self.plan.is_v6() && forwards(&interface);
+        let is_router = self.plan.is_v6() && announcer::forwards(&interface);
         for address in due {
             let frame = announcer::frame(address, hardware, is_router);
             let result = self.mouth().map(|speaker| speaker.announce(&frame));
@@ -656,10 +691,4 @@ impl Router {
         }
         names
     }
-}
-
-/// This machine forwards IPv6 packets that come in there, and says so to neighbours (RFC 4861 §4.4, the R flag).
-fn forwards(interface: &str) -> bool {
-    let setting = Setting::new(Family::V6, interface, "forwarding");
-    setting.and_then(|setting| setting.read()).is_ok_and(|value| value != "0")
 }

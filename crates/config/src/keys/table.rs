@@ -1,6 +1,7 @@
 //! The records themselves.
 
 mod sticky;
+mod telling;
 mod tls;
 mod track;
 mod virtual_router;
@@ -68,11 +69,13 @@ impl Key {
 /// Every key there is: those of a file of their own come last.
 pub static KEYS: &[Key] = &JOINED;
 
-const APART: [&[Key]; 4] = [sticky::KEYS, tls::KEYS, virtual_router::KEYS, track::KEYS];
+const APART: [&[Key]; 5] = [sticky::KEYS, tls::KEYS, virtual_router::KEYS, track::KEYS, telling::KEYS];
 
-static JOINED: [Key; APART[0].len() + APART[1].len() + APART[2].len() + APART[3].len() + REST.len()] = {
-    let mut joined =
-        [REST[0]; APART[0].len() + APART[1].len() + APART[2].len() + APART[3].len() + REST.len()];
+const APART_LENGTH: usize =
+    APART[0].len() + APART[1].len() + APART[2].len() + APART[3].len() + APART[4].len();
+
+static JOINED: [Key; APART_LENGTH + REST.len()] = {
+    let mut joined = [REST[0]; APART_LENGTH + REST.len()];
     let (mut place, mut part, mut within) = (0, 0, 0);
     while place < joined.len() {
         if place < REST.len() {

@@ -10,5 +10,6 @@ mod pair;
 mod planned;
 mod reload;
 mod strangers;
+mod telling;
 mod tracking;
 mod virtual_mac;
