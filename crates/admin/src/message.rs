@@ -494,6 +494,10 @@ pub enum EventKind {
     Alarm,
     /// The program is about to end.
     Stopping,
+    /// A virtual router has another state.
+    VirtualRouterChanged,
+    /// A virtual router has stayed active when another one, which was active as well, ceased to be.
+    Reasserted,
 }
 
 impl EventKind {
@@ -509,6 +513,8 @@ impl EventKind {
             Self::RoleEnded => "role-ended",
             Self::Alarm => "alarm",
             Self::Stopping => "stopping",
+            Self::VirtualRouterChanged => "virtual-router-changed",
+            Self::Reasserted => "reasserted",
         }
     }
 }

@@ -70,11 +70,15 @@ pub enum Section {
     FollowingRule,
     /// `[[virtual-router.NAME.track]]`.
     Track,
+    /// `[[virtual-router.NAME.notify]]`.
+    Notify,
+    /// `[virtual-router.NAME.provider]`.
+    Provider,
 }
 
 impl Section {
     /// All of them, in the order of the reference.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::Top,
         Self::Global,
         Self::Admin,
@@ -103,6 +107,8 @@ impl Section {
         Self::FollowingRoute,
         Self::FollowingRule,
         Self::Track,
+        Self::Notify,
+        Self::Provider,
     ];
 
     /// How the file writes it.
@@ -137,6 +143,8 @@ impl Section {
             Self::FollowingRoute => "[[virtual-router.NAME.route]]",
             Self::FollowingRule => "[[virtual-router.NAME.rule]]",
             Self::Track => "[[virtual-router.NAME.track]]",
+            Self::Notify => "[[virtual-router.NAME.notify]]",
+            Self::Provider => "[virtual-router.NAME.provider]",
         }
     }
 
@@ -172,6 +180,8 @@ impl Section {
             Self::FollowingRoute => "virtual-router.route",
             Self::FollowingRule => "virtual-router.rule",
             Self::Track => "virtual-router.track",
+            Self::Notify => "virtual-router.notify",
+            Self::Provider => "virtual-router.provider",
         }
     }
 
@@ -278,6 +288,14 @@ impl Section {
                 "Something that must be well for this node to hold the addresses: `track = [{ pool = \"website\" }]`. Each says \
                  one thing to look at and, with `priority` or `effect`, what follows while it is not well. What each does at \
                  the moment stands in `evenkeel status` and in `GET /v1/virtual-routers`."
+            }
+            Self::Notify => {
+                "A program or a web address that is told each change of state of the virtual router, as JSON, in order and \
+                 until it confirms: `notify = [{ script = \"/usr/local/bin/on-change\" }]`. The election never waits for it."
+            }
+            Self::Provider => {
+                "A program that makes the addresses reach this node where announcing them to the neighbours does not: the API of \
+                 a cloud, a BGP daemon. It is called until it confirms, beside the interface, which holds the addresses as ever."
             }
         }
     }

@@ -14,6 +14,7 @@ mod server_tls;
 mod servers;
 mod sticky;
 mod sync_group;
+mod telling;
 mod tls;
 mod track;
 mod virtual_router;

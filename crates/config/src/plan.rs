@@ -9,6 +9,7 @@ mod send_proxy;
 mod server_tls;
 mod source;
 mod sticky;
+mod telling;
 mod tls;
 mod track;
 mod virtual_router;
@@ -38,6 +39,7 @@ pub use source::{
     Families, From, MOST_NAMESERVERS, MOST_SOURCES, Resolver, SERVERS_FROM, Source, Template, Url,
 };
 pub use sticky::Sticky;
+pub use telling::{Notify, Provider, Target};
 pub use tls::{CertificateFiles, Certificates, ClientAuth, Tls};
 pub use track::{Bearing, Least, ProcessTrack, Script, Track, Tracked};
 pub use virtual_router::{

@@ -145,7 +145,9 @@ fn with(section: Section, line: &str) -> String {
         | Section::Announce
         | Section::FollowingRoute
         | Section::FollowingRule
-        | Section::Track => with_router(section, line),
+        | Section::Track
+        | Section::Notify
+        | Section::Provider => with_router(section, line),
     }
 }
 
@@ -203,6 +205,20 @@ fn with_router(section: Section, line: &str) -> String {
                 })
                 .or_else(|| whose("interface = \"eth1\"\n", &["priority", "effect"]));
             below += &of.unwrap_or_default();
+        }
+        Section::Notify => {
+            below = "[[virtual-router.public.notify]]\n".into();
+            if own("user") || own("timeout") {
+                below += "script = \"/bin/true\"\n";
+            } else if own("token-file") {
+                below += "webhook = \"https://hooks.example.com\"\n";
+            }
+        }
+        Section::Provider => {
+            below = "[virtual-router.public.provider]\n".into();
+            if !own("exec") {
+                below += "exec = \"/bin/true\"\n";
+            }
         }
         _ => router.push(line),
     }
@@ -335,6 +351,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "health-port-of-unix",
     "health-send-with-http",
     "health-status-without-http",
+    "notify-mistakes",
     "passive-eject-too-long",
     "pool-tls-wrong",
     "send-proxy-wrong",

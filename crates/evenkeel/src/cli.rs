@@ -8,6 +8,7 @@ mod demo;
 mod diff;
 mod events;
 mod explain;
+pub(crate) mod post;
 mod reload;
 mod router;
 mod run;
@@ -72,6 +73,9 @@ enum Command {
     /// Be a machine of the demo (started by `demo --ha`)
     #[command(hide = true)]
     DemoActor(crate::demo::ha::Actor),
+    /// Send one notice to a web address (started by `run`)
+    #[command(hide = true)]
+    Post(post::Post),
     /// Be a role (started by `run`)
     #[command(hide = true)]
     Role(RoleArguments),
@@ -124,6 +128,7 @@ pub(crate) fn main() -> Exit {
         Command::Stop(stop) => stop.perform(),
         Command::Status(status) => status.perform(),
         Command::Top(top) => top.perform(),
+        Command::Post(post) => post.perform(),
         Command::Router(router) => router.perform(),
         Command::Server(server) => server.perform(),
         Command::Config(config) => config.perform(),

@@ -24,6 +24,7 @@ mod live;
 mod logs;
 mod priorities;
 mod process;
+mod programs;
 mod reload;
 mod save;
 mod sockets;
@@ -32,6 +33,7 @@ mod status;
 mod steering;
 mod stop;
 mod store;
+mod telling;
 mod tracking;
 
 use std::path::PathBuf;
@@ -64,6 +66,7 @@ use status::Queries;
 use steering::Steering;
 use stop::Ending;
 use store::Store;
+use telling::Telling;
 use tracking::Tracking;
 
 /// Ends of a role in a row before it was ready at all, after which the start as a whole has failed.
@@ -121,6 +124,7 @@ struct Supervisor {
     queries: Queries,
     ending: Option<Ending>,
     tracking: Tracking,
+    telling: Telling,
     steering: Steering,
 }
 
@@ -130,6 +134,7 @@ enum Happening {
     Admin(Report<Word>),
     Ha(Report<ha::Event>),
     Observed(ha::Finding),
+    Told(telling::News),
     Terminate(&'static str),
     Hangup,
     Deadline,
@@ -143,11 +148,13 @@ impl Supervisor {
         mut admin_reports: mpsc::Receiver<Report<Word>>,
         mut ha_reports: mpsc::Receiver<Report<ha::Event>>,
         mut observations: mpsc::Receiver<ha::Finding>,
+        mut tellings: mpsc::Receiver<telling::News>,
         mut signals: start::Signals,
     ) -> Exit {
         let now = Instant::now();
         // First: the address may be here already, waiting for somebody who speaks for it.
         self.track_the_plan(now);
+        self.tell_of_the_plan();
         self.start_ha(now);
         self.start_proxy(now);
         self.start_admin(now);
@@ -162,6 +169,7 @@ impl Supervisor {
                 Some(report) = admin_reports.recv() => Happening::Admin(report),
                 Some(report) = ha_reports.recv() => Happening::Ha(report),
                 Some(finding) = observations.recv() => Happening::Observed(finding),
+                Some(news) = tellings.recv() => Happening::Told(news),
                 Some(()) = signals.terminate.recv() => Happening::Terminate("SIGTERM"),
                 Some(()) = signals.interrupt.recv() => Happening::Terminate("SIGINT"),
                 Some(()) = signals.hangup.recv() => Happening::Hangup,
@@ -173,6 +181,7 @@ impl Supervisor {
                 Happening::Admin(report) => self.hear_admin(report, now),
                 Happening::Ha(report) => self.hear_ha(report, now),
                 Happening::Observed(finding) => self.observed(finding, now),
+                Happening::Told(news) => self.told(news),
                 Happening::Terminate(signal) => self.stop_on_signal(signal, now),
                 Happening::Hangup => self.reload_on_signal(now),
                 Happening::Deadline => {}

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use evenkeel_failover::announce::{LinkAddress, arp, ndp};
 use evenkeel_failover::vrrp::params::MOST_ANNOUNCEMENTS;
+use evenkeel_sys::settings::{Family, Setting};
 
 /// Frames that leave at once.
 const BURST: usize = 64;
@@ -61,6 +62,12 @@ pub(crate) fn frame(address: IpAddr, hardware: LinkAddress, is_router: bool) -> 
         IpAddr::V4(address) => arp::gratuitous(hardware, address).to_vec(),
         IpAddr::V6(address) => ndp::unsolicited(hardware, address, is_router).to_vec(),
     }
+}
+
+/// This machine forwards IPv6 packets that come in there, and says so to neighbours (RFC 4861 §4.4, the R flag).
+pub(crate) fn forwards(interface: &str) -> bool {
+    let setting = Setting::new(Family::V6, interface, "forwarding");
+    setting.and_then(|setting| setting.read()).is_ok_and(|value| value != "0")
 }
 
 #[cfg(test)]

@@ -59,6 +59,8 @@ mod tests {
             routes: Vec::new(),
             rules: Vec::new(),
             track: Vec::new(),
+            notify: Vec::new(),
+            provider: None,
         }
     }
 

@@ -5,14 +5,18 @@
 //! supervisor, which writes the log.
 //!
 //! Where something is decided here (what to do about an address, from where to send), the decision is a function of
-//! what was seen and what is wanted, apart from the deed.
+//! what was seen and what is wanted, apart from the deed. [`outbox`] and [`desire`] decide what
+//! programs of the operator are told and when; the supervisor runs them.
 
 mod addresses;
 mod announcer;
 mod apply;
+pub mod desire;
 mod following;
 mod ground;
 pub mod message;
+pub mod outbox;
+mod reassertions;
 mod router;
 pub mod run;
 mod sight;

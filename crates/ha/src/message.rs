@@ -4,6 +4,7 @@
 //! Messages carry the desired state, never a step towards it: a role that was just started and one that runs for a
 //! year are told the same.
 
+mod telling;
 mod track;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use evenkeel_config::plan::VirtualRouter;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use telling::{NotifySnapshot, ProviderSnapshot};
 pub use track::{Finding, Standing, TrackSnapshot, Verdict};
 
 /// From the supervisor to the role.
@@ -77,6 +79,16 @@ pub enum Event {
     },
     /// A virtual router has another state.
     Transition(Transition),
+    /// It has stayed active when another router, which was active as well, ceased to be: what that one has told others
+    /// about the addresses is to be put right. From and to are the same.
+    Reasserted(Transition),
+    /// Whether it holds its addresses, told by each process at first and when that changes.
+    Holds {
+        /// The virtual router.
+        router: String,
+        /// It does.
+        own: bool,
+    },
     /// These settings of the kernel differ from what they were, until a later message says otherwise.
     Changed(Vec<ChangedSetting>),
     /// The answer to [`Change::HandOver`].
@@ -156,6 +168,11 @@ pub struct Transition {
     pub why: String,
     /// With what it stands for election; `None` when it may not.
     pub effective_priority: Option<u8>,
+    /// The other router that was heard last.
+    #[schema(value_type = Option<String>)]
+    pub peer: Option<IpAddr>,
+    /// Its priority; 0: it has given up.
+    pub peer_priority: Option<u8>,
     /// When, in seconds since 1970-01-01T00:00:00Z.
     pub at: u64,
 }
@@ -248,6 +265,10 @@ pub struct RouterSnapshot {
     pub refused_total: BTreeMap<String, u64>,
     /// Addresses that somebody else removed, or added, and that were put right.
     pub repaired_total: u64,
+    /// Who is told of its changes of state. The supervisor fills it in.
+    pub notify: Vec<NotifySnapshot>,
+    /// Who else moves its addresses. The supervisor fills it in.
+    pub provider: Option<ProviderSnapshot>,
 }
 
 /// An address in a [`RouterSnapshot`].
@@ -274,7 +295,8 @@ pub struct HeardSnapshot {
 /// Something that stays wrong until somebody mends it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AlarmSnapshot {
-    /// `dual-owner`, `addresses-differ`, `interval-differs`, `equal-priority`, `version`, `authentication`, `address-failed`.
+    /// `dual-owner`, `addresses-differ`, `interval-differs`, `equal-priority`, `version`, `authentication`, `address-failed`,
+    /// `notify-failed`, `provider-failed`.
     pub kind: String,
     /// Since when, in seconds since 1970-01-01T00:00:00Z.
     pub since: u64,

@@ -19,12 +19,12 @@ use evenkeel_failover::vrrp::machine::{Machine, Purpose};
 use evenkeel_failover::vrrp::note::Note;
 use evenkeel_failover::vrrp::params::Address;
 use evenkeel_failover::vrrp::status::State;
-use evenkeel_sys::settings::{Family, Setting};
 
 use crate::addresses::{self, Step, What, Wish};
 use crate::announcer::{self, Announcer};
 use crate::ground::{self, Footing, Ground};
-use crate::message::{Event, HandedOver, Level, TrackSnapshot, Transition, Verdict};
+use crate::message::{Event, HandedOver, Level, TrackSnapshot, Verdict};
+use crate::reassertions::{self, Reassertions};
 use crate::run::World;
 use crate::sight::Seen;
 use crate::speaker::Speaker;
@@ -67,6 +67,9 @@ pub(crate) struct Router {
     /// The operator's wish that is waiting for its outcome.
     asked: Option<u64>,
     dismissed: Option<Dismissed>,
+    reassertions: Reassertions,
+    /// What the supervisor was told of `own`.
+    told_own: Option<bool>,
 }
 
 /// The interface with the virtual hardware address, while the addresses are held.
@@ -100,6 +103,8 @@ impl Router {
             looked_holding: false,
             asked: None,
             dismissed: None,
+            reassertions: Reassertions::default(),
+            told_own: None,
         };
         if router.plan.sync_group.is_some() {
             router.machine.join();
@@ -262,6 +267,7 @@ impl Router {
             self.act(world, now);
         }
         self.announce_due(world, now);
+        self.tell_reassertion(world, now);
         if self.own != self.looked_holding {
             self.weigh(world, now);
         }
@@ -277,10 +283,16 @@ impl Router {
 
     /// When [`Self::tick`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        [self.machine.next_deadline(), self.announcer.deadline(), self.retry_at, self.wall_clock_at]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.machine.next_deadline(),
+            self.announcer.deadline(),
+            self.retry_at,
+            self.wall_clock_at,
+            self.reassertions.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Does what the machine wants done.
@@ -302,20 +314,39 @@ impl Router {
         if self.asked.is_some() {
             self.tell_outcome(world, now);
         }
+        self.reassertions.look(self.machine.dual_outlived(), now);
+        self.tell_reassertion(world, now);
+    }
+
+    fn tell_reassertion(&mut self, world: &mut World, now: Instant) {
+        if self.reassertions.is_due(now) && self.machine.state() == State::Active {
+            let status = self.machine.status(now);
+            let why = reassertions::WHY.to_owned();
+            let states = (status.state, status.state);
+            world.out.send(&Event::Reasserted(snapshot::transition(self.name(), states, why, &status)));
+        }
+    }
+
+    /// Tells the supervisor whether the addresses are held, when it does not know. What finds no room is told later.
+    pub(crate) fn tell_own(&mut self, world: &mut World) {
+        if self.told_own != Some(self.own)
+            && world.out.send(&Event::Holds { router: self.name().into(), own: self.own })
+        {
+            self.told_own = Some(self.own);
+        }
     }
 
     fn note(&self, note: &Note, world: &mut World) {
         let (level, text) = words::note(note);
         world.out.tell(self.name(), level, text);
         if let Note::Became { from, to, why } = note {
-            world.out.send(&Event::Transition(Transition {
-                router: self.name().into(),
-                from: from.name().into(),
-                to: to.name().into(),
-                why: words::reason(why),
-                effective_priority: snapshot::effective(self.machine.status(Instant::now()).effective),
-                at: snapshot::since_1970().as_secs(),
-            }));
+            let status = self.machine.status(Instant::now());
+            world.out.transition(snapshot::transition(
+                self.name(),
+                (*from, *to),
+                words::reason(why),
+                &status,
+            ));
         }
     }
 
@@ -499,7 +530,7 @@ impl Router {
             Some(_) => (virtual_mac::hardware(&self.plan), virtual_mac::name(&self.plan, footing.index)),
             None => (footing.hardware, self.plan.interface.clone()),
         };
-        let is_router = self.plan.is_v6() && forwards(&interface);
+        let is_router = self.plan.is_v6() && announcer::forwards(&interface);
         for address in due {
             let frame = announcer::frame(address, hardware, is_router);
             let result = self.mouth().map(|speaker| speaker.announce(&frame));
@@ -636,10 +667,4 @@ impl Router {
         }
         names
     }
-}
-
-/// This machine forwards IPv6 packets that come in there, and says so to neighbours (RFC 4861 §4.4, the R flag).
-fn forwards(interface: &str) -> bool {
-    let setting = Setting::new(Family::V6, interface, "forwarding");
-    setting.and_then(|setting| setting.read()).is_ok_and(|value| value != "0")
 }

@@ -1,6 +1,6 @@
 //! The high availability role: one loop that waits for packets, news of the kernel, words of the supervisor and time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::addresses::{self, Wish};
 use crate::apply::{Fate, fates};
 use crate::following::{self, Wanted};
-use crate::message::{Change, ChangedSetting, Event, Finding, HandedOver, Level, Snapshot};
+use crate::message::{Change, ChangedSetting, Event, Finding, HandedOver, Level, Snapshot, Transition};
 use crate::router::Router;
 use crate::sight::Sight;
 use crate::snapshot;
@@ -48,7 +48,7 @@ pub fn run(channel: Polled, urgency: Urgency) -> io::Result<()> {
         changes: Changes::default(),
         findings: Vec::new(),
         told: Vec::new(),
-        out: Out { channel, dropped: 0, is_lost: false },
+        out: Out { channel, dropped: 0, is_lost: false, late: BTreeMap::new() },
         own_changed: false,
         buffer: vec![0; LARGEST_ADVERTISEMENT],
     };
@@ -96,14 +96,35 @@ pub(crate) struct Out {
     channel: Polled,
     dropped: u64,
     is_lost: bool,
+    /// The last transitions that found no room, by router.
+    late: BTreeMap<String, Transition>,
 }
 
 impl Out {
-    pub(crate) fn send(&mut self, event: &Event) {
+    /// Whether it was taken.
+    pub(crate) fn send(&mut self, event: &Event) -> bool {
         match self.channel.send(event) {
-            Ok(true) => {}
+            Ok(true) => return true,
             Ok(false) => self.dropped += 1,
             Err(_) => self.is_lost = true,
+        }
+        false
+    }
+
+    /// Of those that find no room the last one of each router is kept: who is told must learn the last state.
+    pub(crate) fn transition(&mut self, transition: Transition) {
+        self.late.remove(&transition.router);
+        let event = Event::Transition(transition);
+        if !self.send(&event)
+            && let Event::Transition(transition) = event
+        {
+            self.late.insert(transition.router.clone(), transition);
+        }
+    }
+
+    fn send_late(&mut self) {
+        for transition in std::mem::take(&mut self.late).into_values() {
+            self.transition(transition);
         }
     }
 
@@ -159,6 +180,7 @@ impl Role {
                 self.leave(now);
             }
             self.regroup(now);
+            self.tell(ready.channel);
             self.forget_the_dismissed();
             if self.leaving && self.routers.iter().all(Router::is_stopped) {
                 break;
@@ -167,6 +189,16 @@ impl Role {
         }
         self.end();
         Ok(())
+    }
+
+    /// Tells what the supervisor must know in the end, and did not take before.
+    fn tell(&mut self, has_room: bool) {
+        if has_room && !self.world.out.late.is_empty() {
+            self.world.out.send_late();
+        }
+        for router in &mut self.routers {
+            router.tell_own(&mut self.world);
+        }
     }
 
     /// Waits until something is to be done.

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant, SystemTime};
 use evenkeel_failover::track::Effective;
 use evenkeel_failover::vrrp::params::{Priority, Version};
 use evenkeel_failover::vrrp::refusal::Refusal;
+use evenkeel_failover::vrrp::status::{State, Status};
 
-use crate::message::{AddressSnapshot, AlarmSnapshot, HeardSnapshot, RouterSnapshot};
+use crate::message::{AddressSnapshot, AlarmSnapshot, HeardSnapshot, RouterSnapshot, Transition};
 use crate::router::Router;
 use crate::words;
 
@@ -85,6 +86,28 @@ pub(crate) fn of(router: &Router, now: Instant) -> RouterSnapshot {
             .filter(|&(_, count)| count > 0)
             .collect(),
         repaired_total: router.repaired(),
+        notify: Vec::new(),
+        provider: None,
+    }
+}
+
+/// A change of state, for those who are told.
+pub(crate) fn transition(
+    router: &str,
+    (from, to): (State, State),
+    why: String,
+    status: &Status,
+) -> Transition {
+    let heard = status.last_heard.as_ref();
+    Transition {
+        router: router.to_owned(),
+        from: from.name().into(),
+        to: to.name().into(),
+        why,
+        effective_priority: effective(status.effective),
+        peer: heard.map(|heard| heard.source),
+        peer_priority: heard.map(|heard| heard.priority.map_or(0, Priority::number)),
+        at: since_1970().as_secs(),
     }
 }
 

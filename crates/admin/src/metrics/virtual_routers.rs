@@ -1,6 +1,6 @@
 //! The families of virtual routers.
 
-use evenkeel_ha::message::{RouterSnapshot, STATES, Snapshot};
+use evenkeel_ha::message::{NotifySnapshot, ProviderSnapshot, RouterSnapshot, STATES, Snapshot};
 
 use super::{Kind, Page};
 
@@ -48,6 +48,23 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
             parts.sample(&labels, track.priority);
         }
     }
+    for (name, kind, help, value) in TOLD {
+        let mut family = page.family(name, kind, help);
+        for router in routers {
+            for target in &router.notify {
+                let labels = [("virtual_router", router.name.as_str()), ("target", target.target.as_str())];
+                family.sample(&labels, value(target));
+            }
+        }
+    }
+    for (name, kind, help, value) in PROVIDED {
+        let mut family = page.family(name, kind, help);
+        for router in routers {
+            if let Some(provider) = &router.provider {
+                family.sample(&[("virtual_router", router.name.as_str())], value(provider));
+            }
+        }
+    }
     let mut alarms = page.family(
         "evenkeel_virtual_router_alarm",
         Kind::Gauge,
@@ -84,6 +101,58 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
 const fn count(value: u64) -> f64 {
     value as f64
 }
+
+type Told = (&'static str, Kind, &'static str, fn(&NotifySnapshot) -> u64);
+
+const TOLD: [Told; 4] = [
+    (
+        "evenkeel_virtual_router_notify_waiting",
+        Kind::Gauge,
+        "Notices of changes of state that wait to be told.",
+        |target| target.waiting,
+    ),
+    (
+        "evenkeel_virtual_router_notify_delivered_total",
+        Kind::Counter,
+        "Notices that were confirmed.",
+        |target| target.delivered_total,
+    ),
+    (
+        "evenkeel_virtual_router_notify_failed_total",
+        Kind::Counter,
+        "Attempts to tell a notice that failed.",
+        |target| target.failed_total,
+    ),
+    (
+        "evenkeel_virtual_router_notify_dropped_total",
+        Kind::Counter,
+        "Notices left out because newer ones came too fast or too many attempts had failed.",
+        |target| target.dropped_total,
+    ),
+];
+
+type Provided = (&'static str, Kind, &'static str, fn(&ProviderSnapshot) -> u64);
+
+const PROVIDED: [Provided; 3] = [
+    (
+        "evenkeel_virtual_router_provider_confirmed",
+        Kind::Gauge,
+        "1 while the provider has confirmed what is wanted of it.",
+        |provider| u64::from(provider.wanted.is_some() && provider.wanted == provider.confirmed),
+    ),
+    (
+        "evenkeel_virtual_router_provider_confirmed_total",
+        Kind::Counter,
+        "Calls of the provider that were confirmed.",
+        |provider| provider.confirmed_total,
+    ),
+    (
+        "evenkeel_virtual_router_provider_failed_total",
+        Kind::Counter,
+        "Calls of the provider that failed.",
+        |provider| provider.failed_total,
+    ),
+];
 
 const SIMPLE: [Simple; 14] = [
     (
@@ -226,6 +295,24 @@ pub(super) mod tests {
             stalled_total: 6,
             refused_total: BTreeMap::from([("checksum".to_owned(), 8)]),
             repaired_total: 7,
+            notify: vec![NotifySnapshot {
+                target: "script /bin/tell".into(),
+                waiting: 2,
+                delivered_total: 11,
+                failed_total: 12,
+                dropped_total: 13,
+                failure: None,
+                failing_since: None,
+            }],
+            provider: Some(ProviderSnapshot {
+                program: "/bin/assign".into(),
+                wanted: Some("own".into()),
+                confirmed: Some("own".into()),
+                confirmed_total: 14,
+                failed_total: 15,
+                failure: None,
+                failing_since: None,
+            }),
         }
     }
 

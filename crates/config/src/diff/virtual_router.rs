@@ -88,6 +88,12 @@ fn router(old: &VirtualRouter, new: &VirtualRouter, differences: &mut Difference
     if old.track != new.track {
         differences.add("track changed".into());
     }
+    if old.notify != new.notify {
+        differences.add("notify changed".into());
+    }
+    if old.provider != new.provider {
+        differences.add("provider changed".into());
+    }
     if old.routes != new.routes {
         differences.add("routes changed".into());
     }

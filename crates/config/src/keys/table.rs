@@ -4,6 +4,7 @@ mod discovery;
 mod send_proxy;
 mod server_tls;
 mod sticky;
+mod telling;
 mod tls;
 mod track;
 mod virtual_router;
@@ -71,7 +72,7 @@ impl Key {
 /// Every key there is: those of a file of their own come last.
 pub static KEYS: &[Key] = &JOINED;
 
-const APART: [&[Key]; 7] = [
+const APART: [&[Key]; 8] = [
     discovery::KEYS,
     send_proxy::KEYS,
     server_tls::KEYS,
@@ -79,6 +80,7 @@ const APART: [&[Key]; 7] = [
     tls::KEYS,
     virtual_router::KEYS,
     track::KEYS,
+    telling::KEYS,
 ];
 
 const COUNT: usize = {

@@ -10,7 +10,7 @@ use evenkeel_failover::vrrp::params::{
     VirtualRouterId,
 };
 
-use super::{HTTP, PoolNames, count, default, sync_group, time, track};
+use super::{HTTP, PoolNames, count, default, sync_group, telling, time, track};
 use crate::keys::Section;
 use crate::model::{self, Model, VirtualRouter};
 use crate::plan::{self, FollowingRoute, FollowingRule};
@@ -119,6 +119,8 @@ fn virtual_router(
         routes,
         rules,
         track: track::lower(typed, model, pools, problems)?,
+        notify: telling::notify(typed, model, problems)?,
+        provider: telling::provider(typed, model, problems)?,
     })
 }
 

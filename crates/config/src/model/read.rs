@@ -358,6 +358,8 @@ impl<'a> Reader<'a> {
             Section::FollowingRoute => format!("this route of virtual router `{name}`"),
             Section::FollowingRule => format!("this rule of virtual router `{name}`"),
             Section::Track => "this `track`".into(),
+            Section::Notify => "this `notify`".into(),
+            Section::Provider => "this `provider`".into(),
         }
     }
 

@@ -61,7 +61,7 @@ pub(super) fn tracks(router: &Reader<'_>, problems: &mut Problems) -> Vec<Track>
 }
 
 impl Reader<'_> {
-    fn plain_file(&self, name: &str, problems: &mut Problems) -> Setting<PathBuf> {
+    pub(super) fn plain_file(&self, name: &str, problems: &mut Problems) -> Setting<PathBuf> {
         let (entry, key) = self.given(name)?;
         let Value::Text(text) = &entry.value else {
             not(entry, key, problems);

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::read::Reader;
 use super::value::{network, not};
-use super::{Setting, Track};
+use super::{Notify, Provider, Setting, Track};
 use crate::keys::{Kind, Section};
 use crate::plan::{MOST_FOLLOWERS, MOST_VIRTUAL_ROUTERS};
 use crate::problems::{At, Problems, Span};
@@ -55,6 +55,8 @@ pub(crate) struct VirtualRouter {
     pub(crate) rules: Vec<FollowingRule>,
     pub(crate) track_proxy: Setting<bool>,
     pub(crate) tracks: Vec<Track>,
+    pub(crate) notify: Vec<Notify>,
+    pub(crate) provider: Option<Provider>,
     /// The keys that are given, right or wrong.
     pub(crate) given: Vec<At<String>>,
     /// What other hosts are given for `priority`, and where.
@@ -203,6 +205,8 @@ fn virtual_router(
         }),
         track_proxy: reader.flag("track-proxy", problems),
         tracks: super::track::tracks(reader, problems),
+        notify: super::telling::notify(reader, problems),
+        provider: super::telling::provider(reader, problems),
         given: reader.table.entries.iter().map(|entry| entry.key.clone()).collect(),
         other_priorities,
         name,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::Track;
+use super::{Notify, Provider, Track};
 use evenkeel_failover::vrrp::params::{Family, Params};
 use evenkeel_traffic::name::Name;
 use ipnet::IpNet;
@@ -36,6 +36,10 @@ pub struct VirtualRouter {
     pub rules: Vec<FollowingRule>,
     /// `track`: what must be well for it to hold the addresses; the proxy role is among it.
     pub track: Vec<Track>,
+    /// `notify`: who is told of changes of state.
+    pub notify: Vec<Notify>,
+    /// `provider`: who else moves the addresses.
+    pub provider: Option<Provider>,
 }
 
 impl VirtualRouter {

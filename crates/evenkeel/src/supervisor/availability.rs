@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use evenkeel_config::plan::Plan;
+use evenkeel_admin::message::EventKind;
+use evenkeel_config::plan::{Plan, VirtualRouter};
 use evenkeel_ha::message::{Change, ChangedSetting, Event, Level, Transition};
 use evenkeel_sys::process::rights;
 use tokio::time::Instant;
@@ -51,6 +52,7 @@ impl Supervisor {
     pub(super) fn ha_follows(&mut self, now: Instant) {
         self.track_the_plan(now);
         self.steering.priorities.settle(&self.plan.virtual_routers);
+        self.tell_of_the_plan();
         match (self.wants_ha(), self.ha.keeper.is_alive()) {
             (true, true) => self.tell_ha_the_plan(),
             (true, false) if self.ha.keeper.has_ended() => self.start_ha(now),
@@ -66,7 +68,7 @@ impl Supervisor {
     pub(super) fn tell_ha_the_plan(&self) {
         let change = Change::Apply {
             revision: self.revision,
-            routers: self.steering.priorities.over(&self.plan.virtual_routers),
+            routers: self.steering.priorities.over(&self.plan.virtual_routers).iter().map(for_ha).collect(),
             inherited: self.ha.changed.clone(),
             findings: self.tracking.findings(),
         };
@@ -99,12 +101,19 @@ impl Supervisor {
         match report.news {
             News::Said(Event::Applied { revision }) => {
                 if revision == self.revision {
+                    self.telling.let_go();
                     self.ha.keeper.ready();
                     self.complete_start();
                 }
             }
             News::Said(Event::Told { level, router, text }) => log(level, &router, &text),
+            News::Said(Event::Holds { router, own }) => self.telling.holds(&router, own),
+            News::Said(Event::Reasserted(transition)) => {
+                self.tell_of(EventKind::Reasserted, &transition);
+                self.telling.doubt(&transition.router);
+            }
             News::Said(Event::Transition(transition)) => {
+                self.tell_of(EventKind::VirtualRouterChanged, &transition);
                 if self.ha.transitions.len() == MOST_TRANSITIONS {
                     self.ha.transitions.pop_front();
                 }
@@ -124,6 +133,7 @@ impl Supervisor {
                 if self.ending.is_some() || !self.wants_ha() {
                     tracing::info!("the ha role has ended: {how}");
                     self.ha.keeper.retire();
+                    self.telling.let_go();
                     self.ha_ended_while_stopping(now);
                 } else {
                     self.ha.keeper.ended(how, now);
@@ -132,6 +142,11 @@ impl Supervisor {
             }
         }
     }
+}
+
+/// What the role needs to know: whom programs tell is none of its business, and no reason to change anything there.
+fn for_ha(router: &VirtualRouter) -> VirtualRouter {
+    VirtualRouter { notify: Vec::new(), provider: None, ..router.clone() }
 }
 
 /// What is missing to run the virtual routers of this plan, if something is.

@@ -82,12 +82,14 @@ impl Happened {
 }
 
 impl Supervisor {
-    /// Remembers an event and tells the admin role.
-    pub(super) fn happened(&mut self, happened: Happened) {
+    /// Remembers an event and tells the admin role. Its number and its time, in milliseconds since 1970.
+    pub(super) fn happened(&mut self, happened: Happened) -> (u64, u64) {
         let event = self.history.add(happened);
+        let mark = (event.id, event.at);
         if self.admin.is_alive() {
             self.admin.tell(Order::Event(event), Vec::new());
         }
+        mark
     }
 
     /// Something that an operator should look at.

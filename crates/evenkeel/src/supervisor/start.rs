@@ -26,6 +26,7 @@ use super::sockets::{Doors, Sockets};
 use super::status::Queries;
 use super::steering::Steering;
 use super::store::{self, Store};
+use super::telling::Telling;
 use super::tracking::Tracking;
 use super::{Supervisor, certificates, keys};
 use crate::exit::Exit;
@@ -59,8 +60,18 @@ pub(crate) fn run(config: &Path, log_level: &str) -> Exit {
     };
     runtime.block_on(async {
         match prepare(config, loaded.plan, log_level) {
-            Ok(Prepared { supervisor, proxy_reports, admin_reports, ha_reports, observations, signals }) => {
-                supervisor.live(proxy_reports, admin_reports, ha_reports, observations, signals).await
+            Ok(Prepared {
+                supervisor,
+                proxy_reports,
+                admin_reports,
+                ha_reports,
+                observations,
+                tellings,
+                signals,
+            }) => {
+                supervisor
+                    .live(proxy_reports, admin_reports, ha_reports, observations, tellings, signals)
+                    .await
             }
             Err(failures) => {
                 for failure in failures {
@@ -80,6 +91,7 @@ struct Prepared {
     admin_reports: mpsc::Receiver<super::Report<super::Word>>,
     ha_reports: mpsc::Receiver<super::Report<super::ha::Event>>,
     observations: mpsc::Receiver<super::ha::Finding>,
+    tellings: mpsc::Receiver<super::telling::News>,
     signals: Signals,
 }
 
@@ -165,6 +177,7 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
     let ha = Availability::new(Keeper::new(Role::Ha, launch, to_supervisor));
     let now = Instant::now();
     let (tracking, observations) = Tracking::new(now);
+    let (telling, tellings) = Telling::new();
     let file = Arc::new(plan);
     // Whoever was being removed has no clients left after a restart.
     let discovery = Discovery::begin(&found.servers, &file);
@@ -204,10 +217,11 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
         queries: Queries::default(),
         ending: None,
         tracking,
+        telling,
         steering: Steering::default(),
     };
     supervisor.begin(found.alarms);
-    Ok(Prepared { supervisor, proxy_reports, admin_reports, ha_reports, observations, signals })
+    Ok(Prepared { supervisor, proxy_reports, admin_reports, ha_reports, observations, tellings, signals })
 }
 
 impl Supervisor {

@@ -163,7 +163,10 @@ impl Supervisor {
         };
         let virtual_routers = routers.map(|routers| {
             let (state, missing) = match routers {
-                Ok(snapshot) => (Some(snapshot), None),
+                Ok(mut snapshot) => {
+                    self.telling.show(&mut snapshot);
+                    (Some(snapshot), None)
+                }
                 Err(why) => (None, Some(why)),
             };
             let runtime_priorities = self.steering.priorities.told(&self.plan.virtual_routers);

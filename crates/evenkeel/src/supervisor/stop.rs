@@ -15,6 +15,8 @@ use crate::exit::Exit;
 const DRAIN_MARGIN: Duration = Duration::from_secs(2);
 /// How long the admin role may take for its last answers.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
+/// How long the last notices may take when everything else has ended.
+const LONGEST_FAREWELL: Duration = Duration::from_secs(5);
 
 /// An end that has begun.
 #[derive(Debug)]
@@ -30,11 +32,13 @@ pub(super) struct Ending {
     ha_by: Option<Instant>,
     /// The proxy role was told to drain: nobody needs it for addresses that are held still.
     draining: bool,
+    /// How long the last notices may take; set when all roles have ended.
+    telling_by: Option<Instant>,
 }
 
 impl Ending {
     pub(super) fn deadline(&self) -> Option<Instant> {
-        [self.proxy_by, self.admin_by, self.ha_by].into_iter().flatten().min()
+        [self.proxy_by, self.admin_by, self.ha_by, self.telling_by].into_iter().flatten().min()
     }
 }
 
@@ -70,6 +74,7 @@ impl Supervisor {
             admin_told: false,
             ha_by: None,
             draining: false,
+            telling_by: None,
         });
         // Before anything else, and served until another machine has them: new clients are that one's from then on.
         let handover = super::tracking::longest_handover(&self.plan);
@@ -113,6 +118,7 @@ impl Supervisor {
             admin_told: true,
             ha_by: None,
             draining: true,
+            telling_by: Some(Instant::now()),
         });
         self.sockets.close_all();
         self.cut();
@@ -124,6 +130,7 @@ impl Supervisor {
             ending.proxy_by = None;
             ending.admin_by = None;
             ending.draining = true;
+            ending.telling_by = Some(Instant::now());
         }
         // Killed at once it would leave its addresses behind.
         self.end_ha(Instant::now(), super::availability::SHORTEST_RELEASE);
@@ -203,10 +210,24 @@ impl Supervisor {
         }
     }
 
+    /// What is to be told of the end has been told, or there is no more time for it.
+    fn has_told(&mut self) -> bool {
+        let Some(ending) = &mut self.ending else { return true };
+        let now = Instant::now();
+        let by = *ending.telling_by.get_or_insert(now + LONGEST_FAREWELL);
+        if self.telling.is_idle() {
+            return true;
+        }
+        if by <= now {
+            tracing::warn!("not everybody was told of the last states of the virtual routers in time");
+        }
+        by <= now
+    }
+
     /// The exit code, once everything has ended. The names of the sockets are removed then.
     pub(super) fn finished(&mut self) -> Option<Exit> {
         let exit = self.ending.as_ref()?.exit;
-        if self.proxy.has_ended() && self.admin.has_ended() && self.ha.keeper.has_ended() {
+        if self.proxy.has_ended() && self.admin.has_ended() && self.ha.keeper.has_ended() && self.has_told() {
             if let Some(doors) = self.doors.take() {
                 doors.close();
             }

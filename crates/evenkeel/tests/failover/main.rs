@@ -13,5 +13,6 @@ mod planned;
 mod reload;
 mod reload_diff;
 mod strangers;
+mod telling;
 mod tracking;
 mod virtual_mac;

@@ -129,6 +129,12 @@ impl Machine {
         self.office.state()
     }
 
+    /// [`super::status::Counters::dual_outlived`], without the rest of the status.
+    #[must_use]
+    pub fn dual_outlived(&self) -> u64 {
+        self.output.counters.dual_outlived
+    }
+
     /// Takes part in the election from now on. `holding`: the host holds the addresses already, left by a run before
     /// this one; they stay while we listen whether somebody else is active. They stay as well while nothing was said of
     /// the link yet.

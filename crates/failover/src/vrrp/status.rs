@@ -156,6 +156,9 @@ pub struct Counters {
     pub became_active: u64,
     /// Times another active router was heard while active and did not win.
     pub dual_heard: u64,
+    /// Times it stayed active when another active router fell silent or yielded: what that one has told others about the
+    /// addresses is to be put right.
+    pub dual_outlived: u64,
     /// Rounds of announcements.
     pub announced: u64,
     /// Stalls.

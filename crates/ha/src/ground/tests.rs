@@ -24,6 +24,8 @@ fn router(addresses: &[&str], peers: &[&str]) -> VirtualRouter {
         routes: Vec::new(),
         rules: Vec::new(),
         track: Vec::new(),
+        notify: Vec::new(),
+        provider: None,
     }
 }
 

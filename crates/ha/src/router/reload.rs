@@ -36,6 +36,9 @@ impl Router {
             self.strip(world, now);
         }
         self.machine.set_params(now, plan.params.clone());
+        if plan.name != self.plan.name {
+            self.told_own = None;
+        }
         self.plan = plan;
         if self.plan.sync_group.is_some() {
             self.machine.join();
@@ -109,5 +112,6 @@ impl Router {
         self.act(world, now);
         self.own = false;
         self.hold(world, now);
+        self.tell_own(world);
     }
 }

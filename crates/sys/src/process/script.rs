@@ -1,19 +1,20 @@
 //! Runs a program of the operator: with nothing of ours, in a process group of its own, and never for longer than wanted.
 //!
-//! The program gets no file that we opened but `/dev/null` as its input and a pipe as its output, no variable of the
-//! environment that was not named, and `/` as its directory. Its rights are those of the calling process, which has
+//! The program gets no file that we opened but `/dev/null`, or what it is to read, as its input and a pipe as its
+//! output, no variable of the environment that was not named, and `/` as its directory. Its rights are those of the calling process, which has
 //! given up its own ([`super::rights`]). Invariants: what it has started in its process group does not outlive it; the
 //! calling thread waits for nothing but the kernel's `execve`; at most [`MOST_OUTPUT`] bytes of output are read.
 
 mod path;
 
-use std::io;
+use std::io::{self, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe::Receiver;
@@ -90,6 +91,41 @@ pub fn start_as<Hold: Send + 'static>(
     variables: &[(&str, String)],
     hold: Hold,
 ) -> io::Result<Running<Hold>> {
+    let input = Stdio::null();
+    launch(Call { account, program, arguments, variables, input }, hold)
+}
+
+/// As [`start_as`], with something to read from its standard input: a file in memory that only the program has.
+///
+/// # Errors
+/// As [`start_as`], and when there is no memory.
+pub fn start_with<Hold: Send + 'static>(
+    account: Option<&Account>,
+    program: &Path,
+    arguments: &[String],
+    variables: &[(&str, String)],
+    input: &[u8],
+    hold: Hold,
+) -> io::Result<Running<Hold>> {
+    let file = memfd_create("input", MemfdFlags::CLOEXEC)?;
+    let mut file = std::fs::File::from(file);
+    file.write_all(input)?;
+    file.rewind()?;
+    let input = Stdio::from(file);
+    launch(Call { account, program, arguments, variables, input }, hold)
+}
+
+/// A program to start.
+struct Call<'a> {
+    account: Option<&'a Account>,
+    program: &'a Path,
+    arguments: &'a [String],
+    variables: &'a [(&'a str, String)],
+    input: Stdio,
+}
+
+fn launch<Hold: Send + 'static>(call: Call<'_>, hold: Hold) -> io::Result<Running<Hold>> {
+    let Call { account, program, arguments, variables, input } = call;
     let (output, writer) = io::pipe()?;
     let mut command = Command::new(program);
     if let Some(account) = account {
@@ -103,7 +139,7 @@ pub fn start_as<Hold: Send + 'static>(
         .envs(variables.iter().map(|(name, value)| (name, value)))
         .current_dir("/")
         .process_group(0)
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(writer.try_clone()?)
         .stderr(writer)
         .spawn()?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use evenkeel_admin::message::VirtualRouters;
-use evenkeel_ha::message::{RouterSnapshot, TrackSnapshot, Transition};
+use evenkeel_ha::message::{ProviderSnapshot, RouterSnapshot, TrackSnapshot, Transition};
 
 use super::{duration, table};
 
@@ -39,6 +39,12 @@ pub(super) fn draw(known: &VirtualRouters, now: u64) -> String {
     for router in &state.routers {
         for track in &router.track {
             let _ = writeln!(text, "  {} tracks {}", router.name, tracked(track));
+        }
+        if let Some(provider) = &router.provider {
+            let ProviderSnapshot { program, wanted, confirmed, .. } = provider;
+            let wanted = wanted.as_deref().unwrap_or("nothing yet");
+            let how = if confirmed.is_some() { "confirmed" } else { "not confirmed" };
+            let _ = writeln!(text, "  provider of {}: {program}: {wanted}, {how}", router.name);
         }
         for alarm in &router.alarms {
             let from = alarm.source.map(|source| format!(" ({source})")).unwrap_or_default();

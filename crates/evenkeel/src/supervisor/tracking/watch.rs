@@ -5,15 +5,14 @@
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use evenkeel_config::plan::{ProcessTrack, Script, Tracked};
 use evenkeel_ha::message::{Finding, Standing, Verdict};
-use evenkeel_sys::process::rights;
-use evenkeel_sys::process::script::{self, Ended, How};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
+
+use crate::supervisor::programs::{self, Call};
 
 /// Findings that may wait for the supervisor; tasks wait beyond.
 pub(super) const MOST_REPORTS: usize = 64;
@@ -116,46 +115,12 @@ impl Streak {
 }
 
 async fn run(track: &Script, user: Option<&str>) -> Verdict {
-    let Some((program, arguments)) = track.command.split_first() else {
-        return Verdict::bad("it has no program");
-    };
-    let account = match track.user.as_deref().or(user).filter(|_| rights::is_root()) {
-        Some(name) => match rights::account(Some(name)) {
-            Ok(account) => Some(account),
-            Err(why) => return Verdict::bad(why),
-        },
-        None => None,
-    };
-    let path = Path::new(program);
-    // Each time: who may change it may have changed since.
-    if let Err(why) = script::examine(path, account.as_ref()) {
-        return Verdict::bad(format!("{program} is not run: {why}"));
+    let Script { command, timeout, .. } = track;
+    let call = Call { command, more: &[], user: track.user.as_deref().or(user), timeout: *timeout };
+    match programs::run(call, &[], None, &PERMITS).await {
+        Ok(()) => Verdict::good(),
+        Err(why) => Verdict::bad(why),
     }
-    let Ok(permit) = Arc::clone(&PERMITS).acquire_owned().await else {
-        return Verdict::bad("it is not run any more");
-    };
-    let running = match script::start_as(account.as_ref(), path, arguments, &[], permit) {
-        Ok(running) => running,
-        Err(error) => return Verdict::bad(format!("cannot run {program}: {error}")),
-    };
-    match running.end(track.timeout).await {
-        Ok(ended) => judge(&ended, track.timeout),
-        Err(error) => Verdict::bad(format!("what became of {program} is unknown: {error}")),
-    }
-}
-
-fn judge(ended: &Ended, patience: Duration) -> Verdict {
-    let why = match ended.how {
-        How::Code(0) => return Verdict::good(),
-        How::Code(code) => format!("it ended with exit code {code}"),
-        How::Signal(signal) => format!("it was killed by signal {signal}"),
-        How::TimeUp => format!("it did not end within {patience:?} and was killed"),
-        How::TooMuchOutput => format!("it wrote more than {} KiB and was killed", script::MOST_OUTPUT / 1024),
-    };
-    Verdict::bad(match &ended.last_line {
-        Some(line) => format!("{why}: {line}"),
-        None => why,
-    })
 }
 
 fn file(path: &Path) -> Verdict {
@@ -214,6 +179,8 @@ fn is_dead(process: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

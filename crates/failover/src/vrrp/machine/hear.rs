@@ -250,6 +250,9 @@ impl Machine {
     pub(super) fn dual_ended(&mut self, now: Instant, dual: &Dual) {
         let lasted = dual.last - dual.begun;
         self.dual_owner_time += lasted;
+        if matches!(self.office, Office::Active(_)) {
+            self.output.counters.dual_outlived += 1;
+        }
         if dual.noted {
             self.output.note_seldom(now, Note::DualOwnerEnded { source: dual.source, lasted });
         }

@@ -169,3 +169,22 @@ fn the_user_of_the_role_must_be_able_to_execute_it() {
     let told = examine(&path, Some(&nobody)).unwrap_err();
     assert_eq!(told, format!("{} (mode 0700) cannot be entered by `nobody`", directory.path().display()));
 }
+
+#[test]
+fn it_reads_what_it_is_given_whatever_its_length() {
+    let (_directory, path) = program("wc -c");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let told = runtime.block_on(async {
+        let input = vec![b'x'; 300_000];
+        let running = loop {
+            match start_with(None, &path, &[], &[], &input, ()) {
+                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                    tokio::task::yield_now().await;
+                }
+                started => break started.unwrap(),
+            }
+        };
+        running.end(LONG).await.unwrap().last_line
+    });
+    assert_eq!(told.as_deref(), Some("300000"));
+}

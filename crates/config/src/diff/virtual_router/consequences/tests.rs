@@ -13,6 +13,8 @@ fn with(change: impl FnOnce(&mut Settings)) -> VirtualRouter {
         source: None,
         params: Params::new(settings).unwrap(),
         virtual_mac: false,
+        notify: Vec::new(),
+        provider: None,
         sync_group: None,
         routes: Vec::new(),
         rules: Vec::new(),
