@@ -32,7 +32,9 @@ pub(super) struct Ending {
     ha_by: Option<Instant>,
     /// The proxy role was told to drain: nobody needs it for addresses that are held still.
     draining: bool,
-    /// How long the last notices may take; set when all roles have ended.
+    /// How long the last notices may take.
+    farewell: Duration,
+    /// When that is over; set when all roles have ended.
     telling_by: Option<Instant>,
 }
 
@@ -74,6 +76,7 @@ impl Supervisor {
             admin_told: false,
             ha_by: None,
             draining: false,
+            farewell: LONGEST_FAREWELL,
             telling_by: None,
         });
         // Before anything else, and served until another machine has them: new clients are that one's from then on.
@@ -118,7 +121,8 @@ impl Supervisor {
             admin_told: true,
             ha_by: None,
             draining: true,
-            telling_by: Some(Instant::now()),
+            farewell: Duration::ZERO,
+            telling_by: None,
         });
         self.sockets.close_all();
         self.cut();
@@ -130,7 +134,8 @@ impl Supervisor {
             ending.proxy_by = None;
             ending.admin_by = None;
             ending.draining = true;
-            ending.telling_by = Some(Instant::now());
+            ending.farewell = Duration::ZERO;
+            ending.telling_by = ending.telling_by.map(|by| by.min(Instant::now()));
         }
         // Killed at once it would leave its addresses behind.
         self.end_ha(Instant::now(), super::availability::SHORTEST_RELEASE);
@@ -214,7 +219,7 @@ impl Supervisor {
     fn has_told(&mut self) -> bool {
         let Some(ending) = &mut self.ending else { return true };
         let now = Instant::now();
-        let by = *ending.telling_by.get_or_insert(now + LONGEST_FAREWELL);
+        let by = *ending.telling_by.get_or_insert(now + ending.farewell);
         if self.telling.is_idle() {
             return true;
         }
