@@ -28,6 +28,10 @@ const RECHECK: Duration = Duration::from_secs(5);
 /// How long the last words may wait for a supervisor that does not read.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// How much longer than the longest handover it may take until the role has ended, whatever happens meanwhile: nobody may be
+/// there to kill it.
+const LEAVE_MARGIN: Duration = Duration::from_secs(1);
+
 /// What the process was allowed to do for its own punctuality; for `status`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Urgency {
@@ -59,7 +63,7 @@ pub fn run(channel: Polled, urgency: Urgency) -> io::Result<()> {
         routers: Vec::new(),
         failures: BTreeSet::new(),
         recheck_at: None,
-        leaving: false,
+        leave_by: None,
         is_orphan: false,
     }
     .live()
@@ -150,8 +154,8 @@ struct Role {
     /// What could not be done about routes and rules.
     failures: BTreeSet<String>,
     recheck_at: Option<Instant>,
-    /// The addresses are handed over, and then it ends.
-    leaving: bool,
+    /// The addresses are handed over, and then it ends, at the latest now.
+    leave_by: Option<Instant>,
     /// Nobody says anything any more.
     is_orphan: bool,
 }
@@ -182,7 +186,7 @@ impl Role {
             self.regroup(now);
             self.tell(ready.channel);
             self.forget_the_dismissed();
-            if self.leaving && self.routers.iter().all(Router::is_stopped) {
+            if self.leave_by.is_some_and(|by| by <= now || self.routers.iter().all(Router::is_stopped)) {
                 break;
             }
             self.follow(now);
@@ -204,7 +208,8 @@ impl Role {
     /// Waits until something is to be done.
     fn wait(&mut self) -> io::Result<Ready> {
         let now = Instant::now();
-        let deadlines = self.routers.iter().filter_map(Router::deadline).chain(self.recheck_at);
+        let deadlines =
+            self.routers.iter().filter_map(Router::deadline).chain(self.recheck_at).chain(self.leave_by);
         let timeout = deadlines.min().map(|deadline| {
             let left = deadline.saturating_duration_since(now);
             Timespec {
@@ -355,7 +360,7 @@ impl Role {
                 }
                 Ok(Next::Message(Change::Found { findings })) => {
                     self.world.findings = findings;
-                    for router in self.routers.iter_mut().filter(|_| !self.leaving) {
+                    for router in self.routers.iter_mut().filter(|_| self.leave_by.is_none()) {
                         router.track(&mut self.world, now);
                     }
                 }
@@ -389,7 +394,8 @@ impl Role {
 
     /// Begins to hand everything over.
     fn leave(&mut self, now: Instant) {
-        self.leaving = true;
+        let longest = self.routers.iter().map(Router::longest_handover).max().unwrap_or_default();
+        self.leave_by.get_or_insert(now + longest + LEAVE_MARGIN);
         for router in &mut self.routers {
             router.retire(&mut self.world, now);
         }

@@ -129,6 +129,23 @@ fn a_killed_supervisor_leaves_no_addresses_behind() {
 }
 
 #[test]
+fn an_orphan_whose_interface_dies_ends_all_the_same() {
+    let Some(pair) = Pair::start() else { return };
+    // Long enough that nobody has taken over before the interface is gone.
+    let interval = "advertisement-interval = \"2s\"";
+    let on_first = pair.first.watch_addresses();
+    let first = Node::start(&pair.first, &router(150, interval));
+    on_first.wait_until(ip(ADDRESS), true);
+    let capture = pair.client.capture("eth0");
+    first.program.signal(Signal::KILL);
+    capture.wait_for(|frame| frame.packet.vrrp().is_some_and(|vrrp| vrrp.priority == 0));
+    pair.first.ip("link set eth0 down");
+    first.program.wait_for_end_of_output(evenkeel_testkit::BOUND);
+    pair.first.ip("link set eth0 up");
+    assert!(!pair.first.holds(ip(ADDRESS)));
+}
+
+#[test]
 fn a_node_that_was_killed_finds_its_addresses_and_takes_them_from_the_other_one() {
     let Some(pair) = Pair::start() else { return };
     let (first, _second) = started(&pair, "");

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use evenkeel_config::plan::VirtualRouter;
 use evenkeel_failover::vrrp::params::Address;
@@ -99,6 +99,11 @@ impl Router {
     pub(crate) fn retire(&mut self, world: &mut World, now: Instant) {
         self.machine.retire(now);
         self.act(world, now);
+    }
+
+    /// How long [`Router::retire`] may take.
+    pub(crate) fn longest_handover(&self) -> Duration {
+        self.plan.params.longest_handover()
     }
 
     /// It takes no part any more, and holds nothing.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::action::{Action, Link};
 use super::super::note::{Note, Why};
 use super::Machine;
+use super::handover::Purpose;
 use super::office::{ANSWER_PAUSE, Active, Announcer, Backup, Listening, Office};
 use crate::track::Effective;
 
@@ -47,6 +48,10 @@ impl Machine {
 
     /// Link or tracking no longer allow to take part.
     pub(super) fn forbid(&mut self, now: Instant, why: Why) {
+        if self.leaves_for() == Some(Purpose::Stop) {
+            // A stop is not put off until the link is back: nobody may be left to say it again.
+            return self.stop(now);
+        }
         self.adopting = false;
         self.resign(now);
         self.own(false);

@@ -75,6 +75,28 @@ fn a_stop_ends_in_time_when_nobody_comes() {
 }
 
 #[test]
+fn a_stop_ends_at_once_when_the_link_dies_meanwhile() {
+    let mut scene = Scene::active(v3(150));
+    scene.machine.retire(scene.now);
+    scene.did();
+    scene.machine.link(scene.now, Link::Down);
+    assert_eq!(scene.machine.state(), State::Stopped);
+    // And it stays so: nobody may be left to stop it again.
+    scene.machine.link(scene.now, Link::Up { source: OWN.into() });
+    assert_eq!((scene.machine.state(), scene.deadline()), (State::Stopped, None));
+}
+
+#[test]
+fn a_stop_ends_at_once_when_tracking_forbids_to_take_part_meanwhile() {
+    let mut scene = Scene::active(v3(150));
+    scene.machine.retire(scene.now);
+    scene.machine.set_priority(scene.now, Effective::Withdrawn);
+    assert_eq!(scene.machine.state(), State::Stopped);
+    scene.machine.set_priority(scene.now, to(150));
+    assert_eq!(scene.machine.state(), State::Stopped);
+}
+
+#[test]
 fn a_backup_has_nothing_to_hand_over() {
     let mut scene = Scene::started(v3(150));
     assert!(!scene.machine.hand_over(scene.now, Purpose::Asked));
