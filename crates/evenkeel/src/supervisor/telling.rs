@@ -97,7 +97,15 @@ impl Telling {
                 };
                 told.tellers.push(teller);
             }
-            if told.provider.as_ref().map(Provided::plan) != router.provider.as_ref() {
+            let is_same = match (&told.provider, &router.provider) {
+                (Some(provider), Some(plan)) => provider.serves(plan, &told.about),
+                (None, None) => true,
+                _ => false,
+            };
+            if !is_same {
+                if let Some(before) = told.provider.take() {
+                    before.dismiss();
+                }
                 told.provider =
                     router.provider.clone().map(|plan| Provided::start(&told.about, plan, user, &self.news));
             }

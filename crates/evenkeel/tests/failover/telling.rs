@@ -199,3 +199,27 @@ fn who_stays_after_both_were_active_says_so_and_calls_its_provider_again() {
     );
     assert!(events.contains("virtual-router-changed public: active (was "), "{events}");
 }
+
+#[test]
+fn a_replaced_provider_is_not_called_any_more_and_the_new_one_hears_where_it_is() {
+    let Some(pair) = Pair::start() else { return };
+    let (old, new) = (temp_dir(), temp_dir());
+    let calls = old.path().join("calls");
+    let failing = program(old.path(), &format!("echo \"$@\" >> {calls:?}; exit 1"));
+    let heard = new.path().join("calls");
+    let working = program(new.path(), &format!("echo $EVENKEEL_VRID \"$@\" >> {heard:?}"));
+    let with = |exec: &Path| {
+        router(150, &format!("provider = {{ exec = [{exec:?}], user = \"root\", verify = \"1s\" }}"))
+    };
+    let first = Node::start(&pair.first, &with(&failing));
+    first.wait_for("and failed: it ended with exit code 1; it is called again");
+    first.reload(&with(&working));
+    lines(&heard, last_is("51 own 10.99.0.50/24"));
+    let before = lines(&calls, |_| true).len();
+    // Longer than the first one would have waited before its next tries.
+    lines(&heard, |heard| heard.len() >= 4);
+    // One call may have been under way.
+    assert!(lines(&calls, |_| true).len() <= before + 1);
+    first.reload(&with(&working).replace("vrid = 51", "vrid = 52"));
+    lines(&heard, last_is("52 own 10.99.0.50/24"));
+}

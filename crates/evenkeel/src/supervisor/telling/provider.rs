@@ -55,6 +55,8 @@ impl Provider for Exec {
 /// See the module. Dropping it lets the provider go: it is called for what is wanted last, so many times at most.
 #[derive(Debug)]
 pub(super) struct Provided {
+    /// Interface and number of the virtual router.
+    place: (String, u8),
     plan: plan::Provider,
     shared: Arc<Shared>,
 }
@@ -73,6 +75,8 @@ struct State {
     trouble: Trouble,
     is_let_go: bool,
     last_calls: u32,
+    /// The file names another one, or none: this one must not undo what that one does.
+    is_replaced: bool,
 }
 
 enum Next {
@@ -103,16 +107,23 @@ impl Provided {
                 trouble: Trouble::default(),
                 is_let_go: false,
                 last_calls: 0,
+                is_replaced: false,
             }),
             bell: Bell::new(),
         });
         let exec = Exec { plan: plan.clone(), about: about.clone(), user: user.map(str::to_owned) };
         tokio::spawn(work(exec, Arc::clone(&shared), news.clone()));
-        Self { plan, shared }
+        Self { place: place(about), plan, shared }
     }
 
-    pub(super) fn plan(&self) -> &plan::Provider {
-        &self.plan
+    /// Whether the file still names this one, for a virtual router that is where it was.
+    pub(super) fn serves(&self, plan: &plan::Provider, about: &About) -> bool {
+        self.plan == *plan && self.place == place(about)
+    }
+
+    /// It is not called any more, whatever it has not confirmed; a call under way ends by itself.
+    pub(super) fn dismiss(self) {
+        locked(&self.shared.state).is_replaced = true;
     }
 
     pub(super) fn want(&self, desire: Desire) {
@@ -145,9 +156,17 @@ impl Provided {
     }
 }
 
+/// What a program is told beside the addresses, which may change while it serves.
+fn place(about: &About) -> (String, u8) {
+    (about.interface.clone(), about.vrid)
+}
+
 impl Shared {
     fn next(&self) -> Next {
         let mut state = locked(&self.state);
+        if state.is_replaced {
+            return Next::End;
+        }
         if state.is_let_go && (state.reconciler.is_confirmed() || state.last_calls >= MOST_LAST_CALLS) {
             return Next::End;
         }
