@@ -46,10 +46,14 @@ pub(crate) struct To<'t> {
     pub(crate) whom: OfClient<'t>,
 }
 
-/// Why no connection could be opened: what a client is told when no other server was better. `None` leaves that to the
-/// state of the pool.
+/// Why no connection could be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NotOpened(pub(crate) Option<Reason>);
+pub(crate) struct NotOpened {
+    /// What a client is told when no other server was better. `None` leaves that to the state of the pool.
+    pub(crate) reason: Option<Reason>,
+    /// The server has failed; else the client may have caused it.
+    pub(crate) blames_server: bool,
+}
 
 /// Opens a connection to `server` within the pool's `connect-timeout`, for a request to `host`. A failure is counted and
 /// remembered.
@@ -63,7 +67,8 @@ pub(crate) async fn connect(
     let address = &server.plan.address;
     let patience = pool.plan.connect_timeout;
     let deadline = Instant::now() + patience;
-    let (why, reason) = match tokio::time::timeout_at(deadline, Stream::connect(address)).await {
+    let (why, reason, blames_server) = match tokio::time::timeout_at(deadline, Stream::connect(address)).await
+    {
         Ok(Ok(stream)) => {
             let prepared = match (&server.tls, pool.plan.send_proxy) {
                 (None, None) => Ok(stream),
@@ -76,20 +81,26 @@ pub(crate) async fn connect(
                     return Ok(Upstream { stream, reused: false });
                 }
                 Err(NotPrepared::Handshake(failure, why)) => {
-                    (format!("no TLS with {address}: {why}"), Some(failure.reason()))
+                    let of_client =
+                        server.tls.as_ref().is_some_and(|tls| tls.blames_client(to.speaks, failure));
+                    (format!("no TLS with {address}: {why}"), Some(failure.reason()), !of_client)
                 }
                 Err(NotPrepared::Header(error)) => {
-                    (format!("cannot send the PROXY header to {address}: {error}"), None)
+                    (format!("cannot send the PROXY header to {address}: {error}"), None, true)
                 }
             }
         }
-        Ok(Err(error)) => (format!("cannot connect to {address}: {error}"), None),
-        Err(_) => (format!("cannot connect to {address} within {patience:?}"), None),
+        Ok(Err(error)) => (format!("cannot connect to {address}: {error}"), None, true),
+        Err(_) => (format!("cannot connect to {address} within {patience:?}"), None, true),
     };
     counters.connect_failures_total.add(1);
     tracing::debug!(pool = %pool.plan.name, server = %server.plan.name, "{why}");
-    pool.failed(server, why);
-    Err(NotOpened(reason))
+    if blames_server {
+        pool.failed(server, why);
+    } else {
+        server.state.failed(why);
+    }
+    Err(NotOpened { reason, blames_server })
 }
 
 /// Why a connection that was opened is no use.

@@ -481,3 +481,46 @@ fn check_reads_the_files_and_asks_for_authorities() {
     let (good, said) = check("danger-accept-any-certificate = true");
     assert!(good && said.contains("the servers of this pool are not verified"), "{said}");
 }
+
+#[test]
+fn names_that_clients_make_up_are_not_held_against_servers() {
+    if !needs("openssl") || !needs("nginx") {
+        return;
+    }
+    let authority = Authority::new();
+    let issued = authority.issue("www", &["www.example.com"]);
+    // One shows its certificate to everybody, the other ends handshakes for names that it does not know.
+    let (_open, open) = nginx(&issued, "");
+    let strict: SocketAddr = ([127, 0, 0, 1], free_port()).into();
+    let files = format!("ssl_certificate {:?}; ssl_certificate_key {:?};", issued.certificate, issued.key);
+    let names = format!(
+        "server {{ listen {strict} ssl default_server; ssl_reject_handshake on; }}
+         server {{ listen {strict} ssl; server_name www.example.com; {files} }}"
+    );
+    let _strict = Nginx::start_with("plain", free_port(), &names);
+    let bind = free_address();
+    let configuration = format!(
+        "[listener.website]\nbind = \"{bind}\"\npool = \"website\"\n[pool.website.tls]\nca = {:?}\n\
+         [pool.website.servers]\nopen = \"{open}\"\nstrict = \"{strict}\"\n",
+        authority.ca()
+    );
+    let site = Site::start(&configuration);
+    for number in 0..20 {
+        let answer = ask(bind, &format!("made-up-{number}.example.org"));
+        assert_eq!(answer.status, 502, "{}", answer.text());
+    }
+    for server in site.status()["traffic"]["pools"][0]["servers"].as_array().unwrap() {
+        assert_eq!(server["state"], "up", "{server:#}");
+        assert!(server["connect_failures_total"].as_u64() > Some(4), "{server:#}");
+    }
+    drop(site);
+    // A certificate that does not hold for the name of the file is the server's fault.
+    let fixed = configuration
+        .replace("[pool.website.servers]", "sni = \"other.example.com\"\n[pool.website.servers]");
+    let site = Site::start(&fixed);
+    for _ in 0..20 {
+        assert_eq!(ask(bind, "www.example.com").status, 502);
+    }
+    let servers = site.status()["traffic"]["pools"][0]["servers"].clone();
+    assert!(servers.as_array().unwrap().iter().any(|server| server["state"] == "ejected"), "{servers:#}");
+}

@@ -23,7 +23,7 @@ use crate::rooms::{Nowhere, Seeker};
 use crate::stream::Stream;
 use crate::table::{self, Listener, Pool};
 use crate::tls::connector::Speaks;
-use crate::upstream::{self, NotOpened, To};
+use crate::upstream::{self, To};
 
 /// Serves one accepted connection to its end.
 pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Counted) {
@@ -201,7 +201,7 @@ async fn connect(
                 server.state.counters.of(worker.index).total.add(1);
                 return Ok((upstream.stream, picked.running));
             }
-            Err(NotOpened(why)) => reason = why,
+            Err(not_opened) => reason = not_opened.reason,
         }
         pool.slowed(server, None, worker);
         tried.push(picked.index);

@@ -149,6 +149,12 @@ impl Towards {
         self.connector.sni.is_none().then(|| self.asked(host))
     }
 
+    /// Whether a handshake may have failed because of the name that a client made up: that must not be held against the
+    /// server, or whoever can send a request could have every server ejected.
+    pub(crate) fn blames_client(&self, speaks: Speaks, failure: Failure) -> bool {
+        speaks == Speaks::Http && self.connector.sni.is_none() && failure.may_be_the_names()
+    }
+
     fn asked<'h>(&'h self, host: &'h [u8]) -> ServerName<'h> {
         let host = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host);
         let named = std::str::from_utf8(host).ok().and_then(|host| ServerName::try_from(host).ok());
@@ -241,6 +247,14 @@ impl Failure {
         match self {
             Self::Unverified => Reason::ServerUnverified,
             _ => Reason::ServerHandshake,
+        }
+    }
+
+    /// Whether a name that the server does not know may have caused it.
+    fn may_be_the_names(self) -> bool {
+        match self {
+            Self::Closed | Self::NothingCommon | Self::Unverified | Self::RefusedByServer => true,
+            Self::Timeout | Self::NotTls | Self::Other => false,
         }
     }
 

@@ -107,9 +107,11 @@ impl<'a> Tries<'a> {
             };
             match found {
                 Ok(upstream) => return Ok((server, upstream, running)),
-                Err(NotOpened(reason)) => {
+                Err(NotOpened { reason, blames_server }) => {
                     self.reason = reason;
-                    self.pool.slowed(server, None, &client.counted.worker);
+                    if blames_server {
+                        self.pool.slowed(server, None, &client.counted.worker);
+                    }
                 }
             }
             if !self.failed(Retry::Elsewhere, running) {
