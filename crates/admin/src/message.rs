@@ -486,6 +486,8 @@ pub enum EventKind {
     ServerChanged,
     /// A source of servers says something else, or answers again.
     SourceChanged,
+    /// Somebody has asked something of a virtual router.
+    VirtualRouterSteered,
     /// The file has the runtime changes now.
     ConfigSaved,
     /// A role process has ended.
@@ -509,6 +511,7 @@ impl EventKind {
             Self::Reload => "reload",
             Self::ServerChanged => "server-changed",
             Self::SourceChanged => "source-changed",
+            Self::VirtualRouterSteered => "virtual-router-steered",
             Self::ConfigSaved => "config-saved",
             Self::RoleEnded => "role-ended",
             Self::Alarm => "alarm",

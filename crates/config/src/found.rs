@@ -14,7 +14,7 @@ pub mod document;
 mod named;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 
 use evenkeel_traffic::address::Address;
@@ -28,6 +28,12 @@ use crate::plan::{MOST_SERVERS, Plan, Pool, Server, Source, Template};
 /// The most servers that drain because a source does not name them any more, in all pools; beyond it the ones that have
 /// drained longest go at once.
 const MOST_LEAVING: usize = 4096;
+
+/// Whether a server can answer at this address: names that are blocked often point to 0.0.0.0, which is this machine.
+#[must_use]
+pub fn is_of_a_server(ip: IpAddr) -> bool {
+    !ip.is_multicast() && !ip.is_unspecified()
+}
 
 /// One server as its source describes it. What is not said is as the file has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

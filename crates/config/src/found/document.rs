@@ -189,7 +189,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         }
         Err(why) => return Err(format!("{} is no address: {why}", shown(text))),
     };
-    if address.ip().is_multicast() || address.ip().is_unspecified() {
+    if !super::is_of_a_server(address.ip()) {
         return Err(format!("{} is no address of a server", shown(text)));
     }
     Ok(address)

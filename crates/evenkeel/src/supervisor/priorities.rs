@@ -23,6 +23,11 @@ impl Priorities {
         };
     }
 
+    /// The one that was set, if any was.
+    pub(super) fn of(&self, router: &str) -> Option<Priority> {
+        self.set.get(router).map(|(priority, _)| *priority)
+    }
+
     /// Forgets what a new plan says itself, and what does not fit it.
     pub(super) fn settle(&mut self, routers: &[VirtualRouter]) {
         self.set.retain(|name, (priority, _)| {

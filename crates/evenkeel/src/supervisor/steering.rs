@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use evenkeel_admin::message::{Answer, Blame, FailedOver, Released, RouterPriority};
+use evenkeel_admin::message::{Answer, Blame, EventKind, FailedOver, Released, RouterPriority};
 use evenkeel_failover::vrrp::params::Priority;
 use evenkeel_ha::message::{Change, HandedOver};
 use tokio::time::Instant;
 
+use super::events::Happened;
 use super::priorities::Priorities;
 use super::{Asker, Supervisor, refuse};
 
@@ -53,7 +54,7 @@ impl Supervisor {
             return self.answer(asker, refuse(Blame::Busy, why));
         }
         let id = self.steering.next_id();
-        tracing::info!("virtual router {router}: another node shall be active, asked for by {by}");
+        self.steered(by, &router, "another node shall be active", None);
         self.ha.keeper.tell(Change::HandOver { id, router: router.clone() }, Vec::new());
         self.steering.waiting.push(Wish { id, asker, router, deadline });
     }
@@ -67,9 +68,7 @@ impl Supervisor {
             return self.answer(asker, refuse(Blame::Busy, why));
         }
         let id = self.steering.next_id();
-        tracing::info!(
-            "virtual router {router}: this node takes part with its full right, asked for by {by}"
-        );
+        self.steered(by, &router, "this node takes part with its full right", None);
         self.ha.keeper.tell(Change::TakePart { id, router: router.clone() }, Vec::new());
         self.steering.waiting.push(Wish { id, asker, router, deadline: now + MARGIN });
     }
@@ -104,7 +103,9 @@ impl Supervisor {
         if self.ending.is_some() {
             return refuse(Blame::Busy, "Evenkeel is stopping");
         }
-        tracing::info!("virtual router {router}: priority {}, asked for by {by}", wanted.number());
+        let before = self.steering.priorities.of(router).unwrap_or(configured).number();
+        let now = wanted.number();
+        self.steered(by, router, &format!("priority {now}"), Some((before.to_string(), now.to_string())));
         self.steering.priorities.set(router, (wanted != configured).then_some(wanted), by);
         if self.ha.keeper.is_alive() {
             self.tell_ha_the_plan();
@@ -115,6 +116,14 @@ impl Supervisor {
             configured: configured.number(),
             by: by.to_owned(),
         })
+    }
+
+    /// The audit line and the event; with what was before and is now.
+    fn steered(&mut self, by: &str, router: &str, what: &str, change: Option<(String, String)>) {
+        tracing::info!("audit: {by}: virtual router {router}: {what}");
+        let (before, after) = change.unzip();
+        let event = Happened::new(EventKind::VirtualRouterSteered, what).by(by);
+        self.happened(Happened { subject: router.to_owned(), before, after, ..event });
     }
 
     fn cannot_steer(&self) -> Option<&'static str> {

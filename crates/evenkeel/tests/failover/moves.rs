@@ -39,6 +39,14 @@ fn a_node_that_is_released_takes_the_addresses_back_by_its_priority() {
     );
     on_first.wait_until(ip(ADDRESS), true);
     on_second.wait_until(ip(ADDRESS), false);
+    let told = text(&first.command(&["events", "--json"]));
+    let steered: Vec<serde_json::Value> = told
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|event: &serde_json::Value| event["kind"] == "virtual-router-steered")
+        .collect();
+    assert_eq!(steered.len(), 2, "{told}");
+    assert!(steered.iter().all(|event| event["subject"] == "public" && event["by"].is_string()), "{told}");
     let again = text(&first.command(&["router", "release", "public"]));
     assert_eq!(again, "public: this node did not stand by, nothing has changed\n");
 }

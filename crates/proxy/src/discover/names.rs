@@ -11,7 +11,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use evenkeel_config::found::{Found, List};
+use evenkeel_config::found::{self, Found, List};
 use evenkeel_config::plan::{Families, MOST_SERVERS, Resolver, Source};
 use evenkeel_traffic::pick::{Priority, Weight};
 use hickory_resolver::config::{
@@ -119,7 +119,7 @@ impl Names {
         if both.iter().any(|kind| here(kind).is_some()) {
             let mut addresses = Addresses { ttl: Some(self.settings.max_ttl), ..Addresses::default() };
             for lookup in wanted.iter().filter_map(here) {
-                addresses.found.extend(lookup.answers().iter().filter_map(|record| record.data.ip_addr()));
+                addresses.found.extend(servers_of(&lookup));
             }
             return Ok(addresses);
         }
@@ -134,9 +134,7 @@ impl Names {
             match answer {
                 Some(Ok(lookup)) => {
                     addresses.ttl = shorter(addresses.ttl, &lookup);
-                    addresses
-                        .found
-                        .extend(lookup.answers().iter().filter_map(|record| record.data.ip_addr()));
+                    addresses.found.extend(servers_of(&lookup));
                 }
                 Some(Err(error)) if error.is_no_records_found() => addresses.unknown |= error.is_nx_domain(),
                 Some(Err(error)) => addresses.troubles.push(format!("{host} {kind}: {}", plain(&error))),
@@ -148,6 +146,12 @@ impl Names {
         }
         Ok(addresses)
     }
+}
+
+/// The addresses of an answer at which a server can be.
+fn servers_of(lookup: &Lookup) -> impl Iterator<Item = IpAddr> {
+    let addresses = lookup.answers().iter().filter_map(|record| record.data.ip_addr());
+    addresses.filter(|ip| found::is_of_a_server(*ip))
 }
 
 /// The time that the shortest-lived record of an answer holds, aliases among them, or that of before.

@@ -57,6 +57,16 @@ async fn every_address_of_a_name_is_a_server_for_as_long_as_the_answer_holds() {
 }
 
 #[tokio::test]
+async fn an_address_that_no_server_can_have_is_none() {
+    let server = NameServer::start();
+    server.points("blocked.test", &["0.0.0.0", "::"], 30);
+    let blocked = look(&server, host("blocked.test")).await.unwrap();
+    assert_eq!((addresses(&blocked), blocked.empty.is_some()), (vec![], true));
+    server.points("half.test", &["0.0.0.0", "192.0.2.1"], 30);
+    assert_eq!(addresses(&look(&server, host("half.test")).await.unwrap()), ["192.0.2.1:80"]);
+}
+
+#[tokio::test]
 async fn the_shortest_time_on_the_way_through_aliases_counts() {
     let server = NameServer::start();
     server.says("app.test", Saying::Alias("a.test".into(), 300));
