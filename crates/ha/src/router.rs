@@ -64,8 +64,8 @@ pub(crate) struct Router {
     parts: Vec<Part>,
     /// It held its addresses then.
     looked_holding: bool,
-    /// The operator's wish that is waiting for its outcome.
-    asked: Option<u64>,
+    /// Operators' wishes that wait for the outcome of one handover. The supervisor bounds how many.
+    asked: Vec<u64>,
     dismissed: Option<Dismissed>,
     reassertions: Reassertions,
     /// What the supervisor was told of `own`.
@@ -101,7 +101,7 @@ impl Router {
             looked: Vec::new(),
             parts: Vec::new(),
             looked_holding: false,
-            asked: None,
+            asked: Vec::new(),
             dismissed: None,
             reassertions: Reassertions::default(),
             told_own: None,
@@ -147,19 +147,12 @@ impl Router {
 
     /// An operator wants another router to be active.
     pub(crate) fn hand_over(&mut self, id: u64, world: &mut World, now: Instant) {
-        let outcome = if self.plan.params.settings().priority.is_owner() {
-            Some(HandedOver::Owner)
+        if self.plan.params.settings().priority.is_owner() {
+            world.out.send(&Event::HandedOver { id, outcome: HandedOver::Owner });
         } else if self.machine.hand_over(now, Purpose::Asked) {
-            // The one before gets the same outcome: there is nothing else to wait for.
-            if let Some(id) = self.asked.replace(id) {
-                world.out.send(&Event::HandedOver { id, outcome: HandedOver::Nobody });
-            }
-            None
+            self.asked.push(id);
         } else {
-            Some(self.outcome(now))
-        };
-        if let Some(outcome) = outcome {
-            world.out.send(&Event::HandedOver { id, outcome });
+            world.out.send(&Event::HandedOver { id, outcome: self.outcome(now) });
         }
         self.act(world, now);
     }
@@ -180,14 +173,15 @@ impl Router {
         if self.machine.state() == State::Releasing {
             return;
         }
-        let Some(id) = self.asked.take() else { return };
         let status = self.machine.status(now);
         let outcome = match (status.state, status.owner) {
             (State::Active, _) => HandedOver::Nobody,
             (State::Backup | State::Stopped, Some(owner)) => HandedOver::To(owner),
             _ => self.outcome(now),
         };
-        world.out.send(&Event::HandedOver { id, outcome });
+        for id in self.asked.drain(..) {
+            world.out.send(&Event::HandedOver { id, outcome: outcome.clone() });
+        }
     }
 
     /// The interface, or an address on it, is not what it was.
@@ -311,7 +305,7 @@ impl Router {
                 Action::Note(note) => self.note(&note, world),
             }
         }
-        if self.asked.is_some() {
+        if !self.asked.is_empty() {
             self.tell_outcome(world, now);
         }
         self.reassertions.look(self.machine.dual_outlived(), now);

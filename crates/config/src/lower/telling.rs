@@ -60,10 +60,16 @@ fn one(typed: &model::Notify, model: &Model, problems: &mut Problems) -> Option<
             command: typed.script.as_ref()?.value.clone(),
             user: typed.user.as_ref().or(model.global.user.as_ref()).map(|user| user.value.clone()),
         },
-        _ => Target::Webhook {
-            url: url(typed.webhook.as_ref()?, problems)?,
-            token_file: typed.token_file.as_ref().map(|file| file.value.clone()),
-        },
+        _ => {
+            let url = url(typed.webhook.as_ref()?, problems)?;
+            let token_file = typed.token_file.as_ref();
+            if let Some(file) = token_file.filter(|_| url.starts_with("http://")) {
+                problems
+                    .warning(file.span, "the token is sent without encryption, for all on the way to read")
+                    .help("write `https://` in `webhook`, unless it goes to this machine only");
+            }
+            Target::Webhook { url, token_file: token_file.map(|file| file.value.clone()) }
+        }
     };
     Some(Notify { target, timeout: time(typed.timeout, Section::Notify, "timeout", HTTP) })
 }
