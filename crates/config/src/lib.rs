@@ -13,6 +13,7 @@ pub mod found;
 mod include;
 pub mod keys;
 mod lower;
+mod masked;
 mod model;
 pub mod overlay;
 pub mod plan;

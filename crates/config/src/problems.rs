@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::masked::masked;
 use crate::report::{Excerpt, MOST_PROBLEMS, Place, Problem, Related, Report, Severity};
 
 /// Which file, by its place in [`Problems`].
@@ -243,7 +244,7 @@ impl Problems {
             file: file.path.clone(),
             line: Some(line + 1),
             column: Some(column),
-            excerpt: Some(Excerpt { line: text.to_owned(), underlined: from..to }),
+            excerpt: Some(Excerpt { line: masked(text), underlined: from..to }),
         }
     }
 }

@@ -7,7 +7,6 @@ use crate::keys::Section;
 use crate::model::{self, Model, VirtualRouter};
 use crate::plan::{Notify, Provider, Target};
 use crate::problems::{At, Problems, Span};
-use crate::suggest::quoted;
 
 /// The shortest pause between two calls that only verify.
 const SHORTEST_VERIFY: Duration = Duration::from_secs(1);
@@ -79,7 +78,7 @@ fn url(typed: &At<String>, problems: &mut Problems) -> Option<String> {
     let url = &typed.value;
     let mut wrong = |what: &str| {
         problems
-            .error(typed.span, format!("{} {what}", quoted(url)))
+            .error(typed.span, format!("the address of the webhook {what}"))
             .help("write an address such as `\"https://hooks.example.com/vrrp\"`");
     };
     let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {

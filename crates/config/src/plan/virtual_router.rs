@@ -43,6 +43,14 @@ pub struct VirtualRouter {
 }
 
 impl VirtualRouter {
+    /// Whether both are members of one sync group.
+    #[must_use]
+    pub fn moves_with(&self, other: &Self) -> bool {
+        self.sync_group.is_some() && self.sync_group == other.sync_group
+    }
+}
+
+impl VirtualRouter {
     /// The family that it speaks.
     #[must_use]
     pub fn is_v6(&self) -> bool {
