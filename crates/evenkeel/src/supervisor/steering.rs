@@ -1,8 +1,10 @@
 //! What operators ask of virtual routers: passed on to the high availability role, answered when it is done.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_admin::message::{Answer, Blame, EventKind, FailedOver, Released, RouterPriority};
+use evenkeel_config::plan::VirtualRouter;
 use evenkeel_failover::vrrp::params::Priority;
 use evenkeel_ha::message::{Change, HandedOver};
 use tokio::time::Instant;
@@ -83,12 +85,14 @@ impl Supervisor {
         self.answer(asker, answer);
     }
 
-    /// Stands for election with another priority from now on; without one, with that of the file.
+    /// Stands for election with another priority from now on; without one, with that of the file. So do all routers that
+    /// move together with it.
     pub(super) fn prioritize_router(&mut self, by: &str, router: &str, priority: Option<u8>) -> Answer {
-        let Some(plan) = self.plan.virtual_routers.iter().find(|known| known.name.as_str() == router) else {
+        let plan = Arc::clone(&self.plan);
+        let Some(known) = plan.virtual_routers.iter().find(|known| known.name.as_str() == router) else {
             return unknown(router);
         };
-        let configured = plan.params.settings().priority;
+        let configured = known.params.settings().priority;
         let wanted = match priority {
             None => configured,
             Some(number) => match Priority::new(number).filter(|priority| !priority.is_owner()) {
@@ -106,7 +110,12 @@ impl Supervisor {
         let before = self.steering.priorities.of(router).unwrap_or(configured).number();
         let now = wanted.number();
         self.steered(by, router, &format!("priority {now}"), Some((before.to_string(), now.to_string())));
-        self.steering.priorities.set(router, (wanted != configured).then_some(wanted), by);
+        let set = (wanted != configured).then_some(wanted);
+        // Members that do not stand alike may wait for each other's nodes for ever.
+        let together = |other: &&VirtualRouter| other.name == known.name || known.moves_with(other);
+        for member in plan.virtual_routers.iter().filter(together) {
+            self.steering.priorities.set(member.name.as_str(), set, by);
+        }
         if self.ha.keeper.is_alive() {
             self.tell_ha_the_plan();
         }

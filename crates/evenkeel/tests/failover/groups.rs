@@ -108,6 +108,32 @@ fn what_one_member_tracks_counts_for_all_and_a_failover_on_command_moves_all() {
 }
 
 #[test]
+fn a_priority_for_one_member_is_that_of_all_and_moves_all() {
+    let Some(pair) = Pair::start() else { return };
+    let _cable = inside(&pair);
+    let (on_first, on_second) = (pair.first.watch_addresses(), pair.second.watch_addresses());
+    let _first = Node::start(&pair.first, &firewall(150, ""));
+    on_first.wait_until(ip(INSIDE), true);
+    let second = Node::start(&pair.second, &firewall(100, ""));
+    second.wait_for("outside: backup");
+    second.wait_for("inside: backup");
+    let output = second.command(&["router", "priority", "inside", "200"]);
+    assert!(output.status.success(), "{output:?}");
+    for address in [ADDRESS, INSIDE] {
+        on_second.wait_until(ip(address), true);
+        on_first.wait_until(ip(address), false);
+    }
+    for name in ["outside", "inside"] {
+        assert_eq!(member(&second, name)["effective_priority"], 200, "{name}");
+    }
+    assert!(second.command(&["router", "priority", "outside", "--reset"]).status.success());
+    for address in [ADDRESS, INSIDE] {
+        on_first.wait_until(ip(address), true);
+        on_second.wait_until(ip(address), false);
+    }
+}
+
+#[test]
 fn a_member_that_a_reload_adds_or_removes_leaves_the_others_where_they_are() {
     let Some(pair) = Pair::start() else { return };
     let _cable = inside(&pair);
