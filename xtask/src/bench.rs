@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: what a request costs HAProxy, nginx and Evenkeel, side by side in one run.
 //!
-//! The proxies run on one core, the load (wrk) and the servers (nginx) on another; the proxies take turns, so that a
+//! The proxies run on one core, the load (wrk, h2load) and the servers (nginx) on another; the proxies take turns, so that a
 //! machine that is slower for a while is so for all. What is compared is the CPU time of the proxy's own threads, as the
 //! kernel counts it, for each request. It is a report: nothing here passes or fails.
 
@@ -22,32 +22,54 @@ const LOAD_CORE: &str = "1";
 /// Open files that 5,000 connections at both ends of this machine need, and some.
 const OPEN_FILES: u64 = 16_384;
 
+/// How requests come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// One after the other on each connection.
+    KeepAlive,
+    /// Each on a connection of its own; over TLS each with a whole handshake.
+    Closes,
+    /// HTTP/2, so many at a time on each connection.
+    Streams(u32),
+}
+
 /// A kind of load.
 struct Workload {
     name: &'static str,
     place: Place,
     path: &'static str,
     connections: u32,
-    closes: bool,
+    kind: Kind,
     /// The ratio to HAProxy that is aimed at.
     target: f64,
 }
 
 const fn http(name: &'static str, path: &'static str, connections: u32, target: f64) -> Workload {
-    Workload { name, place: Place::Http, path, connections, closes: false, target }
+    Workload { name, place: Place::Http, path, connections, kind: Kind::KeepAlive, target }
 }
 
-const WORKLOADS: [Workload; 10] = [
+const WORKLOADS: [Workload; 13] = [
     http("HTTP/1.1 keep-alive, 66 B, 64 connections", "small", 64, 0.75),
     http("the same, 512 connections", "small", 512, 0.60),
     http("10 KiB bodies, 64 connections", "files/10k", 64, 0.72),
     http("100 KiB bodies, 64 connections", "files/100k", 64, 0.80),
     http("1 MiB bodies, 16 connections", "files/1m", 16, 0.40),
-    Workload { closes: true, ..http("new connection per request, 66 B", "small", 64, 0.75) },
+    Workload { kind: Kind::Closes, ..http("new connection per request, 66 B", "small", 64, 0.75) },
     Workload { place: Place::Logged, ..http("access log on, 66 B, 64 connections", "small", 64, 0.75) },
     Workload { place: Place::Tcp, ..http("TCP mode, 66 B, 64 connections", "small", 64, 0.75) },
     Workload { place: Place::Tcp, ..http("TCP mode, 1 MiB, 16 connections", "files/1m", 16, 0.40) },
     Workload { place: Place::Spliced, ..http("the same, HAProxy with splice-auto", "files/1m", 16, 1.0) },
+    Workload { place: Place::Tls, ..http("TLS 1.3 keep-alive, 66 B, 64 connections", "small", 64, 0.75) },
+    Workload {
+        place: Place::Tls,
+        kind: Kind::Closes,
+        ..http("TLS 1.3, whole handshake per request, ECDSA P-256", "small", 64, 0.30)
+    },
+    Workload {
+        place: Place::Tls,
+        kind: Kind::Streams(16),
+        ..http("HTTP/2 over TLS, 66 B, 32 connections of 16 streams", "small", 32, 0.65)
+    },
 ];
 
 /// How long and how often.
@@ -152,25 +174,68 @@ fn measure(site: &Site, plan: &Plan) -> Result<Vec<Row>, String> {
 fn load(site: &Site, peer: Peer, workload: &Workload, seconds: u32) -> Result<Cost, String> {
     let processes = site.workers(peer)?;
     let before = process::cpu_nanos(&processes);
-    let mut wrk = Command::new("taskset");
-    wrk.args(["-c", LOAD_CORE, "wrk", "-t1"]);
-    wrk.arg(format!("-c{}", workload.connections)).arg(format!("-d{seconds}s"));
-    if workload.closes {
-        wrk.args(["-H", "Connection: close"]);
-    }
-    wrk.arg(format!("http://127.0.0.1:{}/{}", site.port(peer, workload.place), workload.path));
-    let output = wrk.output().map_err(|error| format!("wrk cannot be started: {error}"))?;
+    let output = generator(site.port(peer, workload.place), workload, seconds).output();
+    let output = output.map_err(|error| format!("the load cannot be started: {error}"))?;
     let nanos = process::cpu_nanos(&processes).saturating_sub(before);
     let text = String::from_utf8_lossy(&output.stdout);
-    let requests = text
-        .lines()
-        .find_map(|line| line.trim().split_once(" requests in ")?.0.parse().ok())
-        .filter(|&requests: &u64| requests > 0)
-        .ok_or_else(|| format!("{} served nothing: {text}", peer.name()))?;
-    let failures: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| line.starts_with("Socket errors") || line.starts_with("Non-2xx"))
-        .collect();
-    Ok(Cost { nanos, requests, failures: failures.join("; ") })
+    let (requests, failures) = match workload.kind {
+        Kind::Streams(_) => told_by_h2load(&text),
+        Kind::KeepAlive | Kind::Closes => told_by_wrk(&text),
+    }
+    .filter(|&(requests, _)| requests > 0)
+    .ok_or_else(|| format!("{} served nothing: {text}", peer.name()))?;
+    Ok(Cost { nanos, requests, failures })
+}
+
+/// What makes the load.
+fn generator(port: u16, workload: &Workload, seconds: u32) -> Command {
+    let scheme = if workload.place == Place::Tls { "https" } else { "http" };
+    let address = format!("{scheme}://127.0.0.1:{port}/{}", workload.path);
+    let mut load = Command::new("taskset");
+    load.args(["-c", LOAD_CORE]);
+    match workload.kind {
+        Kind::Streams(streams) => {
+            load.args(["h2load", "-t1", &format!("-m{streams}"), &format!("-D{seconds}")])
+        }
+        Kind::KeepAlive => load.args(["wrk", "-t1", &format!("-d{seconds}s")]),
+        Kind::Closes => load.args(["wrk", "-t1", &format!("-d{seconds}s"), "-H", "Connection: close"]),
+    };
+    load.arg(format!("-c{}", workload.connections)).arg(address);
+    load
+}
+
+/// Requests, and what went wrong.
+fn told_by_wrk(text: &str) -> Option<(u64, String)> {
+    let requests = text.lines().find_map(|line| line.trim().split_once(" requests in ")?.0.parse().ok())?;
+    let lines = text.lines().map(str::trim);
+    let failures: Vec<&str> =
+        lines.filter(|line| line.starts_with("Socket errors") || line.starts_with("Non-2xx")).collect();
+    Some((requests, failures.join("; ")))
+}
+
+/// The same; nothing when it did not speak HTTP/2.
+fn told_by_h2load(text: &str) -> Option<(u64, String)> {
+    text.lines().find(|line| line.trim() == "Application protocol: h2")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("requests: "))?;
+    let of = |what: &str| -> Option<u64> {
+        line.split(", ").find_map(|part| part.trim().strip_suffix(what)?.trim().parse().ok())
+    };
+    let (done, failed) = (of("succeeded")?, of("failed")?);
+    Some((done, if failed == 0 { String::new() } else { line.to_owned() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_loads_tell_is_read() {
+        let wrk = "  9 requests in 1.00s, 2MB read\n  Socket errors: connect 0, read 1, write 0, timeout 0\n";
+        let told = told_by_wrk(wrk).unwrap();
+        assert_eq!(told, (9, "Socket errors: connect 0, read 1, write 0, timeout 0".into()));
+        let h2load = "Application protocol: h2\nrequests: 7 total, 7 started, 7 done, 6 succeeded, 1 failed, 1 errored, 0 timeout\n";
+        let (requests, failures) = told_by_h2load(h2load).unwrap();
+        assert_eq!((requests, failures.contains("1 failed")), (6, true));
+        assert_eq!(told_by_h2load(&h2load.replace(": h2", ": http/1.1")), None);
+    }
 }

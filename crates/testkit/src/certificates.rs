@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use crate::temp_dir;
 
 /// An authority and what it has issued.
+#[derive(Debug)]
 pub struct Authority {
     directory: TempDir,
 }

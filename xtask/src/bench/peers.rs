@@ -6,11 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use evenkeel_testkit::Authority;
+
 use super::process::{Running, has_argument};
 use super::{LOAD_CORE, PROXY_CORE};
 
 /// How long a program may take to accept connections.
 const LONGEST_START: Duration = Duration::from_secs(20);
+
+/// The files of the proxies' certificate.
+const CERTIFICATE: &str = "bench.pem";
+const KEY: &str = "bench.key";
+const BOTH: &str = "bench-both.pem";
 
 /// One of the proxies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,13 +51,22 @@ pub(super) enum Place {
     Tcp,
     /// The same, for HAProxy with `option splice-auto`, which is not its default.
     Spliced,
+    /// HTTP over TLS: HTTP/1.1 and HTTP/2, as the client likes.
+    Tls,
 }
+
+impl Place {
+    const ALL: [Self; 5] = [Self::Http, Self::Logged, Self::Tcp, Self::Spliced, Self::Tls];
+}
+
+/// A port for each [`Place`], in their order.
+type Ports = [u16; Place::ALL.len()];
 
 /// A proxy and its ports.
 #[derive(Debug)]
 pub(super) struct Proxy {
     pub(super) running: Running,
-    ports: [u16; 4],
+    ports: Ports,
 }
 
 impl Proxy {
@@ -67,6 +83,7 @@ pub(super) struct Site {
     other_haproxy: Option<PathBuf>,
     backends: [u16; 2],
     nginx_has_stream: bool,
+    authority: Authority,
     proxies: Vec<(Peer, Proxy)>,
     _backend: Running,
 }
@@ -74,7 +91,14 @@ pub(super) struct Site {
 impl Site {
     /// Starts everything: Evenkeel from `program`, another HAProxy if its program is given, the rest from `PATH`.
     pub(super) fn start(program: &Path, other_haproxy: Option<&Path>) -> Result<Self, String> {
-        for (name, argument) in [("haproxy", "-v"), ("nginx", "-v"), ("wrk", "-v"), ("taskset", "-V")] {
+        for (name, argument) in [
+            ("haproxy", "-v"),
+            ("nginx", "-v"),
+            ("wrk", "-v"),
+            ("h2load", "--version"),
+            ("taskset", "-V"),
+            ("openssl", "version"),
+        ] {
             version(name, argument).ok_or_else(|| format!("the bench needs {name}: install its package"))?;
         }
         let directory = std::env::temp_dir().join(format!("evenkeel-bench-{}", std::process::id()));
@@ -82,6 +106,14 @@ impl Site {
         for (name, size) in [("10k", 10 * 1024), ("100k", 100 * 1024), ("1m", 1024 * 1024)] {
             write(&directory.join("files").join(name), &"x".repeat(size))?;
         }
+        let authority = Authority::new();
+        let issued = authority.issue("bench", &["localhost"]);
+        let read = |path: &Path| std::fs::read_to_string(path).map_err(|error| error.to_string());
+        // HAProxy reads both from one file.
+        write(&directory.join(BOTH), &(read(&issued.certificate)? + &read(&issued.key)?))?;
+        write(&directory.join(CERTIFICATE), &read(&issued.certificate)?)?;
+        write(&directory.join(KEY), &read(&issued.key)?)?;
+        restrict(&directory.join(KEY))?;
         let backends = [free_port()?, free_port()?];
         write(&directory.join("backend.conf"), &backend(&directory, backends))?;
         let config = directory.join("backend.conf");
@@ -94,6 +126,7 @@ impl Site {
         )?;
         backends.iter().try_for_each(|&port| wait_for(port))?;
         let mut site = Self {
+            authority,
             nginx_has_stream: Path::new("/usr/lib/nginx/modules/ngx_stream_module.so").exists(),
             directory,
             program: program.to_owned(),
@@ -114,11 +147,14 @@ impl Site {
 
     /// Starts a proxy with so many workers. `name` tells it from others of its kind.
     pub(super) fn start_proxy(&self, peer: Peer, workers: usize, name: &str) -> Result<Proxy, String> {
-        let ports = [free_port()?, free_port()?, free_port()?, free_port()?];
+        let mut ports = Ports::default();
+        for port in &mut ports {
+            *port = free_port()?;
+        }
         let name = format!("{}-{name}", peer.name());
         let config = self.directory.join(format!("{name}.conf"));
         let text = match peer {
-            Peer::HaProxy | Peer::OtherHaProxy => haproxy(ports, self.backends, workers),
+            Peer::HaProxy | Peer::OtherHaProxy => haproxy(&self.directory, ports, self.backends, workers),
             Peer::Nginx => {
                 let stream = self.nginx_has_stream;
                 nginx(&self.directory, &name, ports, self.backends, workers, stream)
@@ -138,7 +174,7 @@ impl Site {
         };
         let running = Running::start(PROXY_CORE, program, arguments, &self.directory, &name)?;
         let proxy = Proxy { running, ports };
-        for place in [Place::Http, Place::Logged, Place::Tcp, Place::Spliced] {
+        for place in Place::ALL {
             if self.serves(peer, place) {
                 wait_for(proxy.port(place)).map_err(|why| format!("{}: {why}", peer.name()))?;
             }
@@ -153,8 +189,13 @@ impl Site {
     /// Debian's nginx has TCP mode in a package of its own.
     pub(super) fn serves(&self, peer: Peer, place: Place) -> bool {
         let streams =
-            peer != Peer::Nginx || matches!(place, Place::Http | Place::Logged) || self.nginx_has_stream;
+            peer != Peer::Nginx || !matches!(place, Place::Tcp | Place::Spliced) || self.nginx_has_stream;
         self.has(peer) && streams
+    }
+
+    /// The certificate of the authority that has issued the proxies' one.
+    pub(super) fn authority(&self) -> PathBuf {
+        self.authority.ca()
     }
 
     fn proxy(&self, peer: Peer) -> Option<&Proxy> {
@@ -173,12 +214,14 @@ impl Site {
 
     /// Which versions are compared.
     pub(super) fn versions(&self) -> Vec<String> {
-        let other =
-            self.other_haproxy.as_ref().and_then(|program| version(&program.display().to_string(), "-v"));
-        let known = [version("haproxy", "-v"), other, version("nginx", "-v"), version("wrk", "-v")];
+        let with_tls =
+            |program: &str| Some(format!("{}, {}", version(program, "-v")?, tls_library(program)?));
+        let other = self.other_haproxy.as_ref().and_then(|program| with_tls(&program.display().to_string()));
+        let known = [with_tls("haproxy"), other, version("nginx", "-v"), version("wrk", "-v")];
+        let h2load = version("h2load", "--version");
         let ours = Command::new(&self.program).arg("--version").output().ok();
         let ours = ours.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-        known.into_iter().chain([ours]).flatten().collect()
+        known.into_iter().chain([h2load, ours]).flatten().collect()
     }
 }
 
@@ -210,8 +253,24 @@ fn version(name: &str, argument: &str) -> Option<String> {
     Some(text.lines().next()?.split(" - ").next()?.split(" [").next()?.trim().to_owned())
 }
 
+/// Which TLS library a HAProxy runs on.
+fn tls_library(name: &str) -> Option<String> {
+    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
+    let output = Command::new(name).arg("-vv").env("PATH", path).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text.lines().find_map(|line| line.split_once("Running on OpenSSL version :"))?;
+    Some(format!("with {}", line.1.trim()))
+}
+
 fn write(path: &Path, text: &str) -> Result<(), String> {
     std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Keys that others can read are refused.
+fn restrict(path: &Path) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt;
+    let owner = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(path, owner).map_err(|error| error.to_string())
 }
 
 fn free_port() -> Result<u16, String> {
@@ -261,7 +320,7 @@ fn backend(directory: &Path, ports: [u16; 2]) -> String {
     nginx_config(directory, "backend", 1, &http, "")
 }
 
-fn haproxy(ports: [u16; 4], backends: [u16; 2], workers: usize) -> String {
+fn haproxy(directory: &Path, ports: Ports, backends: [u16; 2], workers: usize) -> String {
     let mut text = format!(
         "global\n nbthread {workers}\n maxconn 6000\ndefaults\n mode http\n timeout client 60s\n timeout server 60s\n \
          timeout connect 3s\n"
@@ -282,6 +341,13 @@ fn haproxy(ports: [u16; 4], backends: [u16; 2], workers: usize) -> String {
          default_backend web",
         ports[1]
     );
+    let _ = writeln!(
+        text,
+        "frontend encrypted\n bind 127.0.0.1:{} ssl crt {}/{BOTH} alpn h2,http/1.1\n option forwardfor\n \
+         default_backend web",
+        ports[4],
+        directory.display()
+    );
     text.push_str("backend web\n balance roundrobin\n http-reuse always\n");
     server(&mut text);
     for (name, port, option) in [("bytes", ports[2], ""), ("spliced", ports[3], "\n option splice-auto")] {
@@ -295,7 +361,7 @@ fn haproxy(ports: [u16; 4], backends: [u16; 2], workers: usize) -> String {
 fn nginx(
     directory: &Path,
     name: &str,
-    ports: [u16; 4],
+    ports: Ports,
     backends: [u16; 2],
     workers: usize,
     has_stream: bool,
@@ -307,10 +373,13 @@ fn nginx(
         "keepalive_requests 100000000; keepalive_timeout 60s; proxy_buffering on;\n\
          upstream web {{\n{servers} keepalive 1024; keepalive_requests 100000000;\n}}\n\
          server {{ listen 127.0.0.1:{} backlog=4096; access_log off; {location} }}\n\
-         server {{ listen 127.0.0.1:{} backlog=4096; access_log {}/{name}.log combined; {location} }}",
+         server {{ listen 127.0.0.1:{} backlog=4096; access_log {directory}/{name}.log combined; {location} }}\n\
+         server {{ listen 127.0.0.1:{} ssl http2 backlog=4096; access_log off; ssl_protocols TLSv1.2 TLSv1.3;\n\
+         ssl_certificate {directory}/{CERTIFICATE}; ssl_certificate_key {directory}/{KEY}; {location} }}",
         ports[0],
         ports[1],
-        directory.display()
+        ports[4],
+        directory = directory.display()
     );
     let outside = if has_stream {
         format!(
@@ -329,7 +398,7 @@ fn nginx(
     }
 }
 
-fn evenkeel(directory: &Path, name: &str, ports: [u16; 4], backends: [u16; 2], workers: usize) -> String {
+fn evenkeel(directory: &Path, name: &str, ports: Ports, backends: [u16; 2], workers: usize) -> String {
     let directory = directory.display();
     let servers: String = backends
         .iter()
@@ -341,7 +410,9 @@ fn evenkeel(directory: &Path, name: &str, ports: [u16; 4], backends: [u16; 2], w
          [listener.plain]\nbind = \"127.0.0.1:{}\"\npool = \"web\"\n\
          [listener.logged]\nbind = \"127.0.0.1:{}\"\npool = \"web\"\n\
          access-log = {{ to = \"{directory}/{name}.log\" }}\n\
+         [listener.encrypted]\nbind = \"127.0.0.1:{}\"\npool = \"web\"\n\
+         tls = {{ certificates = [{{ certificate = \"{directory}/{CERTIFICATE}\", key = \"{directory}/{KEY}\" }}] }}\n\
          [listener.bytes]\nbind = [\"127.0.0.1:{}\", \"127.0.0.1:{}\"]\nmode = \"tcp\"\npool = \"web\"\n[pool.web.servers]\n{servers}",
-        ports[0], ports[1], ports[2], ports[3]
+        ports[0], ports[1], ports[4], ports[2], ports[3]
     )
 }

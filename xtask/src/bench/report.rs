@@ -113,7 +113,7 @@ fn text(rows: &[Row], memory: &[Memory], versions: &[String], machine: &str, pla
     let mut text = format!(
         "# What a request costs\n\n\
          CPU time of the proxy for each request, in microseconds: median (least–most) of {} turns of {} s. The ratio is \
-         taken turn by turn. One worker on one core; wrk and two nginx servers on the other; loopback.\n\n\
+         taken turn by turn. One worker on one core; wrk or h2load and two nginx servers on the other; loopback.\n\n\
          Machine: {machine}. Compared: {}.\n\n\
          | workload | HAProxy µs | other HAProxy µs | nginx µs | Evenkeel µs | Evenkeel / HAProxy | Evenkeel / other \
          HAProxy | aim | met |\n|---|---|---|---|---|---|---|---|---|\n",
@@ -139,19 +139,20 @@ fn text(rows: &[Row], memory: &[Memory], versions: &[String], machine: &str, pla
     }
     if !memory.is_empty() {
         text.push_str(
-            "\n| memory | at start, 2 workers, all processes (PSS) | an idle connection after one request (RSS) |\n\
-             |---|---|---|\n",
+            "\n| memory | at start, 2 workers, all processes (PSS) | an idle connection after one request (RSS) | the \
+             same over TLS |\n|---|---|---|---|\n",
         );
         for one in memory {
             let _ = writeln!(
                 text,
-                "| {} | {:.1} MiB | {:.2} KiB |",
+                "| {} | {:.1} MiB | {:.2} KiB | {:.2} KiB |",
                 one.peer.name(),
                 one.at_start_kib as f64 / 1024.0,
-                one.per_connection as f64 / 1024.0
+                one.per_connection as f64 / 1024.0,
+                one.per_tls_connection as f64 / 1024.0
             );
         }
-        text.push_str("\nAims for Evenkeel: at most 14 MiB, and at most 1.25 KiB.\n");
+        text.push_str("\nAims for Evenkeel: at most 14 MiB, at most 1.25 KiB, and over TLS at most 8 KiB.\n");
     }
     text.push_str(
         "\nThe aims are about the other HAProxy where one took part (`--haproxy PROGRAM`).\n\nThe access logs of all go to files: Evenkeel's as JSON, HAProxy's as `option httplog` over its standard \
@@ -190,6 +191,7 @@ fn raw(rows: &[Row], memory: &[Memory], versions: &[String], machine: &str, plan
                 "peer": one.peer.name(),
                 "at_start_pss_kib": one.at_start_kib,
                 "per_connection_bytes": one.per_connection,
+                "per_tls_connection_bytes": one.per_tls_connection,
             })
         })
         .collect();
