@@ -17,6 +17,14 @@ fuzz seconds="60":
 sim runs="10000":
     cargo xtask sim --runs {{runs}}
 
+# The API against its own document (schemathesis, installed below target/; as root with a virtual router)
+api-fuzz:
+    cargo xtask api-fuzz
+
+# Reloads, servers that come and go, drains and sudden ends under load; writes docs/guide/live-measured.md
+live-lab:
+    cargo xtask live-lab
+
 # Bodies of 1 GiB in every mode and direction
 big-body:
     cargo xtask big-body

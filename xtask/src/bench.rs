@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use peers::{Peer, Place, Site};
+pub(crate) use process::memory_kib;
 pub(crate) use report::machine;
 use report::{Cost, Row};
 
@@ -123,7 +124,7 @@ fn again_with_more_files(arguments: &[&str]) -> Result<(), String> {
 }
 
 /// The program to measure: `$EVENKEEL_BIN`, or a release build.
-fn program(root: &Path) -> Result<PathBuf, String> {
+pub(crate) fn program(root: &Path) -> Result<PathBuf, String> {
     if let Some(path) = std::env::var_os("EVENKEEL_BIN") {
         return Ok(path.into());
     }

@@ -22,7 +22,8 @@ use std::time::Duration;
 use evenkeel_testkit::{needs, needs_root};
 
 use fault::Fault;
-use pair::{Pair, Timing};
+pub(crate) use node::Node;
+pub(crate) use pair::{Pair, Timing};
 use report::Row;
 
 /// Repetitions of each fault; the heal of a partition is a matter of chance elsewhere and is repeated more.

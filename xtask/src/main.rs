@@ -1,6 +1,7 @@
-//! The project's own tools: `cargo xtask tidy`, `fuzz`, `sim`, `bench`, `instructions`, `big-body` and the labs (`health-lab`,
-//! `live-lab`, `failover-lab`).
+//! The project's own tools: `cargo xtask tidy`, `fuzz`, `api-fuzz`, `sim`, `bench`, `instructions`, `big-body` and the labs
+//! (`health-lab`, `live-lab`, `failover-lab`).
 
+mod api_fuzz;
 mod bench;
 mod big_body;
 mod failover_lab;
@@ -19,7 +20,11 @@ usage: cargo xtask tidy                           what the compiler cannot see: 
        cargo xtask fuzz [--seconds N] [TARGET…]   runs fuzz targets (all, 60 seconds each)
        cargo xtask big-body [BYTES]               sends bodies of 1 GiB (or BYTES) through the release build
        cargo xtask health-lab                     gets real servers into trouble and writes what came of it to the guide
-       cargo xtask live-lab [SERVERS]             adds and removes 1000 servers (or SERVERS) under load
+       cargo xtask api-fuzz [--seed N]            schemathesis against the API of the release build (Python; best as root)
+       cargo xtask live-lab [--only PART] [--servers N]
+                                                  reloads, servers that come and go, drains, restarts and kill -9 under load,
+                                                  and what came of it to the guide (wrk, nginx; root for some); PART is
+                                                  reloads, active, servers, drains, restarts, fuzzer, or upgrades
        cargo xtask bench [--quick] [--turns N] [--seconds N] [--only PART] [--haproxy PROGRAM]
                                                   what a request costs HAProxy, nginx and Evenkeel
        cargo xtask instructions                   what parsing, rewriting and picking cost, counted by valgrind
@@ -36,6 +41,7 @@ fn main() -> ExitCode {
         ["fuzz", rest @ ..] => fuzz::run(&root(), rest),
         ["big-body", rest @ ..] => big_body::run(&root(), rest),
         ["health-lab"] => health_lab::run(&root()),
+        ["api-fuzz", rest @ ..] => api_fuzz::run(&root(), rest),
         ["live-lab", rest @ ..] => live_lab::run(&root(), rest),
         ["bench", rest @ ..] => bench::run(&root(), rest),
         ["instructions"] => instructions::run(&root()),

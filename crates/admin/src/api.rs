@@ -8,6 +8,7 @@ mod body;
 mod document;
 mod events;
 mod guard;
+mod path;
 mod servers;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,7 @@ mod virtual_routers;
 
 use std::sync::Arc;
 
-use axum::extract::{Extension, Path, Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, middleware};
@@ -26,6 +27,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::path::Names;
 use crate::desk::Desk;
 use crate::message::{Answer, Command, Door, Preview, Reloaded, Saved, Status, Stopping};
 use crate::metrics;
@@ -130,7 +132,7 @@ async fn pools(State(desk): State<Desk>, Extension(by): Extension<By>) -> Reply 
         (status = 404, description = "There is no such pool", content_type = "application/problem+json", body = Problem),
     )
 )]
-async fn pool(State(desk): State<Desk>, Extension(by): Extension<By>, Path(name): Path<String>) -> Reply {
+async fn pool(State(desk): State<Desk>, Extension(by): Extension<By>, Names(name): Names<String>) -> Reply {
     let pools = traffic(&desk, by).await?.pools;
     match pools.iter().find(|pool| pool.name.as_str() == name) {
         Some(pool) => Ok(show(pool)),

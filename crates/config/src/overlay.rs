@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use evenkeel_traffic::address::Address;
 use evenkeel_traffic::duty::Duty;
@@ -35,7 +36,8 @@ pub const LONGEST_ORIGIN: usize = 200;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Overlay {
-    entries: Vec<Entry>,
+    /// Shared: each edit makes a new overlay, of which all but one entry are those of the one before.
+    entries: Vec<Arc<Entry>>,
 }
 
 /// What is different about one server.
@@ -188,6 +190,24 @@ impl Entry {
         }
         Some(server)
     }
+
+    /// In words, when the file has its pool and when it has the server.
+    fn told(&self, in_pool: bool, in_file: bool) -> Told<'_> {
+        let idle = match &self.change {
+            _ if !in_pool => Some("the file has no such pool"),
+            Change::Set(_) => None,
+            Change::Adjusted(_) | Change::Removed if in_file => None,
+            _ => Some("the file has no such server"),
+        };
+        let what = match &self.change {
+            _ if self.leaving => "is being removed: it drains".to_owned(),
+            Change::Set(server) if in_file => format!("replaced ({})", described(server)),
+            Change::Set(server) => format!("added ({})", described(server)),
+            Change::Adjusted(adjustment) => adjustment.to_string(),
+            Change::Removed => "removed".to_owned(),
+        };
+        Told { entry: self, what, idle }
+    }
 }
 
 /// An entry and whether it does anything, for `status` and `diff`.
@@ -204,8 +224,8 @@ pub struct Told<'a> {
 impl Overlay {
     /// In the order in which servers were first changed.
     #[must_use]
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = &Entry> {
+        self.entries.iter().map(|entry| &**entry)
     }
 
     /// Nothing was changed.
@@ -217,7 +237,7 @@ impl Overlay {
     /// The entry of this server.
     #[must_use]
     pub fn entry(&self, pool: &Name, server: &Name) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.pool == *pool && entry.server == *server)
+        self.entries().find(|entry| entry.pool == *pool && entry.server == *server)
     }
 
     /// The plan in force: `file` with all changes.
@@ -245,26 +265,20 @@ impl Overlay {
             .iter()
             .flat_map(|pool| pool.servers.iter().map(|server| (&pool.name, &server.name)))
             .collect();
-        self.entries
-            .iter()
+        self.entries()
             .map(|entry| {
-                let in_file = servers.contains(&(&entry.pool, &entry.server));
-                let idle = match &entry.change {
-                    _ if !pools.contains_key(&entry.pool) => Some("the file has no such pool"),
-                    Change::Set(_) => None,
-                    Change::Adjusted(_) | Change::Removed if in_file => None,
-                    _ => Some("the file has no such server"),
-                };
-                let what = match &entry.change {
-                    _ if entry.leaving => "is being removed: it drains".to_owned(),
-                    Change::Set(server) if in_file => format!("replaced ({})", described(server)),
-                    Change::Set(server) => format!("added ({})", described(server)),
-                    Change::Adjusted(adjustment) => adjustment.to_string(),
-                    Change::Removed => "removed".to_owned(),
-                };
-                Told { entry, what, idle }
+                let in_pool = pools.contains_key(&entry.pool);
+                entry.told(in_pool, servers.contains(&(&entry.pool, &entry.server)))
             })
             .collect()
+    }
+
+    /// The entry of one server in words.
+    #[must_use]
+    pub fn told_of(&self, file: &Plan, pool: &Name, server: &Name) -> Option<Told<'_>> {
+        let known = file.pool(pool);
+        let in_file = known.is_some_and(|pool| pool.servers.iter().any(|one| one.name == *server));
+        Some(self.entry(pool, server)?.told(known.is_some(), in_file))
     }
 
     /// Without what makes no difference to `file` any more, because the file says the same.
@@ -275,7 +289,7 @@ impl Overlay {
             .iter()
             .flat_map(|pool| pool.servers.iter().map(|server| ((&pool.name, &server.name), server)))
             .collect();
-        let differs = |entry: &&Entry| {
+        let differs = |entry: &&Arc<Entry>| {
             let known = servers.get(&(&entry.pool, &entry.server)).copied();
             match &entry.change {
                 _ if entry.leaving => true,
@@ -291,31 +305,25 @@ impl Overlay {
     /// With every removal that has begun done: whoever was waited for is gone.
     #[must_use]
     pub fn without_leaving(&self, file: &Plan) -> Self {
-        let leaving: Vec<(Name, Name)> = self
-            .entries
-            .iter()
-            .filter(|entry| entry.leaving)
-            .map(|entry| (entry.pool.clone(), entry.server.clone()))
-            .collect();
-        leaving.iter().fold(self.clone(), |overlay, (pool, server)| overlay.finished(file, pool, server))
+        let leaving: BTreeSet<(&Name, &Name)> =
+            self.entries().filter(|entry| entry.leaving).map(|entry| (&entry.pool, &entry.server)).collect();
+        self.finished(file, &leaving)
     }
 
-    /// Without the server that was being removed.
+    /// Without those of these servers that were being removed.
     #[must_use]
-    pub fn finished(&self, file: &Plan, pool: &Name, server: &Name) -> Self {
-        let mut overlay = self.clone();
-        let in_file = file.pool(pool).is_some_and(|pool| pool.servers.iter().any(|one| one.name == *server));
-        if let Some(place) = overlay.place(pool, server)
-            && let Some(entry) = overlay.entries.get_mut(place)
-            && entry.leaving
-        {
-            if in_file {
-                (entry.change, entry.leaving) = (Change::Removed, false);
-            } else {
-                overlay.entries.remove(place);
+    pub fn finished(&self, file: &Plan, gone: &BTreeSet<(&Name, &Name)>) -> Self {
+        let in_file = |entry: &Entry| {
+            file.pool(&entry.pool).is_some_and(|pool| pool.servers.iter().any(|one| one.name == entry.server))
+        };
+        let after = |entry: &Arc<Entry>| {
+            if !entry.leaving || !gone.contains(&(&entry.pool, &entry.server)) {
+                return Some(entry.clone());
             }
-        }
-        overlay
+            let removed = || Entry { change: Change::Removed, leaving: false, ..Entry::clone(entry) };
+            in_file(entry).then(|| Arc::new(removed()))
+        };
+        Self { entries: self.entries.iter().filter_map(after).collect() }
     }
 
     fn place(&self, pool: &Name, server: &Name) -> Option<usize> {

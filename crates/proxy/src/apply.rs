@@ -112,11 +112,20 @@ fn next_pool(
     };
     let load =
         before.map_or_else(|| Arc::new(PoolLoad::telling(state.line.clone())), |pool| pool.load.clone());
+    let rules_stay = before.is_some_and(|pool| same_rules(&pool.plan, plan));
     let servers: Vec<Arc<Server>> = plan
         .servers
         .iter()
         .map(|server| {
             let same = old.get(&(&server.name, &server.address));
+            // With thousands of servers, most of a change is what does not change.
+            if let Some(old) = same
+                && rules_stay
+                && old.plan == *server
+                && old.tls.as_ref().map(|tls| Arc::as_ptr(&tls.connector)) == connector.map(Arc::as_ptr)
+            {
+                return (*old).clone();
+            }
             let state = same.map_or_else(
                 || Arc::new(ServerState::new(workers, load.clone(), bell.clone())),
                 |old| old.state.clone(),
@@ -147,6 +156,14 @@ fn next_pool(
         version: revision,
         connector: number,
     })
+}
+
+/// Says whether both plans judge their servers alike: what a gate was prepared for holds then.
+fn same_rules(before: &plan::Pool, after: &plan::Pool) -> bool {
+    before.health == after.health
+        && before.agent == after.agent
+        && before.passive == after.passive
+        && before.slow_start == after.slow_start
 }
 
 /// `Host` for a request that names none: the server's address, or `localhost` for a unix socket.

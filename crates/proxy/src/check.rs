@@ -11,7 +11,7 @@ mod http;
 mod probe;
 mod tcp;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ use evenkeel_traffic::name::Name;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
-use crate::table::{Pool, Server, Table};
+use crate::table::{Pool, Server, ServerState, Table};
 
 /// Checks under way at once; further ones wait for one of them to end. The supervisor keeps files free for them.
 const MOST_PROBES: usize = 32;
@@ -79,9 +79,15 @@ impl Handle {
 struct Watched {
     server: Arc<Server>,
     what: What,
-    /// Its pool, swapped when a reload changes something else about it.
-    pool: Arc<ArcSwap<Pool>>,
     task: AbortHandle,
+}
+
+/// All that is asked.
+#[derive(Default)]
+struct Watching {
+    watched: HashMap<Asked, Watched>,
+    /// Pools as their checks see them, swapped when a plan changes something about one.
+    pools: HashMap<Name, Arc<ArcSwap<Pool>>>,
 }
 
 /// What is asked.
@@ -90,6 +96,10 @@ enum What {
     Server(Probe, Address),
     Agent(plan::Agent, Address),
 }
+
+/// Which server is asked, by where its state is, and whether its agent is. What is kept below it holds the state, so that
+/// no other can be there.
+type Asked = (*const ServerState, bool);
 
 /// How much may be under way at once.
 #[derive(Clone)]
@@ -112,7 +122,7 @@ async fn follow(mut tables: mpsc::UnboundedReceiver<Arc<Table>>, bell: Arc<Notif
         scripts: Arc::new(Semaphore::new(MOST_SCRIPTS)),
     };
     let mut table: Option<Arc<Table>> = None;
-    let mut watched: Vec<Watched> = Vec::new();
+    let mut watching = Watching::default();
     let mut all_down = BTreeSet::new();
     let mut next = None;
     loop {
@@ -121,7 +131,7 @@ async fn follow(mut tables: mpsc::UnboundedReceiver<Arc<Table>>, bell: Arc<Notif
             new = tables.recv() => match new {
                 None => return,
                 Some(new) => {
-                    watched = adopt(watched, &new, &permits);
+                    watching = adopt(watching, &new, &permits);
                     table = Some(new);
                 }
             },
@@ -136,34 +146,32 @@ async fn follow(mut tables: mpsc::UnboundedReceiver<Arc<Table>>, bell: Arc<Notif
     }
 }
 
-/// Checks the servers of `table`; those that are checked in the same way already go on.
-fn adopt(mut before: Vec<Watched>, table: &Table, permits: &Permits) -> Vec<Watched> {
-    let mut after = Vec::new();
+/// Checks the servers of `table`; those that are checked in the same way already go on. Each is found by its state, so
+/// that one change among thousands of servers does not compare each with each.
+fn adopt(mut before: Watching, table: &Table, permits: &Permits) -> Watching {
+    let mut after = Watching::default();
+    after.watched.reserve(before.watched.len() + 1);
     for pool in &table.pools {
+        let name = &pool.plan.name;
+        let slot = before.pools.remove(name).unwrap_or_else(|| Arc::new(ArcSwap::new(pool.clone())));
+        let old_pool = slot.swap(pool.clone());
+        after.pools.insert(name.clone(), slot.clone());
+        let rules_stay = old_pool.plan.health == pool.plan.health && old_pool.plan.agent == pool.plan.agent;
+        let kinds = [pool.plan.health.is_some().then_some(false), pool.plan.agent.is_some().then_some(true)];
         for server in pool.servers.iter().filter(|server| server.plan.duty != Duty::Maintenance) {
-            let probe = pool.plan.health.as_ref().map(|probe| {
-                let address = server.plan.check_address.clone();
-                What::Server(probe.clone(), address.unwrap_or_else(|| at(&server.plan.address, probe.port)))
-            });
-            let agent = pool
-                .plan
-                .agent
-                .as_ref()
-                .map(|agent| What::Agent(agent.clone(), at(&server.plan.address, Some(agent.port))));
-            for what in probe.into_iter().chain(agent) {
-                let same = |old: &Watched| {
+            for of_agent in kinds.into_iter().flatten() {
+                let key = (Arc::as_ptr(&server.state), of_agent);
+                let old = before.watched.remove(&key);
+                if let Some(old) = old.filter(|old| {
                     // TLS that has changed may change what checks find.
-                    Arc::ptr_eq(&old.server.state, &server.state)
-                        && old.server.manner() == server.manner()
-                        && old.what == what
-                };
-                if let Some(place) = before.iter().position(same) {
-                    let old = before.swap_remove(place);
-                    old.pool.store(pool.clone());
-                    after.push(old);
+                    (rules_stay && Arc::ptr_eq(&old.server, server))
+                        || (old.server.manner() == server.manner()
+                            && what(pool, server, of_agent).as_ref() == Some(&old.what))
+                }) {
+                    after.watched.insert(key, old);
                     continue;
                 }
-                let slot = Arc::new(ArcSwap::new(pool.clone()));
+                let Some(what) = what(pool, server, of_agent) else { continue };
                 let task = match what.clone() {
                     What::Server(probe, address) => {
                         let work = watch(slot.clone(), server.clone(), probe, address, permits.clone());
@@ -174,11 +182,22 @@ fn adopt(mut before: Vec<Watched>, table: &Table, permits: &Permits) -> Vec<Watc
                         tokio::spawn(work).abort_handle()
                     }
                 };
-                after.push(Watched { server: server.clone(), what, pool: slot, task });
+                after.watched.insert(key, Watched { server: server.clone(), what, task });
             }
         }
     }
     after
+}
+
+/// What is asked of the server, or of its agent, if anything is.
+fn what(pool: &Pool, server: &Server, of_agent: bool) -> Option<What> {
+    if of_agent {
+        let agent = pool.plan.agent.as_ref()?;
+        return Some(What::Agent(agent.clone(), at(&server.plan.address, Some(agent.port))));
+    }
+    let probe = pool.plan.health.as_ref()?;
+    let address = server.plan.check_address.clone();
+    Some(What::Server(probe.clone(), address.unwrap_or_else(|| at(&server.plan.address, probe.port))))
 }
 
 /// The server's address with another port, which a unix socket does not have.

@@ -32,7 +32,7 @@ pub use keepalived::{Keepalived, State, Variant, VrrpInstance};
 pub use name_server::{NameServer, Over, Saying};
 pub use nginx::Nginx;
 pub use port::{free_address, free_port};
-pub use program::Program;
+pub use program::{Program, tree};
 pub use rustix::process::Signal;
 pub use skip::{needs, needs_root, skip};
 pub use tempfile::TempDir;

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, pidfd_open, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, pidfd_open,
+    pidfd_send_signal, waitid,
 };
 
 /// A running (or ended) program that a test started.
@@ -172,6 +173,26 @@ impl Program {
         self.wait(crate::BOUND);
     }
 
+    /// Kills the program and every process that it or one of those has started, whatever group they are in: all at once, as
+    /// when the power fails. Waits until all have ended.
+    pub fn kill_tree(&self) {
+        let members: Vec<OwnedFd> = tree(self.id())
+            .into_iter()
+            .filter_map(|id| pidfd_open(Pid::from_raw(id.try_into().ok()?)?, PidfdFlags::empty()).ok())
+            .collect();
+        // The first to be stopped is the one that would notice what happens to the others.
+        for signal in [Signal::STOP, Signal::KILL] {
+            for member in &members {
+                // One that has ended by itself is as good as killed.
+                let _ = pidfd_send_signal(member, signal);
+            }
+        }
+        for member in members {
+            assert!(ends(&member, crate::BOUND), "a child of {} outlives its killing", self.name);
+        }
+        self.wait(crate::BOUND);
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
@@ -189,6 +210,23 @@ impl Drop for Program {
 fn ends(descriptor: &OwnedFd, bound: Duration) -> bool {
     let bound = bound.try_into().expect("a bound that fits");
     poll(&mut [PollFd::new(descriptor, PollFlags::IN)], Some(&bound)).expect("poll") > 0
+}
+
+/// A process and everything it has started that is still there.
+#[must_use]
+pub fn tree(id: u32) -> Vec<u32> {
+    let mut tree = vec![id];
+    let mut next = 0;
+    while let Some(parent) = tree.get(next).copied() {
+        let threads = std::fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+        let children =
+            threads.map(|thread| std::fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+        let ids =
+            |text: String| -> Vec<u32> { text.split_whitespace().filter_map(|id| id.parse().ok()).collect() };
+        tree.extend(children.flat_map(ids));
+        next += 1;
+    }
+    tree
 }
 
 /// Descriptors of the processes in the group that `leader` leads.

@@ -12,6 +12,8 @@ pub struct Report {
     pub requests: u64,
     /// Responses a second.
     pub requests_per_second: f64,
+    /// 99 of 100 responses took no longer.
+    pub p99: Duration,
     /// What went wrong.
     pub errors: Errors,
 }
@@ -58,7 +60,7 @@ impl Load {
         let seconds = duration.as_millis().div_ceil(1000).max(1);
         let program = Program::start(
             Command::new("wrk")
-                .arg("-t1")
+                .args(["-t1", "--latency"])
                 .arg(format!("-c{connections}"))
                 .arg(format!("-d{seconds}s"))
                 .args(fields.iter().flat_map(|field| ["-H", field]))
@@ -119,12 +121,28 @@ fn report(text: &str) -> Option<Report> {
             }
         } else if let Some(count) = line.strip_prefix("Non-2xx or 3xx responses: ") {
             report.errors.non_2xx = count.parse().ok()?;
+        } else if let Some(time) = line.strip_prefix("99% ") {
+            report.p99 = duration(time.trim())?;
         } else if let Some(rate) = line.strip_prefix("Requests/sec:") {
             report.requests_per_second = rate.trim().parse().ok()?;
             rated = true;
         }
     }
     (counted && rated).then_some(report)
+}
+
+/// As wrk writes it: `12.34ms`.
+fn duration(text: &str) -> Option<Duration> {
+    let unit = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let seconds = match &text[unit..] {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(text[..unit].parse::<f64>().ok()? * seconds).ok()
 }
 
 #[cfg(test)]
@@ -136,11 +154,12 @@ mod tests {
     fn every_kind_of_error_is_read_from_the_report() {
         let text = "Running 1s test @ http://127.0.0.1:1/\n  1 threads and 2 connections\n  \
                     Thread Stats   Avg      Stdev     Max   +/- Stdev\n  \
+                    Latency Distribution\n     50%  402.00us\n     99%    1.25ms\n  \
                     1234 requests in 1.10s, 1.50MB read\n  \
                     Socket errors: connect 1, read 2, write 3, timeout 4\n  \
                     Non-2xx or 3xx responses: 5\nRequests/sec:   1121.50\nTransfer/sec:      1.36MB\n";
         let report = report(text).unwrap();
-        assert_eq!(report.requests, 1234);
+        assert_eq!((report.requests, report.p99), (1234, Duration::from_micros(1250)));
         assert_eq!(report.errors, Errors { connect: 1, read: 2, write: 3, timeout: 4, non_2xx: 5 });
         assert_eq!(report.errors.total(), 15);
     }

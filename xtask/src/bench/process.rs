@@ -39,16 +39,7 @@ impl Running {
 
     /// The process and everything it has started.
     pub(super) fn tree(&self) -> Vec<u32> {
-        let mut tree = vec![self.child.id()];
-        let mut next = 0;
-        while let Some(parent) = tree.get(next).copied() {
-            let of = |task: &str| {
-                std::fs::read_to_string(format!("/proc/{parent}/task/{task}/children")).unwrap_or_default()
-            };
-            tree.extend(of(&parent.to_string()).split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
-            next += 1;
-        }
-        tree
+        evenkeel_testkit::tree(self.child.id())
     }
 }
 
@@ -71,7 +62,7 @@ pub(super) fn cpu_nanos(processes: &[u32]) -> u64 {
 }
 
 /// The sum of one line of `smaps_rollup`, in KiB.
-pub(super) fn memory_kib(processes: &[u32], line: &str) -> u64 {
+pub(crate) fn memory_kib(processes: &[u32], line: &str) -> u64 {
     let texts =
         processes.iter().filter_map(|id| std::fs::read_to_string(format!("/proc/{id}/smaps_rollup")).ok());
     texts

@@ -9,7 +9,7 @@ use rustix::process::{Pid, kill_process};
 use serde_json::Value;
 
 /// A running program with its files.
-pub(super) struct Node {
+pub(crate) struct Node {
     program: Program,
     binary: std::path::PathBuf,
     directory: TempDir,
@@ -39,7 +39,7 @@ impl Node {
     }
 
     /// Puts another configuration in force.
-    pub(super) fn reload(&self, configuration: &str) -> Result<(), String> {
+    pub(crate) fn reload(&self, configuration: &str) -> Result<(), String> {
         write(&self.directory, configuration);
         self.command(&["reload"]).map(drop)
     }
@@ -50,7 +50,7 @@ impl Node {
     }
 
     /// The virtual routers in it.
-    pub(super) fn routers(&self) -> Result<Vec<Value>, String> {
+    pub(crate) fn routers(&self) -> Result<Vec<Value>, String> {
         let status = self.status()?;
         let routers = status["virtual_routers"]["state"]["routers"].as_array();
         routers.cloned().ok_or_else(|| format!("no virtual routers in {status}"))

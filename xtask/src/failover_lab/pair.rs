@@ -16,9 +16,9 @@ const PORT: u16 = 8080;
 
 /// Protocol and interval.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Timing {
-    pub(super) version: u8,
-    pub(super) interval: Duration,
+pub(crate) struct Timing {
+    pub(crate) version: u8,
+    pub(crate) interval: Duration,
 }
 
 impl Timing {
@@ -26,7 +26,7 @@ impl Timing {
         format!("v{} {} s", self.version, self.interval.as_secs_f64())
     }
 
-    pub(super) fn families(self) -> &'static [Family] {
+    pub(crate) fn families(self) -> &'static [Family] {
         if self.version == 2 { &[Family::V4] } else { &[Family::V4, Family::V6] }
     }
 
@@ -52,13 +52,13 @@ impl Timing {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Family {
+pub(crate) enum Family {
     V4,
     V6,
 }
 
 impl Family {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::V4 => "IPv4",
             Self::V6 => "IPv6",
@@ -75,11 +75,11 @@ impl Family {
 }
 
 /// See the module.
-pub(super) struct Pair {
+pub(crate) struct Pair {
     pub(super) timing: Timing,
     binary: PathBuf,
-    pub(super) a: Option<Node>,
-    pub(super) b: Option<Node>,
+    pub(crate) a: Option<Node>,
+    pub(crate) b: Option<Node>,
     pub(super) on_first: AddressWatch,
     pub(super) on_second: AddressWatch,
     pub(super) second_mac: Mac,
@@ -94,14 +94,14 @@ pub(super) struct Pair {
 }
 
 /// What the client has of one family.
-pub(super) struct Probes {
-    pub(super) echo: Probe,
-    pub(super) connect: Probe,
+pub(crate) struct Probes {
+    pub(crate) echo: Probe,
+    pub(crate) connect: Probe,
 }
 
 impl Pair {
     /// Builds the network and starts both nodes.
-    pub(super) fn start(timing: Timing, program: &Path) -> Self {
+    pub(crate) fn start(timing: Timing, program: &Path) -> Self {
         let lab = Lab::start().expect("a lab: this is root, with ip and nft");
         let switch = lab.switch("lan");
         let (first, second, client) = (lab.host("balancer01"), lab.host("balancer02"), lab.host("client"));
@@ -142,7 +142,7 @@ impl Pair {
     }
 
     /// The file of the first node, with these IPv4 addresses besides.
-    pub(super) fn first_configuration(&self, more: &[&str]) -> String {
+    pub(crate) fn first_configuration(&self, more: &[&str]) -> String {
         configuration(self.timing, FIRST_PRIORITY, more)
     }
 
@@ -152,14 +152,14 @@ impl Pair {
     }
 
     /// Waits until the first node holds everything alone.
-    pub(super) fn settle(&self) {
+    pub(crate) fn settle(&self) {
         for family in self.timing.families() {
             self.on_first.wait_until(family.target(), true);
             self.on_second.wait_until(family.target(), false);
         }
     }
 
-    pub(super) fn probe(&self) -> Vec<Probes> {
+    pub(crate) fn probe(&self) -> Vec<Probes> {
         let (echo, connect) = self.timing.steps();
         let probes: Vec<Probes> = self
             .timing

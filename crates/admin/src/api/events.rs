@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::channel::{Channel, Sender};
 use hyper::body::Bytes;
+use utoipa::ToSchema;
 
 use super::body::{self, Query};
 use crate::desk::Desk;
@@ -42,6 +43,21 @@ impl Drop for Place {
     }
 }
 
+/// One server-sent event
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it is for the document: `frame` writes the text")]
+pub(crate) struct Sent {
+    /// The id of the event, for `Last-Event-ID`; `gap` has none.
+    id: Option<String>,
+    /// Its kind, or `gap`: events are missing here.
+    event: Option<String>,
+    /// An `Event` as JSON; with `gap` an object with `what`.
+    #[schema(content_media_type = "application/json")]
+    data: Option<String>,
+    /// Milliseconds after which a client should come back.
+    retry: Option<u64>,
+}
+
 /// What happened and what happens
 ///
 /// A stream of server-sent events: first those that are kept (the last 1000), then each as it happens. `Last-Event-ID`
@@ -54,7 +70,7 @@ impl Drop for Place {
         ("last-event-id" = Option<u64>, Header, description = "Begin after this event"),
     ),
     responses(
-        (status = 200, description = "`id`, `event` (the kind) and `data` (an Event as JSON)", content_type = "text/event-stream", body = Event),
+        (status = 200, description = "A stream of server-sent events", content_type = "text/event-stream", body = Sent),
         (status = 400, description = "The id or the query is wrong", content_type = "application/problem+json", body = Problem),
     )
 )]
@@ -72,7 +88,8 @@ pub(super) async fn stream(
     let seen = match headers.get("last-event-id") {
         None => None,
         Some(id) => {
-            let id = id.to_str().ok().and_then(|id| id.trim().parse().ok());
+            let id = id.to_str().ok().and_then(|id| id.trim().parse::<i64>().ok());
+            let id = id.and_then(|id| u64::try_from(id).ok());
             Some(
                 id.ok_or_else(|| body::wrong("`Last-Event-ID` is the number of an event, as its `id` says"))?,
             )

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Extension, Path, RawQuery, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use evenkeel_config::overlay::{Adjustment, Edit, NewServer};
@@ -16,6 +16,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::body::{self, Query, wrong};
+use super::path::Names;
 use super::{By, Reply, show, unexpected};
 use crate::desk::Desk;
 use crate::message::{Answer, Command, Edited, ServerSettings};
@@ -42,7 +43,7 @@ pub(crate) struct ServerBody {
     /// Its rank; 100 without, and 0 is a backup.
     priority: Option<u8>,
     /// Requests or connections running on it at once; no bound without.
-    #[schema(value_type = Option<u32>, minimum = 1)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 4_294_967_295_u64)]
     max_connections: Option<NonZeroU32>,
     /// `ready` (without), `drain` or `maintenance`.
     #[schema(value_type = Option<String>, pattern = "^(ready|drain|maintenance)$")]
@@ -57,7 +58,7 @@ pub(crate) struct ServerPatch {
     #[schema(value_type = Option<u16>, minimum = 0, maximum = 256)]
     weight: Option<Weight>,
     /// Requests or connections running on it at once.
-    #[schema(value_type = Option<u32>, minimum = 1)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 4_294_967_295_u64)]
     max_connections: Option<NonZeroU32>,
     /// `ready`, `drain` (it finishes what it has and keeps the clients that are bound to it) or `maintenance` (it takes
     /// nothing and is not checked).
@@ -65,9 +66,9 @@ pub(crate) struct ServerPatch {
     state: Option<Duty>,
 }
 
-type Place = Path<(String, String)>;
+type Place = Names<(String, String)>;
 
-fn names(Path((pool, server)): Place) -> Result<(Name, Name), Problem> {
+fn names(Names((pool, server)): Place) -> Result<(Name, Name), Problem> {
     let name = |text: String| {
         text.parse::<Name>().map_err(|why| wrong(format!("{text:?} is no name of a pool or server: {why}")))
     };
@@ -79,7 +80,10 @@ fn names(Path((pool, server)): Place) -> Result<(Name, Name), Problem> {
     get, path = "/v1/pools/{pool}/servers/{server}", tag = "servers",
     params(("pool" = String, Path), ("server" = String, Path)),
     responses(
-        (status = 200, description = "Its settings; `ETag` changes when they do", body = ServerSettings),
+        (
+            status = 200, description = "Its settings", body = ServerSettings,
+            headers(("ETag" = String, description = "Changes when they do: for `If-Match`")),
+        ),
         (status = 400, description = "That is no name", content_type = "application/problem+json", body = Problem),
         (status = 404, description = "There is no such pool or server", content_type = "application/problem+json", body = Problem),
     )
@@ -238,10 +242,12 @@ async fn change(
     within: Duration,
 ) -> Reply {
     let conditions = body::conditions(headers)?;
+    // What comes back by a reset is nothing new.
+    let may_create = matches!(edit, Edit::Put(_));
     match desk.ask(by, Command::EditServer { pool, server, edit, conditions, within }).await? {
         Answer::Edited(edited) => {
             let status = match &*edited {
-                Edited { created: true, .. } => StatusCode::CREATED,
+                Edited { created: true, .. } if may_create => StatusCode::CREATED,
                 Edited { leaves_within: Some(_), .. } => StatusCode::ACCEPTED,
                 _ => StatusCode::OK,
             };

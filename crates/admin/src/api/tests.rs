@@ -169,6 +169,34 @@ async fn wrong_methods_and_unknown_paths_are_problems_too() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_no_text_is_a_problem_too() {
+    let router = supervised(Door::Control, |_| unreachable!("no command may get here"));
+    for (method, path) in [
+        (Method::GET, "/v1/pools/%FF"),
+        (Method::DELETE, "/v1/pools/web/servers/%FF"),
+        (Method::POST, "/v1/virtual-routers/%C3%28/failover"),
+    ] {
+        let response = ask(&router, method, path, "x").await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(response.headers()["content-type"], "application/problem+json", "{path}");
+        assert!(json_of(response).await["detail"].as_str().unwrap().contains("name"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_document_says_what_names_are_and_that_others_are_refused() {
+    let document = serde_json::to_value(parts().1).unwrap();
+    let pool = &document["paths"]["/v1/pools/{pool}"]["get"];
+    assert_eq!(pool["parameters"][0]["schema"]["pattern"], "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$");
+    let content = &pool["responses"]["400"]["content"];
+    assert!(content["application/problem+json"].is_object(), "{content}");
+    let pattern = |name: &str| name.parse::<evenkeel_traffic::name::Name>().is_ok();
+    // As the pattern has it.
+    assert!(pattern("a") && pattern("0.-_") && pattern(&"x".repeat(64)));
+    assert!(!pattern("") && !pattern("-a") && !pattern("a/b") && !pattern(&"x".repeat(65)));
+}
+
+#[tokio::test]
 async fn a_supervisor_that_ends_leaves_nobody_waiting() {
     let (desk, outbox) = Desk::new();
     let router = router(desk.clone(), Door::Control).layer(Extension(By("a test".into())));

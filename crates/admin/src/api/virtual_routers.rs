@@ -1,11 +1,12 @@
 //! `/v1/virtual-routers`: who holds their addresses, and what operators ask of them.
 
 use axum::body::Body;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::path::Names;
 use super::{By, Reply, ask_status, body, show, unexpected};
 use crate::desk::Desk;
 use crate::message::{Answer, Command, FailedOver, Released, RouterPriority, VirtualRouters};
@@ -51,7 +52,7 @@ pub(super) async fn list(State(desk): State<Desk>, Extension(by): Extension<By>)
 pub(super) async fn failover(
     State(desk): State<Desk>,
     Extension(by): Extension<By>,
-    Path(name): Path<String>,
+    Names(name): Names<String>,
 ) -> Reply {
     match desk.ask(by, Command::Failover { router: name }).await? {
         Answer::FailedOver(done) => Ok(show(&done)),
@@ -73,7 +74,7 @@ pub(super) async fn failover(
 pub(super) async fn release(
     State(desk): State<Desk>,
     Extension(by): Extension<By>,
-    Path(name): Path<String>,
+    Names(name): Names<String>,
 ) -> Reply {
     match desk.ask(by, Command::ReleaseRouter { router: name }).await? {
         Answer::Released(done) => Ok(show(&done)),
@@ -100,7 +101,7 @@ pub(super) async fn release(
 pub(super) async fn prioritize(
     State(desk): State<Desk>,
     Extension(by): Extension<By>,
-    Path(name): Path<String>,
+    Names(name): Names<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Reply {
@@ -119,7 +120,7 @@ pub(super) async fn prioritize(
 pub(super) async fn reset_priority(
     State(desk): State<Desk>,
     Extension(by): Extension<By>,
-    Path(name): Path<String>,
+    Names(name): Names<String>,
 ) -> Reply {
     set_priority(&desk, by, name, None).await
 }

@@ -1,5 +1,8 @@
 //! One edit of the runtime changes: allowed or not, and what becomes of them.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use evenkeel_traffic::address::Address;
 use evenkeel_traffic::name::Name;
 use serde::{Deserialize, Serialize};
@@ -129,32 +132,34 @@ impl Overlay {
         let mut overlay = self.clone();
         let room = overlay.entries.len() < MOST_CHANGES;
         match overlay.place(pool, server).and_then(|place| overlay.entries.get_mut(place)) {
-            Some(entry) => *entry = new,
+            Some(entry) => *entry = Arc::new(new),
             None if !room => {
                 let what = format!(
                     "{MOST_CHANGES} servers are changed at run time already: write them into the file with `evenkeel config save`"
                 );
                 return Err(not_done(Cause::Full, what));
             }
-            None => overlay.entries.push(new),
+            None => overlay.entries.push(Arc::new(new)),
         }
         if *edit == Edit::Remove {
-            overlay = overlay.finished(file, pool, server);
+            overlay = overlay.finished(file, &BTreeSet::from([(pool, server)]));
         }
         Ok(overlay.settle(file))
     }
 
     fn without(&self, pool: &Name, server: &Name) -> Self {
-        let others = |entry: &&Entry| !(entry.pool == *pool && entry.server == *server);
+        let others = |entry: &&Arc<Entry>| !(entry.pool == *pool && entry.server == *server);
         Self { entries: self.entries.iter().filter(others).cloned().collect() }
     }
 
     /// A pool must keep a server.
     fn others_stay(&self, pool: &Pool, server: &Name) -> Result<(), NotDone> {
-        let stays = |one: &&Server| {
-            one.name != *server && !self.entry(&pool.name, &one.name).is_some_and(|entry| entry.leaving)
-        };
-        if pool.servers.iter().any(|one| stays(&one)) {
+        let leaving: BTreeSet<&Name> = self
+            .entries()
+            .filter(|entry| entry.leaving && entry.pool == pool.name)
+            .map(|entry| &entry.server)
+            .collect();
+        if pool.servers.iter().any(|one| one.name != *server && !leaving.contains(&one.name)) {
             return Ok(());
         }
         let name = &pool.name;

@@ -56,6 +56,11 @@ impl Live {
         self.edit_if(server, edit, &Conditions::default())
     }
 
+    /// What is left when this server, if it was leaving, is gone.
+    fn finished(&self, server: &str) -> Overlay {
+        self.overlay.finished(&self.file, &BTreeSet::from([(&name("web"), &name(server))]))
+    }
+
     /// Servers in words, in order.
     fn servers(&self) -> Vec<String> {
         let plan = self.plan();
@@ -92,11 +97,11 @@ fn a_removal_drains_first_and_then_is_done() {
     live.edit("a", &Edit::Leave).unwrap();
     assert_eq!(live.servers()[0], "a 192.0.2.1:80, weight 1, state drain");
     assert_eq!(live.overlay.told(&live.file)[0].what, "is being removed: it drains");
-    live.overlay = live.overlay.finished(&live.file, &name("web"), &name("a"));
+    live.overlay = live.finished("a");
     assert_eq!(live.servers(), ["b 192.0.2.2:80, weight 1"]);
     assert_eq!(live.overlay.told(&live.file)[0].what, "removed");
     // A second end of the same removal finds nothing to do.
-    let again = live.overlay.finished(&live.file, &name("web"), &name("a"));
+    let again = live.finished("a");
     assert_eq!(again, live.overlay);
 }
 
@@ -119,7 +124,7 @@ fn whoever_is_called_back_while_leaving_stays() {
     let weight = Adjustment { weight: Weight::try_from(9).ok(), ..Adjustment::default() };
     live.edit("a", &Edit::Adjust(weight)).unwrap();
     assert_eq!(live.servers()[0], "a 192.0.2.1:80, weight 9, state drain");
-    assert!(live.overlay.entries()[0].leaving);
+    assert!(live.overlay.entries().next().unwrap().leaving);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use evenkeel_proxy::message::{Change, Snapshot};
+use evenkeel_proxy::message::{Change, PoolSnapshot, ServerSnapshot, Snapshot};
 use evenkeel_traffic::name::Name;
 use tokio::time::Instant;
 
@@ -76,9 +76,16 @@ impl Leaving {
     /// Those that can go by what was seen, and why.
     fn seen(&mut self, snapshot: &Snapshot, now: Instant) -> Vec<(Name, Name, String)> {
         let mut gone = Vec::new();
+        let pools: BTreeMap<&Name, &PoolSnapshot> =
+            snapshot.pools.iter().map(|pool| (&pool.name, pool)).collect();
+        let servers: BTreeMap<(&Name, &Name), &ServerSnapshot> = snapshot
+            .pools
+            .iter()
+            .flat_map(|pool| pool.servers.iter().map(|server| ((&pool.name, &server.name), server)))
+            .collect();
         for ((pool, server), one) in self.servers.iter_mut().filter(|(_, one)| !one.told) {
-            let found = snapshot.pools.iter().find(|known| known.name == *pool);
-            let seen = found.and_then(|pool| pool.servers.iter().find(|known| known.name == *server));
+            let found = pools.get(pool);
+            let seen = servers.get(&(pool, server));
             let why = match (found, seen) {
                 (Some(pool), Some(seen)) => {
                     let since = match one.last {

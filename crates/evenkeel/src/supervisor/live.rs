@@ -8,7 +8,7 @@
 //! Invariants: an edit is answered once it is kept and in force, or nothing of it is; edits that wait while another plan is
 //! under way are done together, in their order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -44,8 +44,8 @@ pub(super) struct Wish {
 pub(super) enum Waiting {
     /// Somebody's wish.
     Wish(Box<Wish>),
-    /// A server that was leaving can go. The words say why now.
-    Gone { pool: Name, server: Name, why: String },
+    /// Servers that were leaving can go. The words say why now.
+    Gone(Vec<(Name, Name, String)>),
 }
 
 /// Edits that wait, in their order.
@@ -84,11 +84,9 @@ impl Supervisor {
     /// The servers that were leaving and can go.
     pub(super) fn let_go(&mut self, gone: Vec<(Name, Name, String)>, now: Instant) {
         let gone = self.let_found_go(gone, now);
-        self.edits.waiting.extend(gone.into_iter().map(|(pool, server, why)| Waiting::Gone {
-            pool,
-            server,
-            why,
-        }));
+        if !gone.is_empty() {
+            self.edits.waiting.push_back(Waiting::Gone(gone));
+        }
         self.edit_if_wanted(now);
     }
 
@@ -103,29 +101,28 @@ impl Supervisor {
         let mut plan = Plan::clone(&self.plan);
         let mut done = Vec::new();
         for waiting in std::mem::take(&mut self.edits.waiting) {
-            let (next, one) = match waiting {
+            let next = match waiting {
                 Waiting::Wish(wish) => match Self::edited(&overlay, (&base, &plan), &wish) {
-                    Ok(next) => (next, wish.done(&plan)),
+                    Ok(next) => {
+                        done.push(wish.done(&plan));
+                        next
+                    }
                     Err(NotDone { cause, detail }) => {
                         self.answer(wish.asker, refuse(blame(cause), detail));
                         continue;
                     }
                 },
-                Waiting::Gone { pool, server, why } => {
-                    let next = overlay.finished(&base, &pool, &server);
-                    if next == overlay {
-                        continue;
-                    }
-                    let before = find(&plan, &pool, &server).map(overlay::described);
-                    let why = Some(why);
-                    (next, Done { asker: None, by: None, pool, server, before, within: None, why })
+                Waiting::Gone(gone) => {
+                    let names: BTreeSet<Names<'_>> =
+                        gone.iter().map(|(pool, server, _)| (pool, server)).collect();
+                    done.extend(finished(&overlay, &plan, &gone, &names));
+                    overlay.finished(&base, &names)
                 }
             };
             if next != overlay {
                 plan = next.over(&base);
                 overlay = next;
             }
-            done.push(one);
         }
         if done.is_empty() {
             return;
@@ -165,12 +162,16 @@ impl Supervisor {
 
     /// The changes are in force: tells everybody, and waits for those that leave.
     pub(super) fn edits_done(&mut self, done: Vec<Done>, now: Instant) {
-        let all = self.runtime_changes();
-        for Done { asker, by, pool, server, before, within, why } in done {
-            let settings = self.settings_of(&pool, &server, &all);
+        let (plan, base) = (self.plan.clone(), self.base());
+        let names: BTreeSet<Names<'_>> = done.iter().map(|one| (&one.pool, &one.server)).collect();
+        let known = those(&plan, &names);
+        let found: Vec<Option<&Server>> =
+            done.iter().map(|one| known.get(&(&one.pool, &one.server)).copied()).collect();
+        for (Done { asker, by, pool, server, before, within, why }, found) in done.into_iter().zip(found) {
+            let settings = found.map(|found| self.settings_of(&base, &pool, found));
             let leaving = settings.as_ref().is_some_and(|settings| settings.leaving);
             self.leaving.follow((&pool, &server), leaving, within, now);
-            let after = find(&self.plan, &pool, &server).map(overlay::described);
+            let after = found.map(overlay::described);
             let what = match (&before, &after) {
                 _ if leaving => "drains before it is removed".to_owned(),
                 (None, Some(after)) => format!("added ({after})"),
@@ -246,8 +247,9 @@ impl Supervisor {
 
     /// How this server is set.
     pub(super) fn settings(&self, pool: &Name, server: &Name) -> Answer {
-        match self.settings_of(pool, server, &self.runtime_changes()) {
-            Some(mut settings) => {
+        match find(&self.plan, pool, server) {
+            Some(found) => {
+                let mut settings = self.settings_of(&self.base(), pool, found);
                 // It may be on its way out of the plan already.
                 settings.leaving |= self.leaving.has(pool, server);
                 Answer::Server(Box::new(settings))
@@ -262,11 +264,10 @@ impl Supervisor {
         }
     }
 
-    fn settings_of(&self, pool: &Name, server: &Name, all: &[RuntimeChange]) -> Option<ServerSettings> {
-        let found = find(&self.plan, pool, server)?;
+    fn settings_of(&self, base: &Plan, pool: &Name, found: &Server) -> ServerSettings {
+        let server = &found.name;
         let leaving = self.overlay.entry(pool, server).is_some_and(|entry| entry.leaving);
-        let change = all.iter().find(|change| change.pool == *pool && change.server == *server);
-        Some(ServerSettings {
+        ServerSettings {
             pool: pool.clone(),
             name: server.clone(),
             address: found.address.clone(),
@@ -276,9 +277,9 @@ impl Supervisor {
             max_connections: found.max_connections.map(u32::from),
             state: found.duty,
             leaving: leaving || self.discovery.is_leaving(pool, server),
-            runtime_change: change.map(|change| change.what.clone()),
+            runtime_change: self.overlay.told_of(base, pool, server).map(|told| told.what),
             tag: overlay::tag(found, leaving),
-        })
+        }
     }
 
     /// Everything that differs from the file.
@@ -307,6 +308,41 @@ impl Wish {
         let Self { asker, by, pool, server, .. } = self;
         Done { asker: Some(asker), by: Some(by), pool, server, before, within, why: None }
     }
+}
+
+/// A pool and a server in it.
+type Names<'a> = (&'a Name, &'a Name);
+
+/// Those of these servers that the plan has: one look for all of them.
+fn those<'p>(plan: &'p Plan, names: &BTreeSet<Names<'_>>) -> BTreeMap<Names<'p>, &'p Server> {
+    let all = plan
+        .pools
+        .iter()
+        .flat_map(|pool| pool.servers.iter().map(move |server| ((&pool.name, &server.name), server)));
+    all.filter(|(name, _)| names.contains(name)).collect()
+}
+
+/// Those of `gone`, whose names are `names`, that were leaving, for whom their removal is done now.
+fn finished(
+    overlay: &Overlay,
+    plan: &Plan,
+    gone: &[(Name, Name, String)],
+    names: &BTreeSet<Names<'_>>,
+) -> Vec<Done> {
+    let known = those(plan, names);
+    let leaving: BTreeSet<Names<'_>> =
+        overlay.entries().filter(|entry| entry.leaving).map(|entry| (&entry.pool, &entry.server)).collect();
+    let gone = gone.iter().filter(|(pool, server, _)| leaving.contains(&(pool, server)));
+    gone.map(|(pool, server, why)| Done {
+        asker: None,
+        by: None,
+        pool: pool.clone(),
+        server: server.clone(),
+        before: known.get(&(pool, server)).copied().map(overlay::described),
+        within: None,
+        why: Some(why.clone()),
+    })
+    .collect()
 }
 
 fn find<'p>(plan: &'p Plan, pool: &Name, server: &Name) -> Option<&'p Server> {

@@ -65,7 +65,7 @@ impl Supervisor {
         if told.is_empty() {
             return Ok(Saved { files: Vec::new(), changes: Vec::new() });
         }
-        if let Some(leaving) = self.overlay.entries().iter().find(|entry| entry.leaving) {
+        if let Some(leaving) = self.overlay.entries().find(|entry| entry.leaving) {
             return Err(refusal(
                 Blame::Conflict,
                 format!(

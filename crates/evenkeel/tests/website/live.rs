@@ -15,10 +15,8 @@ use serde_json::{Value, json};
 
 use crate::site::{LOAD, Site, of_listener, of_server, url};
 
-/// How many servers come and go; `cargo xtask live-lab` wants 1000.
-fn servers_to_churn() -> usize {
-    std::env::var("EVENKEEL_LIVE_SERVERS").ok().and_then(|count| count.parse().ok()).unwrap_or(40)
-}
+/// How many servers come and go; `cargo xtask live-lab` tries 1000 on the release build.
+const SERVERS: usize = 40;
 
 /// A client of the API that keeps its connection.
 struct Api(BufReader<UnixStream>);
@@ -109,7 +107,7 @@ fn servers_come_and_go_under_load_without_a_failed_request() {
     if !needs("nginx") || !needs("wrk") {
         return;
     }
-    let count = servers_to_churn();
+    let count = SERVERS;
     // One that answers on every address of 127.0.0.0/8, so that each added server has its own.
     let everywhere = free_port();
     let directives = format!(

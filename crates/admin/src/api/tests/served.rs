@@ -177,6 +177,66 @@ async fn what_the_answer_shows_has_its_tag() {
 }
 
 #[tokio::test]
+async fn only_a_server_that_was_put_there_is_created() {
+    let router = supervised(Door::Control, |_| {
+        Answer::Edited(Box::new(Edited {
+            server: Some(settings()),
+            created: true,
+            leaves_within: None,
+            durable: true,
+            notes: Vec::new(),
+        }))
+    });
+    let put = send(&router, "put", "/v1/pools/web/servers/a", "{\"address\":\"192.0.2.1:80\"}").await;
+    assert_eq!(put.status(), StatusCode::CREATED);
+    // One that was removed is back as the file says.
+    let reset = send(&router, "post", "/v1/pools/web/servers/a/reset", "").await;
+    assert_eq!(reset.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn bounds_are_those_of_the_document() {
+    let router = supervised(Door::Control, answer);
+    let document = document(&router).await;
+    let bound = |body: &str| {
+        document["components"]["schemas"][body]["properties"]["max_connections"]["maximum"].as_u64()
+    };
+    assert_eq!((bound("ServerBody"), bound("ServerPatch")), (Some(u32::MAX.into()), Some(u32::MAX.into())));
+    for (body, status) in
+        [("{\"max_connections\":4294967295}", 200), ("{\"max_connections\":4294967296}", 400)]
+    {
+        let response = send(&router, "patch", "/v1/pools/web/servers/a", body).await;
+        assert_eq!(response.status(), status, "{body}");
+    }
+    // Ids are whole numbers of 64 bits with a sign, as `format: int64` says.
+    for (id, status) in [("9223372036854775807", 200), ("9223372036854775808", 400), ("-1", 400)] {
+        let request = Request::builder()
+            .uri("/v1/events?follow=false")
+            .header("host", "localhost")
+            .header("last-event-id", id)
+            .body(Body::empty())
+            .unwrap();
+        let response = TowerToHyperService::new(router.clone()).call(request).await.unwrap();
+        assert_eq!(response.status(), status, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_documented_by_the_fields_of_its_events() {
+    let router = supervised(Door::Control, answer);
+    let document = document(&router).await;
+    let stream = &document["paths"]["/v1/events"]["get"]["responses"]["200"]["content"]["text/event-stream"];
+    assert_eq!(stream["schema"]["$ref"], "#/components/schemas/Sent");
+    let sent = &document["components"]["schemas"]["Sent"];
+    // `gap` has no id, and the first lines only `retry`.
+    assert_eq!(sent["required"], Value::Null);
+    for field in ["id", "event", "data", "retry"] {
+        assert!(sent["properties"][field].is_object(), "{field} in {sent}");
+    }
+    assert!(document["components"]["schemas"]["Event"]["properties"]["kind"].is_object());
+}
+
+#[tokio::test]
 async fn a_body_has_a_bound_and_a_kind() {
     let router = supervised(Door::Control, |_| unreachable!("no command may get here"));
     let long = Box::leak(format!("{{\"address\":\"{}\"}}", "x".repeat(LARGEST_BODY)).into_boxed_str());
