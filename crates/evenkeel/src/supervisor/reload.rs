@@ -328,7 +328,7 @@ impl Supervisor {
     /// The proxy role cannot put a plan in force.
     pub(super) fn refused(&mut self, revision: u64, why: &str, now: Instant) {
         if self.reloads.under_way.as_ref().is_some_and(|under_way| under_way.revision == revision) {
-            self.go_back(format!("the proxy role refused the plan: {why}"), now);
+            self.go_back(true, format!("the proxy role refused the plan: {why}"), now);
         } else if revision == self.revision {
             tracing::error!("the proxy role cannot use the plan: {why}");
             if !self.complete {
@@ -342,11 +342,17 @@ impl Supervisor {
     }
 
     /// Refuses the reload under way and makes sure that the proxy role holds to the plan before it, whatever it has
-    /// done with the new one.
-    fn go_back(&mut self, why: String, now: Instant) {
-        let Some(UnderWay { what, .. }) = self.reloads.under_way.take() else { return };
+    /// done with the new one: nothing, when it has refused it.
+    fn go_back(&mut self, is_refused: bool, why: String, now: Instant) {
+        let Some(UnderWay { what, plan: given_up, .. }) = self.reloads.under_way.take() else { return };
         self.last_revision += 1;
         self.revision = self.last_revision;
+        if !is_refused {
+            for bind in self.sockets.renew(&self.plan, &given_up) {
+                let sockets = self.sockets.of(&bind);
+                self.proxy.tell(Change::Sockets { bind }, sockets);
+            }
+        }
         let (revision, plan) = (self.revision, for_proxy(&self.plan));
         self.send_keys(&self.keys);
         self.send_certificates(&self.read);
@@ -370,7 +376,8 @@ impl Supervisor {
 
     /// The process that was to put the new plan in force is gone; the next one gets the plan before it.
     pub(super) fn reload_lost_the_proxy(&mut self, now: Instant) {
-        let Some(UnderWay { what, .. }) = self.reloads.under_way.take() else { return };
+        let Some(UnderWay { what, plan: given_up, .. }) = self.reloads.under_way.take() else { return };
+        self.sockets.renew(&self.plan, &given_up);
         self.sockets.close_others(&self.plan);
         self.log_files.close_others(&self.plan);
         let how = self.proxy.last_end().unwrap_or("unknown").to_owned();
@@ -397,7 +404,11 @@ impl Supervisor {
     pub(super) fn tick_reload(&mut self, now: Instant) {
         if self.reloads.deadline().is_some_and(|deadline| deadline <= now) {
             let patience = LONGEST_APPLY.as_secs();
-            self.go_back(format!("the proxy role did not put the plan in force within {patience} s"), now);
+            self.go_back(
+                false,
+                format!("the proxy role did not put the plan in force within {patience} s"),
+                now,
+            );
         }
         self.reload_if_wanted(now);
         self.edit_if_wanted(now);

@@ -10,6 +10,7 @@ mod examples;
 mod live;
 mod memory;
 mod reload;
+mod removed_binds;
 mod site;
 mod slow_peers;
 mod stop;
