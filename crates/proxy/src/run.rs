@@ -138,7 +138,7 @@ impl Role {
         Ok(Self {
             connections,
             workers,
-            health: check::Handle::start()?,
+            health: check::Handle::start(events.clone())?,
             discovery: None,
             events,
             table: None,

@@ -129,16 +129,32 @@ async fn follow(worker: Arc<Worker>, mut commands: mpsc::UnboundedReceiver<Comma
                 Some(Command::Ring) => worker.bell.notify_waiters(),
             },
             _ = sweep.tick() => if let Some(table) = &table {
-                let now = Instant::now();
-                for pool in &table.pools {
-                    if worker.index == 0 {
-                        pool.state.observe(now.into_std());
-                    }
-                    for server in &pool.servers {
-                        server.state.idle.sweep(worker.index, pool.plan.keep_alive, now);
-                    }
-                }
+                keep_house(&worker, table);
             },
         }
+    }
+}
+
+/// Closes unused connections that are too old or too many: the files that they may take are reserved, one for each client.
+fn keep_house(worker: &Worker, table: &Table) {
+    let now = Instant::now();
+    let (mut kept, mut most) = (0, usize::MAX);
+    for pool in &table.pools {
+        if worker.index == 0 {
+            pool.state.observe(now.into_std());
+        }
+        for server in &pool.servers {
+            let idle = &server.state.idle;
+            kept += idle.sweep(worker.index, pool.plan.keep_alive, now);
+            most = usize::try_from(worker.connections.most()).unwrap_or(usize::MAX) / idle.workers();
+        }
+    }
+    let excess = kept.saturating_sub(most);
+    let mut left = excess;
+    for server in table.pools.iter().flat_map(|pool| &pool.servers) {
+        if left == 0 {
+            break;
+        }
+        left -= server.state.idle.trim(worker.index, (excess, kept), left);
     }
 }

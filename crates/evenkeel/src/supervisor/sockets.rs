@@ -87,6 +87,24 @@ impl Sockets {
         Err(failures)
     }
 
+    /// Opens the binds of `plan` that are not held and can be opened: those that are open now, and why others are not.
+    pub(super) fn open_possible(&mut self, plan: &Plan) -> (Vec<Address>, Vec<(Address, BindError)>) {
+        let (mut opened, mut failed) = (Vec::new(), Vec::new());
+        for bind in plan.listeners.iter().flat_map(|listener| &listener.binds) {
+            if self.held.contains_key(bind) {
+                continue;
+            }
+            match Held::open(bind, self.workers, LISTENER_MODE, &self.tcp_addresses()) {
+                Ok(held) => {
+                    self.held.insert(bind.clone(), held);
+                    opened.push(bind.clone());
+                }
+                Err(error) => failed.push((bind.clone(), error)),
+            }
+        }
+        (opened, failed)
+    }
+
     fn tcp_addresses(&self) -> Vec<SocketAddr> {
         let tcp = |bind: &Address| match bind {
             Address::Tcp(address) => Some(*address),

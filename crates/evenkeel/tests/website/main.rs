@@ -14,4 +14,5 @@ mod removed_binds;
 mod site;
 mod slow_peers;
 mod stop;
+mod trial;
 mod troubles;

@@ -229,10 +229,17 @@ impl Balancer {
         self.runtime.block_on(sender.send(change, &borrowed)).unwrap();
     }
 
+    /// What the role answers; what it tells unasked is passed over.
     fn receive(&mut self) -> Event {
         let (_, receiver) = self.link.as_mut().unwrap();
-        let event = async { tokio::time::timeout(BOUND, receiver.receive()).await };
-        self.runtime.block_on(event).expect("an event in time").unwrap().expect("the role runs").0
+        loop {
+            let event = async { tokio::time::timeout(BOUND, receiver.receive()).await };
+            let event = self.runtime.block_on(event).expect("an event in time").unwrap();
+            match event.expect("the role runs").0 {
+                Event::Conditions { .. } => {}
+                event => return event,
+            }
+        }
     }
 }
 
