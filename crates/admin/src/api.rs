@@ -9,6 +9,7 @@ mod document;
 mod events;
 mod guard;
 mod path;
+mod reload;
 mod servers;
 #[cfg(test)]
 mod tests;
@@ -29,7 +30,7 @@ use utoipa_axum::routes;
 
 use self::path::Names;
 use crate::desk::Desk;
-use crate::message::{Answer, Command, Door, Preview, Reloaded, Saved, Status, Stopping};
+use crate::message::{Answer, Command, Door, Preview, Saved, Status, Stopping};
 use crate::metrics;
 use crate::problem::Problem;
 
@@ -66,7 +67,9 @@ fn parts() -> (Router<Desk>, OpenApi) {
         .routes(routes!(virtual_routers::prioritize, virtual_routers::reset_priority))
         .routes(routes!(diff))
         .routes(routes!(save))
-        .routes(routes!(reload))
+        .routes(routes!(reload::reload))
+        .routes(routes!(reload::confirm))
+        .routes(routes!(reload::roll_back))
         .routes(routes!(stop))
         .routes(routes!(events::stream))
         .routes(routes!(openapi))
@@ -171,22 +174,6 @@ async fn diff(State(desk): State<Desk>, Extension(by): Extension<By>) -> Reply {
 async fn save(State(desk): State<Desk>, Extension(by): Extension<By>) -> Reply {
     match desk.ask(by, Command::SaveConfig).await? {
         Answer::Saved(saved) => Ok(show(&saved)),
-        other => Err(unexpected(other)),
-    }
-}
-
-/// Put the file in force
-#[utoipa::path(
-    post, path = "/v1/reload", tag = "configuration",
-    responses(
-        (status = 200, description = "It is in force", body = Reloaded),
-        (status = 409, description = "Too many reloads wait", content_type = "application/problem+json", body = Problem),
-        (status = 422, description = "The file has errors; nothing was changed", content_type = "application/problem+json", body = Problem),
-    )
-)]
-async fn reload(State(desk): State<Desk>, Extension(by): Extension<By>) -> Reply {
-    match desk.ask(by, Command::Reload).await? {
-        Answer::Reloaded(reloaded) => Ok(show(&reloaded)),
         other => Err(unexpected(other)),
     }
 }

@@ -1,5 +1,7 @@
 //! What the supervisor and the admin role say to each other, and the JSON of the API made of the same types.
 
+mod reload;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +13,8 @@ use evenkeel_traffic::duty::Duty;
 use evenkeel_traffic::name::Name;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub use reload::{Confirmed, Consequence, Fate, RolledBack, Trial};
 
 /// From the supervisor to the admin role.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -105,6 +109,15 @@ pub enum Command {
     Status,
     /// Read the configuration again. Answered by [`Answer::Reloaded`].
     Reload,
+    /// The same on trial: it is rolled back unless confirmed within this time. Answered by [`Answer::Reloaded`].
+    TryReload {
+        /// 1 s to 1 h.
+        within: Duration,
+    },
+    /// Keep what is on trial. Answered by [`Answer::Confirmed`].
+    ConfirmReload,
+    /// End the trial now. Answered by [`Answer::RolledBack`] once what was before is in force.
+    RollBack,
     /// What a reload would change. Answered by [`Answer::Preview`].
     Diff,
     /// Make another node hold the addresses of this virtual router. Answered by [`Answer::FailedOver`].
@@ -155,8 +168,12 @@ pub enum Command {
 pub enum Answer {
     /// To [`Command::Status`].
     Status(Box<Status>),
-    /// To [`Command::Reload`]: the configuration of the file is in force.
+    /// To [`Command::Reload`] and [`Command::TryReload`]: the configuration of the file is in force.
     Reloaded(Reloaded),
+    /// To [`Command::ConfirmReload`].
+    Confirmed(Confirmed),
+    /// To [`Command::RollBack`].
+    RolledBack(RolledBack),
     /// To [`Command::Diff`].
     Preview(Preview),
     /// To [`Command::Failover`].
@@ -201,6 +218,9 @@ pub struct Status {
     pub roles: Vec<RoleStatus>,
     /// How the last reload ended, if there was one.
     pub last_reload: Option<LastReload>,
+    /// The configuration that is on trial, if one is.
+    #[serde(default)]
+    pub trial: Option<Trial>,
     /// What differs from the file because it was changed while the program ran.
     #[serde(default)]
     pub runtime_changes: Vec<RuntimeChange>,
@@ -354,6 +374,12 @@ pub struct Reloaded {
     pub revision: u64,
     /// What is different now; empty when nothing changed.
     pub changes: Vec<Difference>,
+    /// What it does to connections that were open; those of everything else go on.
+    #[serde(default)]
+    pub consequences: Vec<Consequence>,
+    /// Until when it is to be confirmed, if it is on trial.
+    #[serde(default)]
+    pub trial: Option<Trial>,
     /// What is probably not meant so, as text for a person; empty when there is nothing.
     pub warnings: String,
 }
@@ -366,6 +392,12 @@ pub struct Preview {
     pub file: PathBuf,
     /// What would be different; empty when nothing would.
     pub changes: Vec<Difference>,
+    /// What it would do to connections that are open now; those of everything else go on.
+    #[serde(default)]
+    pub consequences: Vec<Consequence>,
+    /// The configuration that is on trial, if one is.
+    #[serde(default)]
+    pub trial: Option<Trial>,
     /// What is probably not meant so, as text for a person; empty when there is nothing.
     pub warnings: String,
     /// What differs from the file because it was changed while the program ran, and stays so.
@@ -482,8 +514,22 @@ pub enum EventKind {
     Started,
     /// A reload was done or refused.
     Reload,
+    /// A configuration on trial was confirmed and stays.
+    ReloadConfirmed,
+    /// A configuration on trial was rolled back.
+    RolledBack,
     /// A server was changed at run time.
     ServerChanged,
+    /// A server takes traffic again: its check passes, or live traffic went well.
+    ServerUp,
+    /// A server takes no traffic: its check fails, or its agent wants none.
+    ServerDown,
+    /// A server takes no traffic for a while, because live traffic failed.
+    ServerEjected,
+    /// All servers of a pool are down.
+    PoolDown,
+    /// Not all servers of a pool are down any more.
+    PoolUp,
     /// A source of servers says something else, or answers again.
     SourceChanged,
     /// Somebody has asked something of a virtual router.
@@ -509,7 +555,14 @@ impl EventKind {
         match self {
             Self::Started => "started",
             Self::Reload => "reload",
+            Self::ReloadConfirmed => "reload-confirmed",
+            Self::RolledBack => "rolled-back",
             Self::ServerChanged => "server-changed",
+            Self::ServerUp => "server-up",
+            Self::ServerDown => "server-down",
+            Self::ServerEjected => "server-ejected",
+            Self::PoolDown => "pool-down",
+            Self::PoolUp => "pool-up",
             Self::SourceChanged => "source-changed",
             Self::VirtualRouterSteered => "virtual-router-steered",
             Self::ConfigSaved => "config-saved",

@@ -12,6 +12,7 @@ use crate::keys::Section;
 use crate::plan::{Admin, Global, Listener, Mode, Plan, Pool, Server};
 
 mod discovery;
+mod effects;
 mod health;
 mod server_tls;
 mod shown;
@@ -19,6 +20,7 @@ mod sticky;
 mod tls;
 mod virtual_router;
 
+pub use effects::{Effect, Fate, Of, effects};
 use shown::{CountOrAuto, access_log, duration, forwarding, list, rule, size, underscores};
 
 /// One change.

@@ -15,6 +15,8 @@ mod availability;
 mod backoff;
 mod capacity;
 mod certificates;
+mod conditions;
+mod consequences;
 mod discovery;
 mod events;
 mod keeper;
@@ -35,6 +37,7 @@ mod stop;
 mod store;
 mod telling;
 mod tracking;
+mod trial;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,6 +55,7 @@ use tokio::time::Instant;
 use crate::exit::Exit;
 use availability::Availability;
 use capacity::Capacity;
+use consequences::Counting;
 use discovery::Discovery;
 use events::{Happened, History};
 use keeper::Keeper;
@@ -68,6 +72,7 @@ use stop::Ending;
 use store::Store;
 use telling::Telling;
 use tracking::Tracking;
+use trial::Trial;
 
 /// Ends of a role in a row before it was ready at all, after which the start as a whole has failed.
 const MOST_FAILED_STARTS: u32 = 5;
@@ -121,6 +126,9 @@ struct Supervisor {
     complete: bool,
     reloads: Reloads,
     last_reload: Option<LastReload>,
+    /// What is in force may have to go back.
+    trial: Option<Trial>,
+    counting: Counting,
     queries: Queries,
     ending: Option<Ending>,
     tracking: Tracking,
@@ -202,6 +210,7 @@ impl Supervisor {
             News::Said(Event::Pulse { pools }) => self.pulse_came(pools, now),
             News::Said(Event::Refused { revision, why }) => self.refused(revision, &why, now),
             News::Said(Event::Found { pool, source, news }) => self.found(&pool, &source, news, now),
+            News::Said(Event::Conditions { servers, pools }) => self.conditions_changed(servers, pools),
             News::Said(Event::Drained { cut }) => Self::drained(cut),
             News::Said(Event::Snapshot { id, snapshot }) => self.snapshot_came(id, snapshot, now),
             News::Ended { how } => self.proxy_ended(how, now),
@@ -238,8 +247,14 @@ impl Supervisor {
     fn obey(&mut self, asker: Asker, by: String, command: Command, now: Instant) {
         match command {
             Command::Status => self.ask_snapshot(asker, now),
-            Command::Reload => self.reload_on_command(asker, by, now),
-            Command::Diff => self.answer(asker, self.preview()),
+            Command::Reload => self.reload_on_command(asker, by, None, now),
+            Command::TryReload { within } => self.reload_on_command(asker, by, Some(within), now),
+            Command::ConfirmReload => {
+                let answer = self.confirm_reload(&by);
+                self.answer(asker, answer);
+            }
+            Command::RollBack => self.roll_back_on_command(asker, by, now),
+            Command::Diff => self.diff_on_command(asker, now),
             Command::Failover { router } => self.fail_over(asker, &by, router, now),
             Command::ReleaseRouter { router } => self.release_router(asker, &by, router, now),
             Command::PrioritizeRouter { router, priority } => {
@@ -289,6 +304,7 @@ impl Supervisor {
 
     fn proxy_ended(&mut self, how: String, now: Instant) {
         self.queries_lost_the_proxy(now);
+        self.tick_counting(now, true);
         if self.ending.is_some() {
             self.proxy_ended_while_stopping(&how, now);
             return;
@@ -357,7 +373,9 @@ impl Supervisor {
         self.tick_steering(now);
         self.tick_certificates(now);
         self.tick_reload(now);
+        self.tick_trial(now);
         self.tick_queries(now);
+        self.tick_counting(now, false);
         self.tick_leaving(now);
         self.tick_discovery(now);
         self.tick_ending(now);
@@ -371,7 +389,9 @@ impl Supervisor {
             self.watchdog_at,
             self.watch.deadline(&self.plan).filter(|_| self.ending.is_none()),
             self.reloads.deadline(),
+            self.trial.as_ref().and_then(Trial::deadline).filter(|_| self.may_send_a_plan()),
             self.queries.deadline(),
+            self.counting.deadline(),
             self.tracking.deadline(),
             self.steering.deadline(),
             self.leaving.deadline(),

@@ -53,6 +53,10 @@ pub(crate) struct Logs {
     files: BTreeMap<PathBuf, OwnedFd>,
 }
 
+/// Places that lie ready for a plan.
+#[derive(Debug, Default)]
+pub(crate) struct Opened(BTreeMap<LogTarget, Arc<Sink>>);
+
 impl Logs {
     /// Takes a file that the supervisor has opened. One that is written to already is replaced: from here on lines go
     /// to the new one.
@@ -76,25 +80,31 @@ impl Logs {
         Ok(())
     }
 
-    /// Opens the places of a plan and closes all others once nobody writes to them. Must be [checked](Self::check).
-    pub(crate) fn follow(&mut self, plan: &Plan, workers: usize) -> Result<(), String> {
-        let wanted = plan.log_targets();
-        for target in &wanted {
-            if !self.places.contains_key(*target) {
+    /// Opens the places of a plan that are not open; no line goes there yet. Must be [checked](Self::check).
+    pub(crate) fn open(&mut self, plan: &Plan, workers: usize) -> Result<Opened, String> {
+        let mut opened = BTreeMap::new();
+        for target in plan.log_targets() {
+            if !self.places.contains_key(target) && !opened.contains_key(target) {
                 let sink = self
-                    .open(target, workers)
+                    .open_one(target, workers)
                     .map_err(|error| format!("the access log {target} cannot be written: {error}"))?;
-                self.places.insert((*target).clone(), Arc::new(sink));
+                opened.insert(target.clone(), Arc::new(sink));
             }
         }
+        Ok(Opened(opened))
+    }
+
+    /// From now on lines go to the places of a plan; all others are closed once nobody writes to them.
+    pub(crate) fn follow(&mut self, plan: &Plan, opened: Opened) {
+        let wanted = plan.log_targets();
+        self.places.extend(opened.0);
         self.leaving.retain(|(_, writing)| !writing.has_ended());
         let unwanted = self.places.extract_if(.., |target, _| !wanted.contains(&target));
         self.leaving.extend(unwanted.map(|(_, sink)| (Arc::downgrade(&sink), sink.writing())));
         self.files.clear();
-        Ok(())
     }
 
-    fn open(&mut self, target: &LogTarget, workers: usize) -> io::Result<Sink> {
+    fn open_one(&mut self, target: &LogTarget, workers: usize) -> io::Result<Sink> {
         let output = match target {
             LogTarget::Stdout => Output::stdout()?,
             LogTarget::Syslog => Output::syslog(output::SYSTEM_LOG.into()),

@@ -17,13 +17,15 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use evenkeel_config::plan::{self, Probe, ProbeKind, WhenAllDown};
+use evenkeel_config::plan::{self, Probe, ProbeKind};
 use evenkeel_traffic::address::Address;
 use evenkeel_traffic::duty::Duty;
 use evenkeel_traffic::name::Name;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
+use crate::message::Event;
+use crate::rollcall::{self, RollCall};
 use crate::table::{Pool, Server, ServerState, Table};
 
 /// Checks under way at once; further ones wait for one of them to end. The supervisor keeps files free for them.
@@ -44,14 +46,14 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    pub(crate) fn start() -> std::io::Result<Self> {
+    pub(crate) fn start(events: mpsc::Sender<Event>) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let (tables, receiver) = mpsc::unbounded_channel();
         let bell = Arc::new(Notify::new());
         let rung = bell.clone();
         let thread = std::thread::Builder::new()
             .name("health".into())
-            .spawn(move || runtime.block_on(follow(receiver, rung)))?;
+            .spawn(move || runtime.block_on(follow(receiver, rung, events)))?;
         Ok(Self { tables, bell, thread })
     }
 
@@ -115,7 +117,11 @@ impl Drop for Watched {
     }
 }
 
-async fn follow(mut tables: mpsc::UnboundedReceiver<Arc<Table>>, bell: Arc<Notify>) {
+async fn follow(
+    mut tables: mpsc::UnboundedReceiver<Arc<Table>>,
+    bell: Arc<Notify>,
+    events: mpsc::Sender<Event>,
+) {
     let permits = Permits {
         probes: Arc::new(Semaphore::new(MOST_PROBES)),
         questions: Arc::new(Semaphore::new(MOST_QUESTIONS)),
@@ -124,6 +130,7 @@ async fn follow(mut tables: mpsc::UnboundedReceiver<Arc<Table>>, bell: Arc<Notif
     let mut table: Option<Arc<Table>> = None;
     let mut watching = Watching::default();
     let mut all_down = BTreeSet::new();
+    let mut roll_call = RollCall::default();
     let mut next = None;
     loop {
         let due = next.unwrap_or_else(|| Instant::now() + FAR);
@@ -143,6 +150,8 @@ async fn follow(mut tables: mpsc::UnboundedReceiver<Arc<Table>>, bell: Arc<Notif
         pools().filter(|pool| pool.plan.agent.is_some()).for_each(|pool| pool.follow_agents());
         next = pools().filter_map(|pool| pool.tick(now)).min();
         all_down = tell_all_down(&all_down, pools());
+        let again = roll_call.look(table.as_deref(), &events, Instant::now());
+        next = next.into_iter().chain(again).min();
     }
 }
 
@@ -257,10 +266,7 @@ fn tell_all_down<'a>(before: &BTreeSet<Name>, pools: impl Iterator<Item = &'a Ar
         let name = &pool.plan.name;
         match (before.contains(name), pool.all_down()) {
             (false, true) => {
-                let what = match pool.plan.when_all_down {
-                    WhenAllDown::Refuse => "its traffic is refused",
-                    WhenAllDown::TryAll => "its traffic is spread over all of them",
-                };
+                let what = rollcall::traffic(pool.plan.when_all_down);
                 tracing::error!("pool {name}: all servers are down: {what}");
                 down.insert(name.clone());
             }

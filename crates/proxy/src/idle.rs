@@ -3,7 +3,8 @@
 //! Each worker has its own stack, so that the usual put and take touch no memory of another core; a worker whose
 //! stack is empty takes from the others before it opens a new connection. The connection used last is taken first:
 //! the rest grow old and are closed. A connection is taken only by one
-//! who would open it in the same manner, and under the same name when it was verified for one. Bound: `max-idle-connections` for each worker's stack.
+//! who would open it in the same manner, and under the same name when it was verified for one. Bounds: `max-idle-connections` for each
+//! worker's stack; and of all servers together as many as there may be clients, looked at once a second.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -97,14 +98,29 @@ impl IdleConnections {
         None
     }
 
-    /// Closes the worker's connections that are too old or that the server has closed.
-    pub(crate) fn sweep(&self, worker: usize, age: Duration, now: Instant) {
-        if let Some(Ok(mut stack)) = self.0.get(worker).map(Mutex::lock) {
-            stack.retain(|idle| {
-                now.saturating_duration_since(idle.since) <= age
-                    && idle.stream.known_waiting() == Waiting::Nothing
-            });
-        }
+    /// Closes the worker's connections that are too old or that the server has closed; says how many are left.
+    pub(crate) fn sweep(&self, worker: usize, age: Duration, now: Instant) -> usize {
+        let Some(Ok(mut stack)) = self.0.get(worker).map(Mutex::lock) else { return 0 };
+        stack.retain(|idle| {
+            now.saturating_duration_since(idle.since) <= age
+                && idle.stream.known_waiting() == Waiting::Nothing
+        });
+        stack.len()
+    }
+
+    /// Closes the worker's oldest connections: this server's part of `excess`, of which `left` are still to be closed, when all
+    /// servers have `all`. Says how many it closed.
+    pub(crate) fn trim(&self, worker: usize, (excess, all): (usize, usize), left: usize) -> usize {
+        let Some(Ok(mut stack)) = self.0.get(worker).map(Mutex::lock) else { return 0 };
+        let part = stack.len().saturating_mul(excess).div_ceil(all.max(1));
+        let closed = part.min(left).min(stack.len());
+        stack.drain(..closed);
+        closed
+    }
+
+    /// How many workers have a stack.
+    pub(crate) fn workers(&self) -> usize {
+        self.0.len()
     }
 
     /// How many there are, in all workers.

@@ -26,6 +26,7 @@ mod listener;
 mod pace;
 mod pulse;
 mod queue;
+mod rollcall;
 mod rooms;
 mod session;
 mod snapshot;

@@ -1,5 +1,7 @@
 //! Accepts connections from one listening socket and starts a session for each.
 
+mod leave;
+
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -12,8 +14,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use evenkeel_traffic::address::Address;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Barrier, mpsc, oneshot, watch};
 
+use crate::run::Slot;
 use crate::session;
 use crate::stream::Stream;
 use crate::table::ListenerSlot;
@@ -55,40 +58,49 @@ impl Socket {
     }
 }
 
-/// Accepts until `stopped` says so; then takes what already waits, so that no client that the kernel has let in is
-/// reset, closes the socket, and drops what `stopped` brought.
+/// How a listener is told to accept no more. What it brings is dropped when the socket is closed.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    pub(crate) closed: mpsc::Sender<()>,
+    /// The address is given up: its sockets are retired, and whoever has retired his waits here for the others. `None`:
+    /// somebody else may go on accepting from the same socket.
+    pub(crate) retire: Option<Arc<Barrier>>,
+}
+
+/// Waits for `begin` to name its listener, then accepts until `stopped` says so; then takes what already waits, so that no client that the
+/// kernel has let in is reset, closes the socket, and drops what `stopped` brought. When `begin` ends without a word, the
+/// socket is closed and nothing was accepted.
 pub(crate) async fn accept(
     worker: Arc<Worker>,
     socket: Socket,
-    slot: Arc<ArcSwap<ListenerSlot>>,
-    mut stopped: oneshot::Receiver<mpsc::Sender<()>>,
+    mut begin: watch::Receiver<Option<Slot>>,
+    mut stopped: oneshot::Receiver<Stop>,
 ) {
-    let _closed_after_socket = loop {
+    let slot = match begin.wait_for(Option::is_some).await.as_deref() {
+        Ok(Some(slot)) => slot.clone(),
+        _ => return,
+    };
+    drop(begin);
+    let stop = loop {
         let next = async {
             worker.connections.room().await;
             poll_fn(|cx| socket.poll_accept(cx)).await
         };
         let accepted = tokio::select! {
             biased;
-            closed = &mut stopped => break closed,
+            stop = &mut stopped => break stop,
             accepted = next => accepted,
         };
-        if let Err(error) = begin(&worker, &slot, accepted) {
+        if let Err(error) = open_session(&worker, &slot, accepted) {
             tracing::warn!(%error, listener = %slot.load().name, "cannot accept; trying again in {EXHAUSTED_PAUSE:?}");
             tokio::time::sleep(EXHAUSTED_PAUSE).await;
         }
     };
-    let mut cx = Context::from_waker(std::task::Waker::noop());
-    while let Poll::Ready(accepted) = socket.poll_accept(&mut cx) {
-        if begin(&worker, &slot, accepted).is_err() {
-            break;
-        }
-    }
-    drop(socket);
+    leave::empty(&worker, socket, &slot, stop.ok()).await;
 }
 
 /// Starts the session of one accepted connection. An error says that nothing can be accepted for now.
-fn begin(
+fn open_session(
     worker: &Arc<Worker>,
     slot: &ArcSwap<ListenerSlot>,
     accepted: io::Result<(Stream, Option<IpAddr>)>,

@@ -16,6 +16,7 @@ use evenkeel_traffic::name::Name;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use crate::rollcall::{Condition, PoolNews, ServerNews};
 pub use crate::sticky::Keys;
 pub use crate::tls::material::Certificates;
 
@@ -112,6 +113,14 @@ pub enum Event {
         source: Name,
         /// What came of it.
         news: News,
+    },
+    /// Servers take traffic no more, or again. Unasked, at most once a second; what is not told now is told later with the
+    /// state of then.
+    Conditions {
+        /// At most 256.
+        servers: Vec<ServerNews>,
+        /// As many.
+        pools: Vec<PoolNews>,
     },
     /// The answer to [`Change::Snapshot`].
     Snapshot {

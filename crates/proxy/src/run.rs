@@ -1,34 +1,31 @@
 //! The proxy role: takes the wanted state from the supervisor and makes the workers follow it.
 
+mod listening;
+
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use evenkeel_config::plan::{MOST_WORKERS, Plan};
 use evenkeel_sys::channel::{Channel, Receiver, Sender};
-use evenkeel_traffic::address::Address;
-
 use tokio::sync::mpsc;
 
 use crate::access_log::Logs;
 use crate::connections::Connections;
 use crate::message::{Certificates, Change, Event, Keys};
 use crate::pulse::Pulse;
-use crate::table::{ListenerSlot, Table};
+use crate::table::Table;
 use crate::tls::acceptor::{self, Acceptor, Acceptors};
 use crate::tls::connector::{self, Connectors};
 use crate::tls::tickets::Tickets;
 use crate::worker::{Command, Handle};
 use crate::{apply, check, discover, snapshot, sticky};
+use listening::Listening;
+pub(crate) use listening::Slot;
 
 /// How long connections may take to end when the supervisor is gone and nobody said how long.
 const ORPHAN_DRAIN: Duration = Duration::from_secs(30);
-/// How long a change waits for workers to close the sockets of removed binds.
-const CLOSING: Duration = Duration::from_secs(1);
-
 /// Runs the role until it has drained, or the supervisor is gone and it has drained.
 ///
 /// # Errors
@@ -69,7 +66,7 @@ async fn follow(channel: Channel) -> io::Result<()> {
                 let workers = usize::from(workers.clamp(1, MOST_WORKERS));
                 role = Some(Role::start(workers, max_connections.get().into(), events.clone())?);
             }
-            (Change::Sockets { bind }, Some(role)) => drop(role.sockets.insert(bind, descriptors)),
+            (Change::Sockets { bind }, Some(role)) => role.listening.take(bind, descriptors),
             (Change::LogFile { path }, Some(role)) => {
                 if let Some(file) = descriptors.into_iter().next() {
                     role.logs.take_file(path, file);
@@ -82,10 +79,7 @@ async fn follow(channel: Channel) -> io::Result<()> {
             }
             (Change::Apply { revision, plan }, Some(role)) => {
                 let event = match role.apply(revision, &plan).await {
-                    Ok(()) => {
-                        role.follow_sources(&plan);
-                        Event::Applied { revision }
-                    }
+                    Ok(()) => Event::Applied { revision },
                     Err(why) => Event::Refused { revision, why },
                 };
                 sender.send(&event, &[]).await?;
@@ -131,10 +125,7 @@ struct Role {
     acceptors: Acceptors,
     connectors: Connectors,
     tickets: Arc<Tickets>,
-    /// Sockets that no plan in force uses yet.
-    sockets: BTreeMap<Address, Vec<OwnedFd>>,
-    /// The listener behind each bind that is accepted from.
-    listening: BTreeMap<Address, Arc<ArcSwap<ListenerSlot>>>,
+    listening: Listening,
 }
 
 impl Role {
@@ -147,7 +138,7 @@ impl Role {
         Ok(Self {
             connections,
             workers,
-            health: check::Handle::start()?,
+            health: check::Handle::start(events.clone())?,
             discovery: None,
             events,
             table: None,
@@ -157,19 +148,24 @@ impl Role {
             acceptors: BTreeMap::new(),
             connectors: BTreeMap::new(),
             tickets: Arc::default(),
-            sockets: BTreeMap::new(),
-            listening: BTreeMap::new(),
+            listening: Listening::default(),
         })
     }
 
     /// Puts a plan in force, or says why not and changes nothing. When it is done, the sockets of binds that the plan
     /// does not name are closed, so that they can be opened again.
-    async fn apply(&mut self, revision: u64, plan: &Plan) -> Result<(), String> {
+    async fn apply(&mut self, revision: u64, plan: &Arc<Plan>) -> Result<(), String> {
+        // Everything that may fail comes first. What it makes lies ready, and is dropped when a later step fails.
         self.check(plan)?;
+        self.listening.check(plan)?;
         self.logs.check(plan)?;
         let acceptors = self.acceptors(plan)?;
         let connectors = connector::of_plan(plan, &self.certificates, |pool| self.connectors.get(pool))?;
-        self.logs.follow(plan, self.workers.len())?;
+        self.start_discovery(plan)?;
+        let opened_logs = self.logs.open(plan, self.workers.len())?;
+        let opened = self.listening.open(plan, &self.workers).await?;
+        // From here on nothing fails.
+        self.logs.follow(plan, opened_logs);
         let bell = self.health.bell();
         let before = self.table.as_deref();
         let (keys, workers) = (self.keys.as_ref(), self.workers.len());
@@ -186,55 +182,27 @@ impl Role {
         for (slot, listener) in table.listeners.iter().zip(&plan.listeners) {
             slot.log.store(self.logs.of(listener.access_log.as_ref()));
         }
-        let wanted: BTreeMap<&Address, &Arc<ListenerSlot>> = table
-            .listeners
-            .iter()
-            .zip(&plan.listeners)
-            .flat_map(|(slot, listener)| listener.binds.iter().map(move |bind| (bind, slot)))
-            .collect();
-        let (closed, mut all_closed) = mpsc::channel(1);
-        self.listening.retain(|bind, _| {
-            let keep = wanted.contains_key(bind);
-            if !keep {
-                tell(&self.workers, || Command::Unlisten { bind: bind.clone(), closed: closed.clone() });
-            }
-            keep
-        });
-        drop(closed);
-        for (bind, slot) in wanted {
-            match self.listening.get(bind) {
-                Some(current) => current.store(slot.clone()),
-                None => {
-                    self.listen(bind, slot).map_err(|error| format!("cannot listen on {bind}: {error}"))?;
-                }
-            }
-        }
-        // Sockets that were sent and not named by the plan are not wanted.
-        self.sockets.clear();
+        let closing = self.listening.follow(plan, &table, opened, &self.workers);
         tell(&self.workers, || Command::Table(table.clone()));
         tell(&self.workers, || Command::Ring);
         self.health.watch(&table);
         self.table = Some(table);
-        // Ends when the last sender is dropped; nothing is ever sent.
-        if tokio::time::timeout(CLOSING, all_closed.recv()).await.is_err() {
-            tracing::warn!("a worker is slow to close the sockets of removed binds");
-        }
-        Ok(())
-    }
-
-    /// Looks at the sources of servers that this plan has.
-    fn follow_sources(&mut self, plan: &Arc<Plan>) {
-        if self.discovery.is_none() && plan.pools.iter().any(|pool| !pool.sources.is_empty()) {
-            match discover::Handle::start(self.events.clone()) {
-                Ok(handle) => self.discovery = Some(handle),
-                Err(error) => {
-                    tracing::error!("servers are not looked for: no thread can be started: {error}");
-                }
-            }
-        }
         if let Some(discovery) = &self.discovery {
             discovery.watch(plan);
         }
+        closing.wait().await;
+        Ok(())
+    }
+
+    /// Starts looking at sources of servers when a plan has any.
+    fn start_discovery(&mut self, plan: &Plan) -> Result<(), String> {
+        if self.discovery.is_none() && plan.pools.iter().any(|pool| !pool.sources.is_empty()) {
+            let handle = discover::Handle::start(self.events.clone()).map_err(|error| {
+                format!("servers cannot be looked for: no thread can be started: {error}")
+            })?;
+            self.discovery = Some(handle);
+        }
+        Ok(())
     }
 
     /// What the listeners of the plan shake hands with. What stays as it was is kept.
@@ -265,11 +233,6 @@ impl Role {
             return Err(format!("no key was given for the cookie of pool {pool}"));
         }
         for listener in &plan.listeners {
-            for bind in &listener.binds {
-                if !self.listening.contains_key(bind) && !self.sockets.contains_key(bind) {
-                    return Err(format!("no socket was given for {bind} of listener {}", listener.name));
-                }
-            }
             let named = listener.rules.iter().map(|rule| &rule.pool).chain(&listener.pool);
             for name in named {
                 if plan.pool(name).is_none() {
@@ -283,39 +246,15 @@ impl Role {
         Ok(())
     }
 
-    /// Gives each worker its socket of `bind`.
-    fn listen(&mut self, bind: &Address, slot: &Arc<ListenerSlot>) -> io::Result<()> {
-        let mut sockets = self.sockets.remove(bind).unwrap_or_default();
-        if let [shared] = sockets.as_slice() {
-            let copies =
-                (1..self.workers.len()).map(|_| shared.try_clone()).collect::<io::Result<Vec<_>>>()?;
-            sockets.extend(copies);
-        }
-        if sockets.len() != self.workers.len() {
-            return Err(io::Error::other("the number of sockets is not the number of workers"));
-        }
-        let slot = Arc::new(ArcSwap::new(slot.clone()));
-        for (worker, socket) in self.workers.iter().zip(sockets) {
-            let command = Command::Listen { bind: bind.clone(), socket, slot: slot.clone() };
-            worker.commands.send(command).map_err(|_| io::Error::other("a worker has ended"))?;
-        }
-        self.listening.insert(bind.clone(), slot);
-        Ok(())
-    }
-
     fn snapshot(&self, id: u64) -> Event {
         answer(id, self.table.as_deref(), &self.logs, &self.connections, self.workers.len())
     }
 
     /// Accepts nothing more, waits until the connections have ended or time is up, and ends the workers. Says how
     /// many connections it had to cut.
-    async fn drain(self, within: Duration, mut link: Option<(&mut Sender, &mut Receiver)>) -> u64 {
+    async fn drain(mut self, within: Duration, mut link: Option<(&mut Sender, &mut Receiver)>) -> u64 {
         self.connections.drain();
-        let (closed, _nobody_waits) = mpsc::channel(1);
-        for bind in self.listening.keys() {
-            tell(&self.workers, || Command::Unlisten { bind: bind.clone(), closed: closed.clone() });
-        }
-        drop(closed);
+        let closing = self.listening.leave(&self.workers);
         tell(&self.workers, || Command::Ring);
         // Nothing new comes; what runs keeps its server.
         let Self { connections, workers, health, discovery, table, logs, .. } = self;
@@ -325,6 +264,12 @@ impl Role {
         }
         let deadline = tokio::time::sleep(within);
         tokio::pin!(deadline);
+        // Whoever waits in a queue is a connection that nobody has counted yet.
+        let ended = async {
+            closing.wait().await;
+            connections.drained().await;
+        };
+        tokio::pin!(ended);
         loop {
             let question = async {
                 match &mut link {
@@ -333,7 +278,7 @@ impl Role {
                 }
             };
             tokio::select! {
-                () = connections.drained() => break,
+                () = &mut ended => break,
                 () = &mut deadline => break,
                 question = question => match (question, &mut link) {
                     (Ok(Some((Change::Snapshot { id }, _))), Some((sender, _))) => {

@@ -10,16 +10,16 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use evenkeel_traffic::address::Address;
 use evenkeel_traffic::chance::Chance;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::clock;
 use crate::connections::Connections;
-use crate::listener;
-use crate::table::{ListenerSlot, Table};
+use crate::listener::{self, Stop};
+use crate::run::Slot;
+use crate::table::Table;
 
 /// How often unused connections to servers are looked through.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -40,10 +40,15 @@ pub(crate) struct Worker {
 /// What a worker is told.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Accept from this socket, for the listener that `slot` holds.
-    Listen { bind: Address, socket: OwnedFd, slot: Arc<ArcSwap<ListenerSlot>> },
-    /// Take what already waits on this bind's socket, then close it; `closed` is dropped when that is done.
-    Unlisten { bind: Address, closed: mpsc::Sender<()> },
+    /// Open this socket, say whether that went well, and accept from it once `begin` names the listener.
+    Listen {
+        bind: Address,
+        socket: OwnedFd,
+        begin: watch::Receiver<Option<Slot>>,
+        opened: mpsc::Sender<Result<(), String>>,
+    },
+    /// Take what already waits on this bind's socket, then close it; `stop` is dropped when that is done.
+    Unlisten { bind: Address, stop: Stop },
     /// The pools, for keeping house.
     Table(Arc<Table>),
     /// Idle connections look whether they are to end.
@@ -94,43 +99,62 @@ impl Handle {
 
 /// Does what it is told until the commands end.
 async fn follow(worker: Arc<Worker>, mut commands: mpsc::UnboundedReceiver<Command>) {
-    let mut listening: BTreeMap<Address, oneshot::Sender<mpsc::Sender<()>>> = BTreeMap::new();
+    let mut listening: BTreeMap<Address, oneshot::Sender<Stop>> = BTreeMap::new();
     let mut table: Option<Arc<Table>> = None;
     let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
     loop {
         tokio::select! {
             command = commands.recv() => match command {
                 None => return,
-                Some(Command::Listen { bind, socket, slot }) => {
+                Some(Command::Listen { bind, socket, begin, opened }) => {
                     let (stop, stopped) = oneshot::channel();
-                    match listener::open(&bind, socket) {
+                    let outcome = match listener::open(&bind, socket) {
                         Ok(socket) => {
-                            tokio::spawn(listener::accept(worker.clone(), socket, slot, stopped));
+                            tokio::spawn(listener::accept(worker.clone(), socket, begin, stopped));
                             listening.insert(bind, stop);
+                            Ok(())
                         }
-                        Err(error) => tracing::error!(%bind, %error, "the listening socket cannot be used"),
-                    }
+                        Err(error) => Err(format!("a worker cannot use the listening socket {bind}: {error}")),
+                    };
+                    // There is room for every outcome.
+                    let _nobody_waits_any_more = opened.try_send(outcome);
                 }
-                Some(Command::Unlisten { bind, closed }) => {
-                    if let Some(stop) = listening.remove(&bind) {
+                Some(Command::Unlisten { bind, stop }) => {
+                    if let Some(listening) = listening.remove(&bind) {
                         // A task that is gone already has closed its socket.
-                        let _gone = stop.send(closed);
+                        let _gone = listening.send(stop);
                     }
                 }
                 Some(Command::Table(new)) => table = Some(new),
                 Some(Command::Ring) => worker.bell.notify_waiters(),
             },
             _ = sweep.tick() => if let Some(table) = &table {
-                let now = Instant::now();
-                for pool in &table.pools {
-                    if worker.index == 0 {
-                        pool.state.observe(now.into_std());
-                    }
-                    for server in &pool.servers {
-                        server.state.idle.sweep(worker.index, pool.plan.keep_alive, now);
-                    }
-                }
+                keep_house(&worker, table);
             },
         }
+    }
+}
+
+/// Closes unused connections that are too old or too many: the files that they may take are reserved, one for each client.
+fn keep_house(worker: &Worker, table: &Table) {
+    let now = Instant::now();
+    let (mut kept, mut most) = (0, usize::MAX);
+    for pool in &table.pools {
+        if worker.index == 0 {
+            pool.state.observe(now.into_std());
+        }
+        for server in &pool.servers {
+            let idle = &server.state.idle;
+            kept += idle.sweep(worker.index, pool.plan.keep_alive, now);
+            most = usize::try_from(worker.connections.most()).unwrap_or(usize::MAX) / idle.workers();
+        }
+    }
+    let excess = kept.saturating_sub(most);
+    let mut left = excess;
+    for server in table.pools.iter().flat_map(|pool| &pool.servers) {
+        if left == 0 {
+            break;
+        }
+        left -= server.state.idle.trim(worker.index, (excess, kept), left);
     }
 }

@@ -151,3 +151,20 @@ fn a_full_server_passes_what_is_more_to_the_next() {
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     assert!(answer.to_lowercase().contains("evenkeel-reason: queue-full"), "{answer}");
 }
+
+#[test]
+fn unused_connections_of_all_servers_are_no_more_than_there_may_be_clients() {
+    let servers = [ToyServer::named("a"), ToyServer::named("b"), ToyServer::named("c")];
+    let addresses: Vec<_> = servers.iter().map(ToyServer::address).collect();
+    let mut balancer = Balancer::start_with_workers(&website(3, "", ""), &addresses, 1, 2);
+    let mut client = balancer.client();
+    for _ in 0..3 {
+        client.get("/").unwrap();
+    }
+    // One each, and a second later the oldest of them is closed.
+    let idle = |snapshot: &evenkeel_proxy::message::Snapshot| -> u64 {
+        snapshot.pools[0].servers.iter().map(|server| server.idle).sum()
+    };
+    balancer.wait_until(|snapshot| idle(snapshot) == 2);
+    assert_eq!(client.get("/").unwrap().status, 200);
+}

@@ -20,6 +20,18 @@ pub(crate) fn set_option(socket: &impl AsFd, level: i32, name: i32, value: i32) 
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Reads an option that is a whole number.
+pub(crate) fn option(socket: &impl AsFd, level: i32, name: i32) -> io::Result<i32> {
+    let mut value = 0_i32;
+    let mut length = libc::socklen_t::try_from(size_of::<i32>()).unwrap_or(0);
+    // SAFETY: the pointers are to an `i32` and to its size, which live until the call returns; the kernel writes no more
+    // than that many bytes.
+    let result = unsafe {
+        libc::getsockopt(socket.as_fd().as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut length)
+    };
+    if result == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The address of an interface for a packet socket (packet(7)) that sends and receives nothing.
 pub(crate) fn packet_address(index: u32) -> io::Result<SockAddr> {
     let index = i32::try_from(index).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;

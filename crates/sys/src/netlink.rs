@@ -1,11 +1,12 @@
-//! Speaks rtnetlink (rtnetlink(7)): links, addresses, routes and rules of this network namespace.
+//! Speaks rtnetlink (rtnetlink(7)): links, addresses, routes and rules of this network namespace; and asks for sockets.
 //!
-//! Only what the high availability plane and the demo need, in types of its own. Decoding never fails on what it does not know:
+//! Only what the planes and the demo need, in types of its own. Decoding never fails on what it does not know:
 //! kernels add attributes with every release, and a watcher that stops at one of them would be blind.
 //!
 //! Never decides what should be there; see the callers for that.
 
 mod address;
+mod diagnosis;
 mod link;
 mod message;
 mod request;
@@ -17,6 +18,7 @@ mod wire;
 pub use address::Held;
 pub use link::Link;
 pub use request::Netlink;
+pub(crate) use request::handshakes_on;
 pub use route::Route;
 pub use rule::Rule;
 pub use watch::{Notice, Watch, notices};

@@ -5,10 +5,12 @@
 
 mod error;
 mod owner;
+mod retire;
 mod tcp;
 mod unix;
 
 pub use error::BindError;
+pub use retire::{handshakes, is_retired, retire};
 pub use tcp::listen_tcp;
 pub use unix::{UnixName, listen_unix};
 

@@ -48,6 +48,7 @@ fn status(traffic: Option<Snapshot>) -> Answer {
         max_connections_from: "the file".into(),
         roles: Vec::new(),
         last_reload: None,
+        trial: None,
         runtime_changes: Vec::new(),
         state_dir: None,
         alarms: Vec::new(),

@@ -97,6 +97,7 @@ fn status() -> Status {
         runtime_changes: Vec::new(),
         state_dir: None,
         alarms: Vec::new(),
+        trial: None,
         last_reload: Some(LastReload { at: 1_000_007, succeeded: true, what: "done".into() }),
         certificates: vec![CertificateStatus {
             listener: Some("website".into()),

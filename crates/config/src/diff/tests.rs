@@ -51,7 +51,7 @@ webserver02 = "192.168.1.3:80"
 cache01 = "192.168.1.5:80"
 "#;
 
-fn plan(text: &str) -> Plan {
+pub(super) fn plan(text: &str) -> Plan {
     load(Path::new("evenkeel.toml"), &Text(text)).unwrap_or_else(|report| panic!("{report}")).plan
 }
 

@@ -32,6 +32,12 @@ impl Diff {
             super::print(&format!("a reload would change nothing: {file} is in force\n"));
         } else {
             super::print(&format!("a reload of {file} would change:\n{}", list(&preview.changes)));
+            let connections =
+                super::reload::consequences(&preview.consequences, "connections that it would end");
+            super::print(if connections.is_empty() { "no connection would end\n" } else { &connections });
+        }
+        if let Some(trial) = &preview.trial {
+            super::print(&super::reload::on_trial(trial));
         }
         if !preview.runtime_changes.is_empty() {
             super::print(&format!(

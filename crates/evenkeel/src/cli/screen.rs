@@ -56,6 +56,9 @@ fn head(status: &Status) -> String {
         let _ =
             writeln!(text, "last reload: {} ago: {}", duration(now.saturating_sub(reload.at)), reload.what);
     }
+    if let Some(trial) = &status.trial {
+        text.push_str(&super::reload::on_trial(trial));
+    }
     for alarm in &status.alarms {
         let _ = writeln!(text, "alarm: {alarm}");
     }
@@ -334,6 +337,7 @@ pub(super) mod tests {
                 looks_total: 90,
                 failures_total: 2,
             }],
+            trial: None,
             last_reload: Some(LastReload { at: 1_007_200, succeeded: true, what: "2 in force".into() }),
             certificates: vec![CertificateStatus {
                 listener: Some("website".into()),

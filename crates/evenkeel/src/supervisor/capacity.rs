@@ -9,9 +9,9 @@ use evenkeel_config::plan::{MOST_WORKERS, Plan};
 const RESERVED_FILES: u64 = 224;
 /// Open files of each worker that are no connection: its poller, its waker, its timer.
 const FILES_PER_WORKER: u64 = 8;
-/// Open files of a connection: the client's socket, the server's, and the two ends of a pipe for bytes that pass
-/// through the kernel only.
-const FILES_PER_CONNECTION: u64 = 4;
+/// Open files of a connection: the client's socket, the server's, the two ends of a pipe for bytes that pass
+/// through the kernel only, and an unused connection to a server, of which the proxy role keeps as many as there may be clients.
+const FILES_PER_CONNECTION: u64 = 5;
 /// Memory of a busy connection, in bytes: buffers in both directions here and in the kernel, and what describes it.
 const MEMORY_PER_CONNECTION: u64 = 64 * 1024;
 /// Connections may use one part in this many of the memory; the rest is for everything else on the machine.
@@ -120,8 +120,8 @@ mod tests {
     fn the_file_limit_decides_when_memory_is_plenty() {
         let capacity = capacity(&plan(None, None), MACHINE);
         assert_eq!(capacity.workers, 2);
-        // 1024 files less 224 and two times 8, four for each connection.
-        assert_eq!(capacity.max_connections.get(), 196);
+        // 1024 files less 224 and two times 8, five for each connection.
+        assert_eq!(capacity.max_connections.get(), 156);
         assert_eq!(capacity.max_connections_from, "the limit of 1024 open files");
     }
 
@@ -137,10 +137,10 @@ mod tests {
 
     #[test]
     fn what_the_file_says_holds_and_is_doubted_when_it_cannot_be_kept() {
-        assert_eq!(capacity(&plan(None, Some(190)), MACHINE).warning, None);
+        assert_eq!(capacity(&plan(None, Some(156)), MACHINE).warning, None);
         let large = capacity(&plan(None, Some(1000)), MACHINE);
         assert_eq!(large.max_connections.get(), 1000);
-        assert!(large.warning.unwrap().contains("needs 4240 open files and the limit is 1024"));
+        assert!(large.warning.unwrap().contains("needs 5240 open files and the limit is 1024"));
     }
 
     #[test]

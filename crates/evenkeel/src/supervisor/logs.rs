@@ -37,6 +37,25 @@ impl LogFiles {
         Err(failures)
     }
 
+    /// Opens the files of `plan` that are not held and can be opened; says why others cannot.
+    pub(super) fn open_possible(&mut self, plan: &Plan) -> Result<(), Vec<String>> {
+        let mut failures = Vec::new();
+        for path in files(plan) {
+            if !self.has(path) {
+                match open_log(path) {
+                    Ok(file) => drop(self.0.insert(path.to_owned(), Arc::new(file))),
+                    Err(error) => failures.push(error),
+                }
+            }
+        }
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+
+    /// Says whether this file is open.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        self.0.contains_key(path)
+    }
+
     /// Opens every file again. One that cannot be keeps the file it has, and that is told.
     fn open_again(&mut self) {
         for (path, file) in &mut self.0 {

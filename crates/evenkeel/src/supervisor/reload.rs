@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use evenkeel_admin::message::{
-    Answer, Blame, Difference, EventKind, LastReload, Order, Preview, Refusal, Reloaded,
+    Answer, Blame, Consequence, Difference, EventKind, LastReload, Order, Preview, Refusal, Reloaded,
 };
 use evenkeel_config::diff;
 use evenkeel_config::overlay::Overlay;
 use evenkeel_config::plan::Plan;
 use evenkeel_config::{Loaded, Report};
-use evenkeel_proxy::message::{Change, Keys};
+use evenkeel_proxy::message::{Change, Keys, Snapshot};
 use evenkeel_sys::process::notify::State as Notice;
 use tokio::time::Instant;
 
 use super::events::Happened;
 use super::live::{self, Done};
-use super::{Asker, Supervisor, certificates, for_proxy, keys, refuse};
+use super::{Asker, Supervisor, certificates, consequences, for_proxy, keys, refuse, trial};
 use crate::files;
 
 /// How long the proxy role may take to put a plan in force.
@@ -29,7 +29,12 @@ const MOST_WAITING: usize = 16;
 #[derive(Clone, Debug)]
 pub(super) enum Origin {
     Signal,
-    Command(Asker, String),
+    /// With how long it is on trial, if it is.
+    Command {
+        asker: Asker,
+        by: String,
+        confirm: Option<Duration>,
+    },
 }
 
 /// Reloads that are wanted and under way.
@@ -37,6 +42,8 @@ pub(super) enum Origin {
 pub(super) struct Reloads {
     wanted: Vec<Origin>,
     under_way: Option<UnderWay>,
+    /// What holds when what is under way is to be on trial and fails there.
+    before: Option<trial::Before>,
 }
 
 /// A plan on its way to the proxy role.
@@ -57,6 +64,8 @@ pub(super) enum What {
     Edits { done: Vec<Done>, before: Overlay },
     /// Servers were found, or are gone.
     Found,
+    /// A trial has failed.
+    Back(Box<trial::Return>),
 }
 
 /// What a reload brings.
@@ -67,6 +76,9 @@ pub(super) struct New {
     keys: Keys,
     read: certificates::Read,
     changes: Vec<Difference>,
+    consequences: Vec<Consequence>,
+    /// The snapshot that counts them.
+    counted_by: u64,
     warnings: String,
 }
 
@@ -88,6 +100,15 @@ impl Reloads {
     pub(super) fn is_under_way(&self) -> bool {
         self.under_way.is_some()
     }
+
+    /// A snapshot that was taken before the plan on its way.
+    pub(super) fn counted(&mut self, id: u64, snapshot: &Snapshot) {
+        if let Some(UnderWay { what: What::Reload { new, .. }, .. }) = &mut self.under_way
+            && new.counted_by == id
+        {
+            consequences::count(&mut new.consequences, snapshot);
+        }
+    }
 }
 
 /// How a reload ended: what is different now, or why nothing is.
@@ -98,23 +119,32 @@ impl Supervisor {
         self.want_reload(Origin::Signal, now);
     }
 
-    pub(super) fn reload_on_command(&mut self, asker: Asker, by: String, now: Instant) {
-        self.want_reload(Origin::Command(asker, by), now);
+    pub(super) fn reload_on_command(
+        &mut self,
+        asker: Asker,
+        by: String,
+        confirm: Option<Duration>,
+        now: Instant,
+    ) {
+        self.want_reload(Origin::Command { asker, by, confirm }, now);
     }
 
     fn want_reload(&mut self, origin: Origin, now: Instant) {
-        let refusal = if self.ending.is_some() {
-            "Evenkeel is stopping"
+        let wants_trial = matches!(origin, Origin::Command { confirm: Some(_), .. });
+        let (blame, refusal) = if self.ending.is_some() {
+            (Blame::Busy, "Evenkeel is stopping")
+        } else if let Some(why) = self.trial.as_ref().and_then(|trial| trial.in_the_way(wants_trial)) {
+            (Blame::Conflict, why)
         } else if self.reloads.wanted.len() >= MOST_WAITING {
-            "too many reloads wait for the one under way: ask again later"
+            (Blame::Busy, "too many reloads wait for the one under way: ask again later")
         } else {
             self.reloads.wanted.push(origin);
             self.reload_if_wanted(now);
             return;
         };
         tracing::warn!("no reload: {refusal}");
-        if let Origin::Command(asker, _) = origin {
-            self.answer(asker, refuse(Blame::Busy, refusal));
+        if let Origin::Command { asker, .. } = origin {
+            self.answer(asker, refuse(blame, refusal));
         }
     }
 
@@ -134,6 +164,7 @@ impl Supervisor {
         }
         let origins = std::mem::take(&mut self.reloads.wanted);
         self.notify(&[Notice::Reloading]);
+        self.reloads.before = shortest_trial(&origins).map(|_| self.before_trial());
         match self.send_plan(now) {
             Ok(Sent::Nothing(reloaded)) => self.reload_ended(origins, Ok(reloaded), now),
             Ok(Sent::Plan { revision, plan, new }) => {
@@ -161,12 +192,7 @@ impl Supervisor {
         if plan == *self.plan && keys == self.keys && read.certificates == self.read.certificates {
             self.read = read;
             self.adopt_file(file, overlay);
-            return Ok(Sent::Nothing(Reloaded {
-                file: self.config.clone(),
-                revision: self.revision,
-                changes,
-                warnings,
-            }));
+            return Ok(Sent::Nothing(self.reloaded(changes, Vec::new(), warnings)));
         }
         if let Some(why) = super::availability::rights_missing(&plan) {
             return Err(refusal(Blame::Failure, why));
@@ -196,7 +222,13 @@ impl Supervisor {
             self.sockets.close_others(&self.plan);
             self.log_files.close_others(&self.plan);
             self.ha_follows(now);
-            return Ok(Sent::Nothing(Reloaded { file: self.config.clone(), revision, changes, warnings }));
+            return Ok(Sent::Nothing(self.reloaded(changes, Vec::new(), warnings)));
+        }
+        let consequences = consequences::of(&self.plan, &plan);
+        let counted_by = self.queries.next_id();
+        if !consequences.is_empty() {
+            // Answered before the plan is in force.
+            self.proxy.tell(Change::Snapshot { id: counted_by }, Vec::new());
         }
         for bind in opened {
             let sockets = self.sockets.of(&bind);
@@ -206,7 +238,7 @@ impl Supervisor {
         self.send_keys(&keys);
         self.send_certificates(&read);
         self.proxy.tell(Change::Apply { revision, plan: for_proxy(&plan) }, Vec::new());
-        let new = Box::new(New { file, overlay, keys, read, changes, warnings });
+        let new = Box::new(New { file, overlay, keys, read, changes, consequences, counted_by, warnings });
         Ok(Sent::Plan { revision, plan, new })
     }
 
@@ -227,7 +259,7 @@ impl Supervisor {
     }
 
     /// From now on this is what the file says, and what differs from it.
-    fn adopt_file(&mut self, file: Arc<Plan>, overlay: Overlay) {
+    pub(super) fn adopt_file(&mut self, file: Arc<Plan>, overlay: Overlay) {
         self.discovery.adopt(&file);
         self.file = file;
         if overlay != self.overlay {
@@ -261,9 +293,12 @@ impl Supervisor {
                     Ok(read) => {
                         let plan = self.discovery.over(&plan);
                         let overlay = self.overlay.settle(&plan);
+                        let next = overlay.over(&plan);
                         Answer::Preview(Preview {
                             file: self.config.clone(),
-                            changes: self.differences(&overlay.over(&plan), &keys, &read),
+                            changes: self.differences(&next, &keys, &read),
+                            consequences: consequences::of(&self.plan, &next),
+                            trial: self.trial.as_ref().map(|trial| trial.told(Instant::now())),
                             warnings: with_doubts(&warnings, &read),
                             runtime_changes: live::told(&overlay, &plan),
                             runtime_priorities: self.steering.priorities.told(&plan.virtual_routers),
@@ -301,15 +336,16 @@ impl Supervisor {
             self.ha_follows(now);
             match what {
                 What::Reload { origins, new } => {
-                    let New { file, overlay, keys, read, changes, warnings } = *new;
+                    let New { file, overlay, keys, read, changes, consequences, warnings, .. } = *new;
                     self.keys = keys;
                     self.read = read;
                     self.adopt_file(file, overlay);
-                    let file = self.config.clone();
-                    self.reload_ended(origins, Ok(Reloaded { file, revision, changes, warnings }), now);
+                    let reloaded = self.reloaded(changes, consequences, warnings);
+                    self.reload_ended(origins, Ok(reloaded), now);
                 }
                 What::Edits { done, .. } => self.edits_done(done, now),
                 What::Found => {}
+                What::Back(back) => self.rolled_back(*back),
             }
             self.follow_gone(now);
             self.edit_if_wanted(now);
@@ -328,7 +364,7 @@ impl Supervisor {
     /// The proxy role cannot put a plan in force.
     pub(super) fn refused(&mut self, revision: u64, why: &str, now: Instant) {
         if self.reloads.under_way.as_ref().is_some_and(|under_way| under_way.revision == revision) {
-            self.go_back(format!("the proxy role refused the plan: {why}"), now);
+            self.go_back(true, format!("the proxy role refused the plan: {why}"), now);
         } else if revision == self.revision {
             tracing::error!("the proxy role cannot use the plan: {why}");
             if !self.complete {
@@ -342,11 +378,17 @@ impl Supervisor {
     }
 
     /// Refuses the reload under way and makes sure that the proxy role holds to the plan before it, whatever it has
-    /// done with the new one.
-    fn go_back(&mut self, why: String, now: Instant) {
-        let Some(UnderWay { what, .. }) = self.reloads.under_way.take() else { return };
+    /// done with the new one: nothing, when it has refused it.
+    fn go_back(&mut self, is_refused: bool, why: String, now: Instant) {
+        let Some(UnderWay { what, plan: given_up, .. }) = self.reloads.under_way.take() else { return };
         self.last_revision += 1;
         self.revision = self.last_revision;
+        if !is_refused {
+            for bind in self.sockets.renew(&self.plan, &given_up) {
+                let sockets = self.sockets.of(&bind);
+                self.proxy.tell(Change::Sockets { bind }, sockets);
+            }
+        }
         let (revision, plan) = (self.revision, for_proxy(&self.plan));
         self.send_keys(&self.keys);
         self.send_certificates(&self.read);
@@ -365,12 +407,14 @@ impl Supervisor {
                 tracing::error!("servers that were found are not in force: {why}");
                 self.discovery.go_back(now);
             }
+            What::Back(_) => self.not_rolled_back(&why),
         }
     }
 
     /// The process that was to put the new plan in force is gone; the next one gets the plan before it.
     pub(super) fn reload_lost_the_proxy(&mut self, now: Instant) {
-        let Some(UnderWay { what, .. }) = self.reloads.under_way.take() else { return };
+        let Some(UnderWay { what, plan: given_up, .. }) = self.reloads.under_way.take() else { return };
+        self.sockets.renew(&self.plan, &given_up);
         self.sockets.close_others(&self.plan);
         self.log_files.close_others(&self.plan);
         let how = self.proxy.last_end().unwrap_or("unknown").to_owned();
@@ -385,8 +429,9 @@ impl Supervisor {
             Some(What::Reload { origins: under_way, .. }) => origins.extend(under_way),
             // They are kept, and hold from the next start on.
             Some(What::Edits { done, .. }) => self.edits_done(done, now),
-            Some(What::Found) | None => {}
+            Some(What::Found | What::Back(_)) | None => {}
         }
+        self.trial_ends();
         self.save_found();
         self.edits_end();
         if !origins.is_empty() {
@@ -397,14 +442,38 @@ impl Supervisor {
     pub(super) fn tick_reload(&mut self, now: Instant) {
         if self.reloads.deadline().is_some_and(|deadline| deadline <= now) {
             let patience = LONGEST_APPLY.as_secs();
-            self.go_back(format!("the proxy role did not put the plan in force within {patience} s"), now);
+            self.go_back(
+                false,
+                format!("the proxy role did not put the plan in force within {patience} s"),
+                now,
+            );
         }
         self.reload_if_wanted(now);
         self.edit_if_wanted(now);
     }
 
+    fn reloaded(
+        &self,
+        changes: Vec<Difference>,
+        consequences: Vec<Consequence>,
+        warnings: String,
+    ) -> Reloaded {
+        let (file, revision) = (self.config.clone(), self.revision);
+        Reloaded { file, revision, changes, consequences, trial: None, warnings }
+    }
+
     /// Tells everybody how a reload ended.
-    fn reload_ended(&mut self, origins: Vec<Origin>, outcome: Outcome, now: Instant) {
+    fn reload_ended(&mut self, origins: Vec<Origin>, mut outcome: Outcome, now: Instant) {
+        let by = origins.iter().find_map(|origin| match origin {
+            Origin::Command { by, .. } => Some(by.as_str()),
+            Origin::Signal => None,
+        });
+        let by = by.unwrap_or("SIGHUP");
+        if let (Ok(reloaded), Some(before), Some(within)) =
+            (&mut outcome, self.reloads.before.take(), shortest_trial(&origins))
+        {
+            reloaded.trial = self.begin_trial(before, within, by, now);
+        }
         let what = match &outcome {
             Ok(reloaded) => succeeded(reloaded),
             Err(Refusal { detail, text, .. }) => {
@@ -415,11 +484,6 @@ impl Supervisor {
                 format!("refused, nothing was changed: {detail}")
             }
         };
-        let by = origins.iter().find_map(|origin| match origin {
-            Origin::Command(_, by) => Some(by.as_str()),
-            Origin::Signal => None,
-        });
-        let by = by.unwrap_or("SIGHUP");
         tracing::info!("audit: {by}: reload: {what}");
         self.happened(Happened::new(EventKind::Reload, what.clone()).by(by));
         let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -429,7 +493,7 @@ impl Supervisor {
             Err(refusal) => Answer::Refused(refusal),
         };
         for origin in origins {
-            if let Origin::Command(asker, _) = origin {
+            if let Origin::Command { asker, .. } = origin {
                 self.answer(asker, answer.clone());
             }
         }
@@ -438,6 +502,15 @@ impl Supervisor {
             self.reload_if_wanted(now);
         }
     }
+}
+
+/// How long what these wanted is on trial, if one of them wanted that.
+fn shortest_trial(origins: &[Origin]) -> Option<Duration> {
+    let confirm = |origin: &Origin| match origin {
+        Origin::Command { confirm, .. } => *confirm,
+        Origin::Signal => None,
+    };
+    origins.iter().filter_map(confirm).min()
 }
 
 /// What was done to put the file in force.
@@ -466,8 +539,14 @@ fn succeeded(reloaded: &Reloaded) -> String {
         (0, count) => format!("{count} need a restart"),
         (count, later) => format!("{count} in force, {later} need a restart"),
     };
+    for consequence in &reloaded.consequences {
+        tracing::info!("reload: {}", consequence.sentence());
+    }
     tracing::info!("reload done: {what} (plan {})", reloaded.revision);
-    what
+    match &reloaded.trial {
+        Some(trial) => format!("{what}, on trial for {} s", trial.left),
+        None => what,
+    }
 }
 
 /// What was fixed at the start stays as it was, so that the next comparison tells the difference again.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -87,6 +87,24 @@ impl Sockets {
         Err(failures)
     }
 
+    /// Opens the binds of `plan` that are not held and can be opened: those that are open now, and why others are not.
+    pub(super) fn open_possible(&mut self, plan: &Plan) -> (Vec<Address>, Vec<(Address, BindError)>) {
+        let (mut opened, mut failed) = (Vec::new(), Vec::new());
+        for bind in plan.listeners.iter().flat_map(|listener| &listener.binds) {
+            if self.held.contains_key(bind) {
+                continue;
+            }
+            match Held::open(bind, self.workers, LISTENER_MODE, &self.tcp_addresses()) {
+                Ok(held) => {
+                    self.held.insert(bind.clone(), held);
+                    opened.push(bind.clone());
+                }
+                Err(error) => failed.push((bind.clone(), error)),
+            }
+        }
+        (opened, failed)
+    }
+
     fn tcp_addresses(&self) -> Vec<SocketAddr> {
         let tcp = |bind: &Address| match bind {
             Address::Tcp(address) => Some(*address),
@@ -107,6 +125,44 @@ impl Sockets {
         for bind in others {
             self.close(&bind);
         }
+    }
+
+    /// Lets no new client reach the TCP sockets: whoever empties their queues has nobody behind him when he closes them. The
+    /// names of unix sockets do the same when they go.
+    pub(super) fn retire(&self) {
+        let tcp = |(bind, _): &(&Address, &Held)| matches!(bind, Address::Tcp(_));
+        for socket in self.held.iter().filter(tcp).flat_map(|(_, held)| &held.sockets) {
+            if let Err(error) = evenkeel_sys::socket::retire(socket.as_fd()) {
+                tracing::debug!(%error, "a socket cannot be retired: who comes right now is reset");
+            }
+        }
+    }
+
+    /// Opens the binds of `kept` anew that `other` does not name, and says which: the proxy role may have begun with `other`
+    /// and retired their sockets, which is for good.
+    pub(super) fn renew(&mut self, kept: &Plan, other: &Plan) -> Vec<Address> {
+        let names =
+            |plan: &Plan, bind: &Address| plan.listeners.iter().any(|listener| listener.binds.contains(bind));
+        let gone: Vec<Address> =
+            self.held.keys().filter(|bind| names(kept, bind) && !names(other, bind)).cloned().collect();
+        let mut renewed = Vec::new();
+        for bind in gone {
+            let ours = self.tcp_addresses();
+            if let (Address::Unix(_), Some(old)) = (&bind, self.held.get_mut(&bind))
+                && let Some(name) = old.name.take()
+            {
+                name.remove();
+            }
+            match Held::open(&bind, self.workers, LISTENER_MODE, &ours) {
+                // The old ones are closed with this.
+                Ok(held) => {
+                    self.held.insert(bind.clone(), held);
+                    renewed.push(bind);
+                }
+                Err(error) => tracing::error!("{bind} may take no clients until a restart: {error}"),
+            }
+        }
+        renewed
     }
 
     /// Closes everything.

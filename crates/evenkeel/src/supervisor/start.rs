@@ -214,6 +214,8 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
         complete: false,
         reloads: Reloads::default(),
         last_reload: None,
+        trial: None,
+        counting: super::consequences::Counting::default(),
         queries: Queries::default(),
         ending: None,
         tracking,

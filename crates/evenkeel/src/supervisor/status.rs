@@ -91,6 +91,7 @@ impl Supervisor {
         if self.leaving_seen(id, &snapshot, now) {
             return;
         }
+        self.counted(id, &snapshot);
         if let Some(query) = self.queries.waiting.iter_mut().find(|query| query.id == id) {
             query.traffic = Some(Ok(snapshot));
         }
@@ -187,6 +188,7 @@ impl Supervisor {
             max_connections_from: self.capacity.max_connections_from.clone(),
             roles,
             last_reload: self.last_reload.clone(),
+            trial: self.trial.as_ref().map(|trial| trial.told(now)),
             runtime_changes: self.runtime_changes(),
             state_dir: self.store.directory().map(Into::into),
             alarms: self.alarms.clone(),

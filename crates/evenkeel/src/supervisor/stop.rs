@@ -96,14 +96,15 @@ impl Supervisor {
             return;
         }
         ending.proxy_by = Some(now + within + DRAIN_MARGIN);
+        // What the role finds in the queues is all there is; whoever comes later is refused, not reset.
+        self.sockets.retire();
         if self.proxy.is_ready() {
             self.proxy.tell(Change::Drain { within }, Vec::new());
         } else {
             // It has no connections yet.
             self.proxy.kill();
         }
-        // The role has the last copies now: as soon as it closes them, new connections are refused instead of waiting
-        // in a queue that nobody empties.
+        // The role has the last copies now.
         self.sockets.close_all();
         if !self.proxy.is_alive() {
             self.proxy.retire();

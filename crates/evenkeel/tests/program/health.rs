@@ -46,6 +46,24 @@ fn a_killed_nginx_is_left_out_with_its_reason_and_comes_back_by_itself() {
     site.wait_for(seen, "pool website: server webserver01 is up: 2 checks in a row passed");
     assert!(answers(4).contains(&"webserver01".to_owned()));
     assert_eq!(site.status()["traffic"]["pools"][0]["servers"][0]["state"], "up");
+    let told = wait_for_event(&site, "server-up", "website/webserver01");
+    assert!(told.contains("up: its check passes"), "{told}");
+    let told = wait_for_event(&site, "server-down", "website/webserver01");
+    assert!(reasons.iter().any(|why| told.contains(why)), "{told}");
+}
+
+/// The last event of this kind about this subject, once there is one.
+fn wait_for_event(site: &Site, kind: &str, subject: &str) -> String {
+    let end = std::time::Instant::now() + evenkeel_testkit::BOUND;
+    loop {
+        let all = text(&site.command(&["events", "--json"]));
+        let kind = format!("\"kind\":\"{kind}\"");
+        let is_it = |line: &&str| line.contains(&kind) && line.contains(&format!("\"{subject}\""));
+        if let Some(line) = all.lines().rfind(is_it) {
+            return line.to_owned();
+        }
+        assert!(std::time::Instant::now() < end, "never seen: {all}");
+    }
 }
 
 #[test]

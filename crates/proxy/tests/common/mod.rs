@@ -148,6 +148,20 @@ impl Balancer {
         }
     }
 
+    /// Tells the role a configuration that it cannot put in force, with these sockets; why it cannot.
+    pub(crate) fn apply_refused(&mut self, config: &str, sockets: BTreeMap<Address, Vec<OwnedFd>>) -> String {
+        let plan = self.plan(config);
+        for (bind, sockets) in sockets {
+            self.send(&Change::Sockets { bind }, &sockets);
+        }
+        self.revision += 1;
+        self.send(&Change::Apply { revision: self.revision, plan: Arc::new(plan) }, &[]);
+        match self.receive() {
+            Event::Refused { revision, why } if revision == self.revision => why,
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
     fn plan(&self, config: &str) -> Plan {
         let mut variables = BTreeMap::from([("BIND", self.address.to_string())]);
         for (name, server) in ["S0", "S1", "S2", "S3"].into_iter().zip(&self.servers) {
@@ -215,10 +229,17 @@ impl Balancer {
         self.runtime.block_on(sender.send(change, &borrowed)).unwrap();
     }
 
+    /// What the role answers; what it tells unasked is passed over.
     fn receive(&mut self) -> Event {
         let (_, receiver) = self.link.as_mut().unwrap();
-        let event = async { tokio::time::timeout(BOUND, receiver.receive()).await };
-        self.runtime.block_on(event).expect("an event in time").unwrap().expect("the role runs").0
+        loop {
+            let event = async { tokio::time::timeout(BOUND, receiver.receive()).await };
+            let event = self.runtime.block_on(event).expect("an event in time").unwrap();
+            match event.expect("the role runs").0 {
+                Event::Conditions { .. } => {}
+                event => return event,
+            }
+        }
     }
 }
 

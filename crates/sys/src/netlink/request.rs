@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
 use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 use super::message::{DONE, ERROR, FLAG_DUMP_INTERRUPTED, INET, INET6, Message, Request, messages, u32_at};
-use super::{Held, LARGEST_DATAGRAM, Link, Route, Rule, address, link, route, rule};
+use super::{Held, LARGEST_DATAGRAM, Link, Route, Rule, address, diagnosis, link, route, rule};
 
 /// How often a list is asked for again because it changed while it was made.
 const MOST_TRIES: usize = 4;
@@ -33,8 +33,12 @@ impl Netlink {
     /// # Errors
     /// When the process or the system has no file descriptor left.
     pub fn open() -> io::Result<Self> {
-        let socket =
-            rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
+        Self::open_for(None)
+    }
+
+    fn open_for(protocol: Option<Protocol>) -> io::Result<Self> {
+        let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
+        let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, protocol)?;
         rustix::net::bind(&socket, &SocketAddrNetlink::new(0, 0))?;
         rustix::net::sockopt::set_socket_timeout(
             &socket,
@@ -263,6 +267,20 @@ impl Netlink {
             }
         }
     }
+}
+
+/// The local addresses of the handshakes with listening sockets at this port.
+pub(crate) fn handshakes_on(is_v6: bool, port: u16) -> io::Result<Vec<IpAddr>> {
+    let mut kernel = Netlink::open_for(Some(rustix::net::netlink::SOCK_DIAG))?;
+    let family = if is_v6 { INET6 } else { INET };
+    let request = || diagnosis::list_handshakes(family, port);
+    let decode = if is_v6 {
+        |body: &[u8]| diagnosis::decode(true, body)
+    } else {
+        |body: &[u8]| diagnosis::decode(false, body)
+    };
+    let found = kernel.list(&request, diagnosis::BY_FAMILY, decode)?;
+    Ok(found.into_iter().filter(|(_, at)| *at == port).map(|(ip, _)| ip).collect())
 }
 
 /// Where an answer ends.

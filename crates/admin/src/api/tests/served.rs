@@ -3,7 +3,9 @@
 use axum::http::HeaderValue;
 
 use super::*;
-use crate::message::{Edited, FailedOver, Released, RouterPriority, ServerSettings};
+use crate::message::{
+    Confirmed, Edited, FailedOver, Released, Reloaded, RolledBack, RouterPriority, ServerSettings,
+};
 
 fn settings() -> ServerSettings {
     ServerSettings {
@@ -43,14 +45,20 @@ fn answer(command: Command) -> Answer {
         Command::Diff => Answer::Preview(Preview {
             file: "/x".into(),
             changes: Vec::new(),
+            consequences: Vec::new(),
+            trial: None,
             warnings: String::new(),
             runtime_changes: Vec::new(),
             runtime_priorities: Vec::new(),
         }),
-        Command::Reload => Answer::Reloaded(Reloaded {
+        Command::ConfirmReload => Answer::Confirmed(Confirmed { revision: 2 }),
+        Command::RollBack => Answer::RolledBack(RolledBack { revision: 3, missing: Vec::new() }),
+        Command::Reload | Command::TryReload { .. } => Answer::Reloaded(Reloaded {
             file: "/x".into(),
             revision: 1,
             changes: Vec::new(),
+            consequences: Vec::new(),
+            trial: None,
             warnings: String::new(),
         }),
     }
