@@ -11,6 +11,7 @@ mod guard;
 mod servers;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod virtual_routers;
 
 use std::sync::Arc;
@@ -65,6 +66,7 @@ fn parts() -> (Router<Desk>, OpenApi) {
         .routes(routes!(diff))
         .routes(routes!(save))
         .routes(routes!(reload))
+        .routes(routes!(upgrade::upgrade))
         .routes(routes!(stop))
         .routes(routes!(events::stream))
         .routes(routes!(openapi))

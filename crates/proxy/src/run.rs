@@ -1,5 +1,7 @@
 //! The proxy role: takes the wanted state from the supervisor and makes the workers follow it.
 
+mod retire;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -15,7 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::access_log::Logs;
 use crate::connections::Connections;
-use crate::message::{Certificates, Change, Event, Keys};
+use crate::message::{Certificates, Change, Event, Keys, Legacy};
 use crate::pulse::Pulse;
 use crate::table::{ListenerSlot, Table};
 use crate::tls::acceptor::{self, Acceptor, Acceptors};
@@ -44,10 +46,12 @@ async fn follow(channel: Channel) -> io::Result<()> {
     let (events, mut found) = mpsc::channel(discover::MOST_EVENTS);
     let mut pulse = Pulse::default();
     let mut linger = Duration::ZERO;
+    // Another process takes over: nothing is said unasked.
+    let mut retired = false;
     loop {
         let received = tokio::select! {
             received = receiver.receive::<Change>() => received?,
-            () = pulse.turn() => {
+            () = pulse.turn(), if !retired => {
                 let table = role.as_ref().and_then(|role| role.table.as_deref());
                 if let Some(event) = pulse.look(table)
                     && sender.send(&event, &[]).await.is_err()
@@ -57,13 +61,14 @@ async fn follow(channel: Channel) -> io::Result<()> {
                 }
                 continue;
             }
-            Some(event) = found.recv() => {
+            Some(event) = found.recv(), if !retired => {
                 // That nobody reads any more is read as well.
                 let _gone = sender.send(&event, &[]).await;
                 continue;
             }
         };
         let Some((change, descriptors)) = received else { break };
+        retired &= matches!(change, Change::Snapshot { .. } | Change::Drain { .. });
         match (change, &mut role) {
             (Change::Start { workers, max_connections }, None) => {
                 let workers = usize::from(workers.clamp(1, MOST_WORKERS));
@@ -89,6 +94,18 @@ async fn follow(channel: Channel) -> io::Result<()> {
                     Err(why) => Event::Refused { revision, why },
                 };
                 sender.send(&event, &[]).await?;
+            }
+            (Change::Inherit { legacy }, Some(role)) => role.legacy = legacy,
+            (Change::Rehearse { revision, plan }, Some(role)) => {
+                let event = match role.rehearse(revision, &plan) {
+                    Ok(()) => Event::Applied { revision },
+                    Err(why) => Event::Refused { revision, why },
+                };
+                sender.send(&event, &[]).await?;
+            }
+            (Change::Retire, Some(role)) => {
+                retired = true;
+                sender.send(&role.retire(), &[]).await?;
             }
             (Change::Pulse { linger: wanted }, Some(_)) => {
                 linger = wanted.unwrap_or_default();
@@ -128,6 +145,8 @@ struct Role {
     keys: Option<Keys>,
     /// What TLS of the next plan needs.
     certificates: Certificates,
+    /// What the process before knew of the servers of the next plan.
+    legacy: Legacy,
     acceptors: Acceptors,
     connectors: Connectors,
     tickets: Arc<Tickets>,
@@ -154,6 +173,7 @@ impl Role {
             logs: Logs::default(),
             keys: None,
             certificates: Certificates::default(),
+            legacy: Legacy::default(),
             acceptors: BTreeMap::new(),
             connectors: BTreeMap::new(),
             tickets: Arc::default(),
@@ -182,6 +202,7 @@ impl Role {
             workers,
             bell,
         ));
+        retire::inherit(&table, &std::mem::take(&mut self.legacy));
         (self.acceptors, self.connectors) = (acceptors, connectors);
         for (slot, listener) in table.listeners.iter().zip(&plan.listeners) {
             slot.log.store(self.logs.of(listener.access_log.as_ref()));
@@ -351,6 +372,10 @@ impl Role {
                     (Ok(None) | Err(_), _) => link = None,
                 },
             }
+        }
+        if let Some((sender, _)) = &mut link {
+            let last = answer(0, table.as_deref(), &logs, &connections, workers.len());
+            let _gone = sender.send(&last, &[]).await;
         }
         let cut = connections.count();
         for worker in workers {

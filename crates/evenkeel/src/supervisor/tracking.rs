@@ -117,7 +117,7 @@ impl Supervisor {
 
     /// Looks at everything that is tracked, and tells what is new.
     pub(super) fn judge(&mut self, now: Instant) {
-        if !self.wants_ha() || self.ending.is_some() {
+        if !self.wants_ha() || self.ending.is_some() || self.upgrades.is_handing_over() {
             self.tracking.look_at = None;
             return;
         }

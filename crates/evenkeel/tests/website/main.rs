@@ -14,3 +14,4 @@ mod site;
 mod slow_peers;
 mod stop;
 mod troubles;
+mod upgrade;
