@@ -64,8 +64,9 @@ impl Machine {
             if legacy.active { self.params.settings().interval } else { legacy.active_interval };
         self.since = Some(now);
         if legacy.active {
-            self.advertise(now, Some(self.priority()));
+            // First the addresses, whose interface may be what the message is sent from; nothing about them changes.
             self.own(true);
+            self.advertise(now, Some(self.priority()));
             let settings = self.params.settings();
             let announcer = Announcer::quiet(now, &settings.announcing);
             self.announced = Some(now);
