@@ -56,6 +56,22 @@ fn head(status: &Status) -> String {
         let _ =
             writeln!(text, "last reload: {} ago: {}", duration(now.saturating_sub(reload.at)), reload.what);
     }
+    if let Some(upgrade) = &status.last_upgrade {
+        let now = status.since.saturating_add(status.uptime);
+        let ago = duration(now.saturating_sub(upgrade.at));
+        let _ = writeln!(text, "last upgrade: {ago} ago: {}", upgrade.what);
+    }
+    for old in &status.old_generations {
+        let left = match old.left {
+            Some(left) => format!("ends within {}", duration(left)),
+            None => "serves still".to_owned(),
+        };
+        let _ = writeln!(
+            text,
+            "generation {} (Evenkeel {}, pid {}): {} connections, {left}",
+            old.generation, old.version, old.pid, old.connections
+        );
+    }
     for alarm in &status.alarms {
         let _ = writeln!(text, "alarm: {alarm}");
     }
