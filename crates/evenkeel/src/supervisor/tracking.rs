@@ -83,6 +83,11 @@ impl Supervisor {
         self.judge(now);
     }
 
+    /// Ends the programs that watch something, until [`Self::track_the_plan`] begins them again.
+    pub(super) fn watch_nothing(&mut self) {
+        self.tracking.watched.clear();
+    }
+
     /// Tells the proxy role whether its signs of life are wanted.
     pub(super) fn want_pulse(&self) {
         let linger = self.wants_ha().then(|| longest_handover(&self.plan).min(LONGEST_LINGER));

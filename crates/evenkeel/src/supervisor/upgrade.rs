@@ -316,6 +316,7 @@ impl Supervisor {
             self.answer(asker, Answer::Upgrading(answer));
         }
         self.admin.tell(Order::End, Vec::new());
+        self.watch_nothing();
         self.upgrades.stage = Stage::Closing { wish, by: now + LONGEST_CLOSING };
         self.tick_upgrade(now);
     }
@@ -334,7 +335,7 @@ impl Supervisor {
         };
         if was_handing_over && self.ending.is_none() {
             // Any of these lets a role speak again.
-            self.want_pulse();
+            self.track_the_plan(now);
             if self.ha.keeper.is_alive() {
                 self.tell_ha_the_plan();
             }

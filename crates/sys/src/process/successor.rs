@@ -178,6 +178,7 @@ mod tests {
     }
 
     #[tokio::test]
+    #[expect(clippy::zombie_processes, reason = "that they are waited for here is what is tested")]
     async fn the_end_of_a_child_is_seen_and_told() {
         let child = Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
         let adopted = Adopted::watch(child.id()).unwrap();

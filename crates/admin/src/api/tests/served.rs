@@ -3,7 +3,7 @@
 use axum::http::HeaderValue;
 
 use super::*;
-use crate::message::{Edited, FailedOver, Released, RouterPriority, ServerSettings};
+use crate::message::{Edited, FailedOver, Released, RouterPriority, ServerSettings, Upgrading};
 
 fn settings() -> ServerSettings {
     ServerSettings {
@@ -39,6 +39,9 @@ fn answer(command: Command) -> Answer {
             configured: 100,
             by: "root".into(),
         }),
+        Command::Upgrade { .. } => {
+            Answer::Upgrading(Upgrading { pid: 1, from: "0.1.0".into(), to: "0.2.0".into(), generation: 2 })
+        }
         Command::Stop => Answer::Stopping(Stopping { pid: 1, within: 2 }),
         Command::Diff => Answer::Preview(Preview {
             file: "/x".into(),

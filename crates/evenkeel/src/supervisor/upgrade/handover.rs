@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::sockets::Grip;
+use super::super::telling::Notice;
 
 /// Of the letter, and of the words that are spoken with roles of the program before ([`evenkeel_proxy::message::Change::Drain`],
 /// [`ha::Change::Leave`]). Counts up with every change that a program of the format before could not read.
@@ -73,6 +74,8 @@ pub(in super::super) struct Handover {
     pub(in super::super) last_reload: Option<LastReload>,
     pub(in super::super) transitions: Vec<ha::Transition>,
     pub(in super::super) changed: Vec<ha::ChangedSetting>,
+    /// Who is to be told of changes of state, and of which.
+    pub(in super::super) notices: Vec<(String, Vec<Notice>)>,
     /// What is known of servers, and what was counted.
     pub(in super::super) legacy: Legacy,
     pub(in super::super) counts: Snapshot,

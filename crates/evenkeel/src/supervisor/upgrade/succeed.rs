@@ -50,6 +50,7 @@ impl Supervisor {
             last_reload: self.last_reload.clone(),
             transitions: self.ha.transitions(),
             changed: self.ha.changed(),
+            notices: self.telling.waiting(),
             legacy,
             counts,
             ha_counts: self.past.ha_counts(),

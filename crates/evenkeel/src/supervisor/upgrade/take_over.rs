@@ -74,6 +74,8 @@ impl Supervisor {
             self.leaving.follow((&pool, &server), leaves, Some(left), now);
         }
         self.follow_gone(now);
+        self.tell_of_the_plan();
+        self.telling.resume(handover.notices);
         tracing::info!("this program takes over from Evenkeel {version}, as generation {generation}");
         self.upgrades.completes = Some((by, version));
     }
