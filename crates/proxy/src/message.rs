@@ -80,8 +80,9 @@ pub enum Change {
     /// role serves as before and says only what it is asked; any later change but [`Change::Snapshot`] and
     /// [`Change::Drain`] makes it speak again.
     Retire,
-    /// Accept nothing more, finish what is under way, end at the latest `within` from now. Answered by an
-    /// [`Event::Snapshot`] of number 0 with the last counts and [`Event::Drained`]; the role then exits with code 0.
+    /// Accept nothing more, finish what is under way, end at the latest `within` from now. Answered by
+    /// [`Event::Drained`], after [`Change::Retire`] with an [`Event::Snapshot`] of number 0 before it, which has the last
+    /// counts; the role then exits with code 0.
     ///
     /// [`Change::Snapshot`], this one and their answers are also spoken between programs of different versions: they may
     /// only change together with the format of the handover.

@@ -104,7 +104,7 @@ async fn follow(channel: Channel) -> io::Result<()> {
                 sender.send(&event, &[]).await?;
             }
             (Change::Retire, Some(role)) => {
-                retired = true;
+                (retired, role.has_retired) = (true, true);
                 sender.send(&role.retire(), &[]).await?;
             }
             (Change::Pulse { linger: wanted }, Some(_)) => {
@@ -147,6 +147,8 @@ struct Role {
     certificates: Certificates,
     /// What the process before knew of the servers of the next plan.
     legacy: Legacy,
+    /// Another process takes over, which goes on with the counts.
+    has_retired: bool,
     acceptors: Acceptors,
     connectors: Connectors,
     tickets: Arc<Tickets>,
@@ -174,6 +176,7 @@ impl Role {
             keys: None,
             certificates: Certificates::default(),
             legacy: Legacy::default(),
+            has_retired: false,
             acceptors: BTreeMap::new(),
             connectors: BTreeMap::new(),
             tickets: Arc::default(),
@@ -339,7 +342,7 @@ impl Role {
         drop(closed);
         tell(&self.workers, || Command::Ring);
         // Nothing new comes; what runs keeps its server.
-        let Self { connections, workers, health, discovery, table, logs, .. } = self;
+        let Self { connections, workers, health, discovery, table, logs, has_retired, .. } = self;
         health.stop();
         if let Some(discovery) = discovery {
             discovery.stop();
@@ -373,7 +376,7 @@ impl Role {
                 },
             }
         }
-        if let Some((sender, _)) = &mut link {
+        if let Some((sender, _)) = link.as_mut().filter(|_| has_retired) {
             let last = answer(0, table.as_deref(), &logs, &connections, workers.len());
             let _gone = sender.send(&last, &[]).await;
         }
