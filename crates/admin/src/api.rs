@@ -13,6 +13,7 @@ mod reload;
 mod servers;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod virtual_routers;
 
 use std::sync::Arc;
@@ -70,6 +71,7 @@ fn parts() -> (Router<Desk>, OpenApi) {
         .routes(routes!(reload::reload))
         .routes(routes!(reload::confirm))
         .routes(routes!(reload::roll_back))
+        .routes(routes!(upgrade::upgrade))
         .routes(routes!(stop))
         .routes(routes!(events::stream))
         .routes(routes!(openapi))

@@ -137,6 +137,12 @@ pub enum Command {
         /// The priority; `None`: that of the file again.
         priority: Option<u8>,
     },
+    /// Let the program that lies now where this one was started from take over. Answered by [`Answer::Upgrading`] when that
+    /// has shown that it can.
+    Upgrade {
+        /// How long it may take to show that.
+        within: Option<Duration>,
+    },
     /// Drain and end. Answered by [`Answer::Stopping`] before it begins.
     Stop,
     /// How a server is set. Answered by [`Answer::Server`].
@@ -182,6 +188,8 @@ pub enum Answer {
     Released(Released),
     /// To [`Command::PrioritizeRouter`].
     Prioritized(RouterPriority),
+    /// To [`Command::Upgrade`].
+    Upgrading(Upgrading),
     /// To [`Command::Stop`].
     Stopping(Stopping),
     /// To [`Command::Server`].
@@ -205,6 +213,15 @@ pub struct Status {
     pub since: u64,
     /// Seconds since then, by a clock that nobody sets.
     pub uptime: u64,
+    /// How many programs have run in this process, one after the other, by upgrades; this one included.
+    #[serde(default)]
+    pub generation: u64,
+    /// Programs from before that still finish their connections.
+    #[serde(default)]
+    pub old_generations: Vec<OldGeneration>,
+    /// How the last upgrade ended, if there was one.
+    #[serde(default)]
+    pub last_upgrade: Option<LastUpgrade>,
     /// What the program is doing.
     pub phase: Phase,
     /// The configuration file.
@@ -351,6 +368,34 @@ pub enum RoleState {
     Waiting,
     /// It has ended for good.
     Ended,
+}
+
+/// What is left of a program that another one has taken over from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OldGeneration {
+    /// Which one it was.
+    pub generation: u64,
+    /// Its version.
+    pub version: String,
+    /// Process id of its proxy role.
+    pub pid: u32,
+    /// When another one took over, in seconds since 1970-01-01T00:00:00Z.
+    pub since: u64,
+    /// Seconds after which it is gone; `None` while it serves still.
+    pub left: Option<u64>,
+    /// Client connections that it has, a second ago at most.
+    pub connections: u64,
+}
+
+/// How an upgrade ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LastUpgrade {
+    /// When, in seconds since 1970-01-01T00:00:00Z.
+    pub at: u64,
+    /// Whether the new program runs.
+    pub succeeded: bool,
+    /// What happened, in one sentence.
+    pub what: String,
 }
 
 /// How a reload ended.
@@ -518,6 +563,8 @@ pub enum EventKind {
     ReloadConfirmed,
     /// A configuration on trial was rolled back.
     RolledBack,
+    /// Another program has taken over, or was refused.
+    Upgrade,
     /// A server was changed at run time.
     ServerChanged,
     /// A server takes traffic again: its check passes, or live traffic went well.
@@ -557,6 +604,7 @@ impl EventKind {
             Self::Reload => "reload",
             Self::ReloadConfirmed => "reload-confirmed",
             Self::RolledBack => "rolled-back",
+            Self::Upgrade => "upgrade",
             Self::ServerChanged => "server-changed",
             Self::ServerUp => "server-up",
             Self::ServerDown => "server-down",
@@ -614,6 +662,19 @@ pub struct RouterPriority {
     pub configured: u8,
     /// Who changed it last.
     pub by: String,
+}
+
+/// An upgrade that has begun: the new program has shown that it can take over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Upgrading {
+    /// Process id of the supervisor, which stays.
+    pub pid: u32,
+    /// Version of the running program.
+    pub from: String,
+    /// Version of the one that takes over.
+    pub to: String,
+    /// `generation` of the status once it has.
+    pub generation: u64,
 }
 
 /// A stop that has begun.

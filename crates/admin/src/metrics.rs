@@ -141,6 +141,18 @@ fn program(page: &mut Page, status: &Status) {
     )
     .sample(&[], status.since);
     page.family(
+        "evenkeel_generation",
+        Kind::Gauge,
+        "Programs that have run in this process, one after the other, by upgrades.",
+    )
+    .sample(&[], status.generation);
+    page.family(
+        "evenkeel_old_generations",
+        Kind::Gauge,
+        "Programs from before an upgrade that still finish their connections.",
+    )
+    .sample(&[], status.old_generations.len() as u64);
+    page.family(
         "evenkeel_plan_revision",
         Kind::Gauge,
         "Counts up with each configuration that is put in force.",

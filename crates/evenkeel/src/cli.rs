@@ -18,6 +18,7 @@ mod server;
 mod status;
 mod stop;
 mod top;
+mod upgrade;
 
 use std::path::PathBuf;
 
@@ -39,7 +40,7 @@ struct Cli {
 enum Command {
     /// Two toy servers and a balancer on loopback, to try it out
     Demo(demo::Demo),
-    /// Run in the foreground, until SIGTERM, SIGINT or `evenkeel stop`; SIGHUP reloads
+    /// Run in the foreground, until SIGTERM, SIGINT or `evenkeel stop`; SIGHUP reloads, SIGUSR2 upgrades
     Run(run::Run),
     /// Say whether a configuration is good, and everything that is wrong with it
     Check(check::Check),
@@ -47,6 +48,8 @@ enum Command {
     Diff(diff::Diff),
     /// Put the changed configuration in force, without touching what is unchanged
     Reload(reload::Reload),
+    /// Let the program that is installed now take over from the running one
+    Upgrade(upgrade::Upgrade),
     /// Let connections finish, then end
     Stop(stop::Stop),
     /// Show listeners, pools, servers and roles, and why each is as it is
@@ -76,6 +79,9 @@ enum Command {
     /// Send one notice to a web address (started by `run`)
     #[command(hide = true)]
     Post(post::Post),
+    /// Show that this program could take over (started by `run`)
+    #[command(hide = true)]
+    Rehearse(run::Run),
     /// Be a role (started by `run`)
     #[command(hide = true)]
     Role(RoleArguments),
@@ -125,6 +131,7 @@ pub(crate) fn main() -> Exit {
         Command::Check(check) => check.perform(),
         Command::Diff(diff) => diff.perform(),
         Command::Reload(reload) => reload.perform(),
+        Command::Upgrade(upgrade) => upgrade.perform(),
         Command::Stop(stop) => stop.perform(),
         Command::Status(status) => status.perform(),
         Command::Top(top) => top.perform(),
@@ -136,6 +143,7 @@ pub(crate) fn main() -> Exit {
         Command::Schema => schema::perform(),
         Command::Explain(explain) => explain.perform(),
         Command::Completions(completions) => completions.perform(),
+        Command::Rehearse(run) => run.rehearse(),
         Command::Role(RoleArguments { role, user, log }) => match crate::log::begin(&log.log_level) {
             Ok(()) => crate::role::run(role, user.as_deref()),
             Err(error) => usage(&error),

@@ -24,6 +24,7 @@ mod keys;
 mod leaving;
 mod live;
 mod logs;
+mod past;
 mod priorities;
 mod process;
 mod programs;
@@ -38,10 +39,11 @@ mod store;
 mod telling;
 mod tracking;
 mod trial;
+mod upgrade;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use evenkeel_admin::message::{Answer, Blame, Command, EventKind, LastReload, Order, Refusal, Token, Word};
 use evenkeel_config::overlay::Overlay;
@@ -62,10 +64,11 @@ use keeper::Keeper;
 use leaving::Leaving;
 use live::{Edits, Wish};
 use logs::LogFiles;
+use past::Past;
 use process::{News, Report};
 use reload::Reloads;
 use sockets::{Doors, Sockets};
-pub(crate) use start::run;
+pub(crate) use start::{run, run_for_ever};
 use status::Queries;
 use steering::Steering;
 use stop::Ending;
@@ -73,6 +76,8 @@ use store::Store;
 use telling::Telling;
 use tracking::Tracking;
 use trial::Trial;
+use upgrade::Upgrades;
+pub(crate) use upgrade::rehearse;
 
 /// Ends of a role in a row before it was ready at all, after which the start as a whole has failed.
 const MOST_FAILED_STARTS: u32 = 5;
@@ -89,6 +94,8 @@ struct Supervisor {
     config: PathBuf,
     started: Instant,
     since: SystemTime,
+    /// How long programs before this one have run.
+    earlier: Duration,
     capacity: Capacity,
     notifier: Notifier,
     watchdog_at: Option<Instant>,
@@ -134,6 +141,8 @@ struct Supervisor {
     tracking: Tracking,
     telling: Telling,
     steering: Steering,
+    upgrades: Upgrades,
+    past: Past,
 }
 
 /// What happens.
@@ -143,8 +152,11 @@ enum Happening {
     Ha(Report<ha::Event>),
     Observed(ha::Finding),
     Told(telling::News),
+    Rehearsed(Result<String, upgrade::Reason>),
+    Past(past::News),
     Terminate(&'static str),
     Hangup,
+    Upgrade,
     Deadline,
 }
 
@@ -178,9 +190,12 @@ impl Supervisor {
                 Some(report) = ha_reports.recv() => Happening::Ha(report),
                 Some(finding) = observations.recv() => Happening::Observed(finding),
                 Some(news) = tellings.recv() => Happening::Told(news),
+                Some(verdict) = self.upgrades.verdict() => Happening::Rehearsed(verdict),
+                Some(news) = self.past.news() => Happening::Past(news),
                 Some(()) = signals.terminate.recv() => Happening::Terminate("SIGTERM"),
                 Some(()) = signals.interrupt.recv() => Happening::Terminate("SIGINT"),
                 Some(()) = signals.hangup.recv() => Happening::Hangup,
+                Some(()) = signals.user2.recv() => Happening::Upgrade,
                 () = sleep_until(deadline) => Happening::Deadline,
             };
             let now = Instant::now();
@@ -190,8 +205,11 @@ impl Supervisor {
                 Happening::Ha(report) => self.hear_ha(report, now),
                 Happening::Observed(finding) => self.observed(finding, now),
                 Happening::Told(news) => self.told(news),
+                Happening::Rehearsed(verdict) => self.rehearsed(verdict, now),
+                Happening::Past(news) => self.hear_the_past(news, now),
                 Happening::Terminate(signal) => self.stop_on_signal(signal, now),
                 Happening::Hangup => self.reload_on_signal(now),
+                Happening::Upgrade => self.upgrade_on_signal(now),
                 Happening::Deadline => {}
             }
             self.tick(now);
@@ -212,6 +230,7 @@ impl Supervisor {
             News::Said(Event::Found { pool, source, news }) => self.found(&pool, &source, news, now),
             News::Said(Event::Conditions { servers, pools }) => self.conditions_changed(servers, pools),
             News::Said(Event::Drained { cut }) => Self::drained(cut),
+            News::Said(Event::Retired { legacy, snapshot }) => self.proxy_retired(legacy, snapshot, now),
             News::Said(Event::Snapshot { id, snapshot }) => self.snapshot_came(id, snapshot, now),
             News::Ended { how } => self.proxy_ended(how, now),
         }
@@ -231,7 +250,7 @@ impl Supervisor {
                 self.obey(asker, by, command, now);
             }
             News::Ended { how } => {
-                if self.ending.is_some() {
+                if self.ending.is_some() || self.upgrades.is_handing_over() {
                     self.admin.retire();
                 } else {
                     let what = format!("the admin role has ended: {how}");
@@ -262,6 +281,7 @@ impl Supervisor {
                 self.answer(asker, answer);
             }
             Command::Stop => self.stop_on_command(asker, &by, now),
+            Command::Upgrade { within } => self.upgrade_on_command(asker, by, within, now),
             Command::Server { pool, server } => self.answer(asker, self.settings(&pool, &server)),
             Command::EditServer { pool, server, edit, conditions, within } => {
                 self.edit_on_command(Wish { asker, by, pool, server, edit, conditions, within }, now);
@@ -288,6 +308,9 @@ impl Supervisor {
         self.send_log_files();
         self.send_keys(&self.keys);
         self.send_certificates(&self.read);
+        if let Some(legacy) = self.past.legacy() {
+            self.proxy.tell(Change::Inherit { legacy }, Vec::new());
+        }
         let (revision, plan) = (self.revision, for_proxy(&self.plan));
         self.proxy.tell(Change::Apply { revision, plan }, Vec::new());
     }
@@ -311,6 +334,7 @@ impl Supervisor {
         }
         self.happened(Happened::new(EventKind::RoleEnded, format!("the proxy role has ended: {how}")));
         self.proxy.ended(how, now);
+        self.upgrade_lost_a_role(now);
         self.judge(now);
         self.reload_lost_the_proxy(now);
         self.check_starts();
@@ -330,6 +354,7 @@ impl Supervisor {
         }
         self.notify(&[Notice::Ready, Notice::Status(what.clone())]);
         tracing::info!("ready: {what}");
+        self.complete_upgrade();
     }
 
     /// Gives the start up when a role does not get on its feet.
@@ -369,6 +394,12 @@ impl Supervisor {
             self.notify(&[Notice::Watchdog]);
             self.watchdog_at = self.notifier.watchdog_interval().map(|interval| now + interval);
         }
+        self.tick_upgrade(now);
+        self.tick_the_past(now);
+        if self.upgrades.is_handing_over() {
+            // The next program does the rest.
+            return;
+        }
         self.tick_tracking(now);
         self.tick_steering(now);
         self.tick_certificates(now);
@@ -382,7 +413,12 @@ impl Supervisor {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
+        let of_upgrade = self.upgrades.deadline().into_iter().chain(self.past.deadline()).min();
+        if self.upgrades.is_handing_over() {
+            return of_upgrade.into_iter().chain(self.watchdog_at).min();
+        }
         [
+            of_upgrade,
             self.proxy.deadline(),
             self.admin.deadline(),
             self.ha.keeper.deadline(),

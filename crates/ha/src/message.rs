@@ -4,6 +4,8 @@
 //! Messages carry the desired state, never a step towards it: a role that was just started and one that runs for a
 //! year are told the same.
 
+mod follow;
+mod legacy;
 mod telling;
 mod track;
 
@@ -14,6 +16,7 @@ use evenkeel_config::plan::VirtualRouter;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use legacy::Legacy;
 pub use telling::{NotifySnapshot, ProviderSnapshot};
 pub use track::{Finding, Standing, TrackSnapshot, Verdict};
 
@@ -51,6 +54,20 @@ pub enum Change {
         /// The virtual router.
         router: String,
     },
+    /// What the process before has left. Counts for the next [`Change::Apply`].
+    Inherit {
+        /// It.
+        legacies: Vec<Legacy>,
+    },
+    /// Another process is about to take over, maybe of another version. Answered by [`Event::Retired`]. From then on the role
+    /// goes on as before and keeps what it has to say until it is told something.
+    Retire,
+    /// End at once and leave every address where it is: another process goes on with them. Answered by [`Event::Left`] after all
+    /// that was kept; the role then exits with code 0.
+    ///
+    /// This one and its answer are also spoken between programs of different versions: they may only change together with the
+    /// format of the handover.
+    Leave,
     /// Hand every address over, or give it away when nobody takes it, and end. Answered by [`Event::Released`]; the role then exits with code 0.
     Stop,
     /// Asks for an [`Event::Snapshot`].
@@ -107,6 +124,15 @@ pub enum Event {
     },
     /// Every address was given away.
     Released,
+    /// The answer to [`Change::Retire`].
+    Retired,
+    /// The answer to [`Change::Leave`]: nothing is sent any more.
+    Left {
+        /// What there is to leave, of virtual routers that are not in the middle of a change.
+        legacies: Vec<Legacy>,
+        /// The state until now.
+        snapshot: Snapshot,
+    },
     /// The answer to [`Change::Snapshot`].
     Snapshot {
         /// From [`Change::Snapshot`].

@@ -122,6 +122,11 @@ impl<T: Clone> Outbox<T> {
             .then(|| self.due.map_or(now, |due| due.max(now)))
     }
 
+    /// All that wait, with the one under way.
+    pub fn items(&self) -> impl Iterator<Item = &T> {
+        self.waiting.iter()
+    }
+
     /// How many wait, with the one under way.
     #[must_use]
     pub fn waiting(&self) -> usize {

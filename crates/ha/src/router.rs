@@ -114,7 +114,10 @@ impl Router {
         let holding = router.is_holding(world);
         router.own = holding;
         router.track(world, now);
-        router.machine.start(now, holding);
+        match world.legacies.iter().find(|legacy| legacy.is_of(&router.plan)) {
+            Some(legacy) => router.machine.resume(now, &legacy.machine, holding),
+            None => router.machine.start(now, holding),
+        }
         router.act(world, now);
         router.hold(world, now);
         router

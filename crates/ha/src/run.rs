@@ -1,6 +1,8 @@
 //! The high availability role: one loop that waits for packets, news of the kernel, words of the supervisor and time.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod leave;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -17,7 +19,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::addresses::{self, Wish};
 use crate::apply::{Fate, fates};
 use crate::following::{self, Wanted};
-use crate::message::{Change, ChangedSetting, Event, Finding, HandedOver, Level, Snapshot, Transition};
+use crate::message::{
+    Change, ChangedSetting, Event, Finding, HandedOver, Legacy, Level, Snapshot, Transition,
+};
 use crate::router::Router;
 use crate::sight::Sight;
 use crate::snapshot;
@@ -27,7 +31,8 @@ use crate::virtual_mac::Changes;
 const RECHECK: Duration = Duration::from_secs(5);
 /// How long the last words may wait for a supervisor that does not read.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-
+/// Events that are kept while another process takes over.
+const MOST_KEPT: usize = 256;
 /// How much longer than the longest handover it may take until the role has ended, whatever happens meanwhile: nobody may be
 /// there to kill it.
 const LEAVE_MARGIN: Duration = Duration::from_secs(1);
@@ -51,8 +56,16 @@ pub fn run(channel: Polled, urgency: Urgency) -> io::Result<()> {
         sight: Sight::open()?,
         changes: Changes::default(),
         findings: Vec::new(),
+        legacies: Vec::new(),
         told: Vec::new(),
-        out: Out { channel, dropped: 0, is_lost: false, late: BTreeMap::new() },
+        out: Out {
+            channel,
+            dropped: 0,
+            is_lost: false,
+            late: BTreeMap::new(),
+            is_silent: false,
+            kept: VecDeque::new(),
+        },
         own_changed: false,
         buffer: vec![0; LARGEST_ADVERTISEMENT],
     };
@@ -65,6 +78,7 @@ pub fn run(channel: Polled, urgency: Urgency) -> io::Result<()> {
         recheck_at: None,
         leave_by: None,
         is_orphan: false,
+        is_succeeded: false,
     }
     .live()
 }
@@ -76,6 +90,8 @@ pub(crate) struct World {
     pub(crate) changes: Changes,
     /// How everything is that is tracked, but for interfaces.
     pub(crate) findings: Vec<Finding>,
+    /// What the process before has left, while a plan is put in force.
+    pub(crate) legacies: Vec<Legacy>,
     /// What was told of them last.
     told: Vec<ChangedSetting>,
     pub(crate) out: Out,
@@ -102,11 +118,22 @@ pub(crate) struct Out {
     is_lost: bool,
     /// The last transitions that found no room, by router.
     late: BTreeMap<String, Transition>,
+    /// Another process takes over: what there is to say is kept until this one is told something.
+    is_silent: bool,
+    kept: VecDeque<Event>,
 }
 
 impl Out {
     /// Whether it was taken.
     pub(crate) fn send(&mut self, event: &Event) -> bool {
+        if self.is_silent && self.kept.len() < MOST_KEPT {
+            self.kept.push_back(event.clone());
+            return true;
+        }
+        if self.is_silent {
+            self.dropped += 1;
+            return false;
+        }
         match self.channel.send(event) {
             Ok(true) => return true,
             Ok(false) => self.dropped += 1,
@@ -123,6 +150,14 @@ impl Out {
             && let Event::Transition(transition) = event
         {
             self.late.insert(transition.router.clone(), transition);
+        }
+    }
+
+    /// Says what was kept.
+    fn speak_again(&mut self) {
+        self.is_silent = false;
+        for event in std::mem::take(&mut self.kept) {
+            self.send(&event);
         }
     }
 
@@ -158,6 +193,8 @@ struct Role {
     leave_by: Option<Instant>,
     /// Nobody says anything any more.
     is_orphan: bool,
+    /// Another process goes on with the addresses.
+    is_succeeded: bool,
 }
 
 impl Role {
@@ -177,6 +214,10 @@ impl Role {
             }
             self.tick(now);
             if ready.channel && !self.is_orphan && !self.obey(now) {
+                if self.is_succeeded {
+                    self.say_farewell(now);
+                    return Ok(());
+                }
                 self.leave(now);
             }
             if self.world.out.is_lost && !self.is_orphan {
@@ -353,9 +394,11 @@ impl Role {
         loop {
             match self.world.out.channel.receive::<Change>() {
                 Ok(Next::Message(Change::Apply { revision, routers, inherited, findings })) => {
+                    self.world.out.speak_again();
                     self.world.findings = findings;
                     self.world.changes.inherit(inherited);
                     self.apply(revision, routers, now);
+                    self.world.legacies.clear();
                     self.world.out.send(&Event::Applied { revision });
                 }
                 Ok(Next::Message(Change::Found { findings })) => {
@@ -382,7 +425,19 @@ impl Role {
                     let snapshot = self.snapshot(Instant::now());
                     self.world.out.send(&Event::Snapshot { id, snapshot });
                 }
-                Ok(Next::Message(Change::Stop)) => return false,
+                Ok(Next::Message(Change::Inherit { legacies })) => self.world.legacies = legacies,
+                Ok(Next::Message(Change::Retire)) => {
+                    self.world.out.send(&Event::Retired);
+                    self.world.out.is_silent = true;
+                }
+                Ok(Next::Message(Change::Leave)) => {
+                    self.is_succeeded = true;
+                    return false;
+                }
+                Ok(Next::Message(Change::Stop)) => {
+                    self.world.out.speak_again();
+                    return false;
+                }
                 Ok(Next::End) | Err(_) => {
                     self.is_orphan = true;
                     return false;
@@ -530,6 +585,10 @@ impl Role {
     /// Gives everything away.
     fn end(&mut self) {
         let now = Instant::now();
+        if self.revision == 0 {
+            // What is there belongs to another process.
+            return;
+        }
         for router in &mut self.routers {
             router.stop(&mut self.world, now);
         }
@@ -537,8 +596,14 @@ impl Role {
         self.world.changes.undo();
         self.world.tell_changes();
         self.world.out.send(&Event::Released);
-        let deadline = now + LAST_WORDS;
-        let channel = &mut self.world.out.channel;
+        self.world.out.finish(now + LAST_WORDS);
+    }
+}
+
+impl Out {
+    /// Waits until everything was taken, until then at the latest.
+    fn finish(&mut self, deadline: Instant) {
+        let channel = &mut self.channel;
         while channel.wants_to_write() && channel.flush().is_ok() && Instant::now() < deadline {
             let pause = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
             let _ = poll(&mut [PollFd::new(channel, PollFlags::OUT)], Some(&pause));

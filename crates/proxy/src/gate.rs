@@ -12,6 +12,7 @@ use evenkeel_config::plan;
 use evenkeel_traffic::agent::{Agent, Answer};
 use evenkeel_traffic::duty::Duty;
 use evenkeel_traffic::health::{Check, Initial, Transition, phase_of};
+use evenkeel_traffic::legacy::Legacy;
 use evenkeel_traffic::outlier::{self, Event};
 use evenkeel_traffic::usability::{FULL_SHARE, Health, Usability};
 use tokio::sync::Notify;
@@ -102,6 +103,18 @@ impl Gate {
             health.pardon();
         }
         self.publish(&health, pool.slow_start, now);
+    }
+
+    /// Begins with what another process knew. The checks are those of the plan already.
+    pub(crate) fn inherit(&self, legacy: &Legacy, slow_start: Duration, now: Instant) {
+        let mut health = self.lock();
+        health.inherit(legacy, now);
+        self.publish(&health, slow_start, now);
+    }
+
+    /// What is known, for another process.
+    pub(crate) fn bequeath(&self, now: Instant) -> Legacy {
+        self.lock().bequeath(now)
     }
 
     /// Says whether the server is among those that are wanted.

@@ -3,6 +3,9 @@
 //! Messages carry the desired state, never a step towards it: the role compares and does what is missing, so that a
 //! role that was just started and one that runs for a year are told the same.
 
+mod legacy;
+mod sum;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -16,6 +19,7 @@ use evenkeel_traffic::name::Name;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use self::legacy::{Known, Legacy};
 pub use crate::rollcall::{Condition, PoolNews, ServerNews};
 pub use crate::sticky::Keys;
 pub use crate::tls::material::Certificates;
@@ -60,8 +64,29 @@ pub enum Change {
         /// The whole plan.
         plan: Arc<Plan>,
     },
+    /// What the process before knew of the servers. Counts for the next [`Change::Apply`].
+    Inherit {
+        /// It.
+        legacy: Legacy,
+    },
+    /// Says whether this plan could be put in force, and changes nothing: binds and access logs are not looked at. Answered
+    /// as [`Change::Apply`].
+    Rehearse {
+        /// Comes back in the answer.
+        revision: u64,
+        /// The whole plan.
+        plan: Arc<Plan>,
+    },
+    /// Another process is about to take over, maybe of another version. Answered by [`Event::Retired`]. From then on the
+    /// role serves as before and says only what it is asked; any later change but [`Change::Snapshot`] and
+    /// [`Change::Drain`] makes it speak again.
+    Retire,
     /// Accept nothing more, finish what is under way, end at the latest `within` from now. Answered by
-    /// [`Event::Drained`]; the role then exits with code 0.
+    /// [`Event::Drained`], after [`Change::Retire`] with an [`Event::Snapshot`] of number 0 before it, which has the last
+    /// counts; the role then exits with code 0.
+    ///
+    /// [`Change::Snapshot`], this one and their answers are also spoken between programs of different versions: they may
+    /// only change together with the format of the handover.
     Drain {
         /// How long that may take.
         within: Duration,
@@ -93,6 +118,13 @@ pub enum Event {
         revision: u64,
         /// Why, for the operator.
         why: String,
+    },
+    /// The answer to [`Change::Retire`].
+    Retired {
+        /// What is known of the servers.
+        legacy: Legacy,
+        /// The state now.
+        snapshot: Snapshot,
     },
     /// The role lives. Comes at least every 150 ms while [`Change::Pulse`] wants it, but for the time that
     /// [`Change::Apply`] takes.

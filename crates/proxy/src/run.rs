@@ -1,6 +1,7 @@
 //! The proxy role: takes the wanted state from the supervisor and makes the workers follow it.
 
 mod listening;
+mod retire;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,7 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::access_log::Logs;
 use crate::connections::Connections;
-use crate::message::{Certificates, Change, Event, Keys};
+use crate::message::{Certificates, Change, Event, Keys, Legacy};
 use crate::pulse::Pulse;
 use crate::table::Table;
 use crate::tls::acceptor::{self, Acceptor, Acceptors};
@@ -41,10 +42,12 @@ async fn follow(channel: Channel) -> io::Result<()> {
     let (events, mut found) = mpsc::channel(discover::MOST_EVENTS);
     let mut pulse = Pulse::default();
     let mut linger = Duration::ZERO;
+    // Another process takes over: nothing is said unasked.
+    let mut retired = false;
     loop {
         let received = tokio::select! {
             received = receiver.receive::<Change>() => received?,
-            () = pulse.turn() => {
+            () = pulse.turn(), if !retired => {
                 let table = role.as_ref().and_then(|role| role.table.as_deref());
                 if let Some(event) = pulse.look(table)
                     && sender.send(&event, &[]).await.is_err()
@@ -54,13 +57,14 @@ async fn follow(channel: Channel) -> io::Result<()> {
                 }
                 continue;
             }
-            Some(event) = found.recv() => {
+            Some(event) = found.recv(), if !retired => {
                 // That nobody reads any more is read as well.
                 let _gone = sender.send(&event, &[]).await;
                 continue;
             }
         };
         let Some((change, descriptors)) = received else { break };
+        retired &= matches!(change, Change::Snapshot { .. } | Change::Drain { .. });
         match (change, &mut role) {
             (Change::Start { workers, max_connections }, None) => {
                 let workers = usize::from(workers.clamp(1, MOST_WORKERS));
@@ -83,6 +87,18 @@ async fn follow(channel: Channel) -> io::Result<()> {
                     Err(why) => Event::Refused { revision, why },
                 };
                 sender.send(&event, &[]).await?;
+            }
+            (Change::Inherit { legacy }, Some(role)) => role.legacy = legacy,
+            (Change::Rehearse { revision, plan }, Some(role)) => {
+                let event = match role.rehearse(revision, &plan) {
+                    Ok(()) => Event::Applied { revision },
+                    Err(why) => Event::Refused { revision, why },
+                };
+                sender.send(&event, &[]).await?;
+            }
+            (Change::Retire, Some(role)) => {
+                (retired, role.has_retired) = (true, true);
+                sender.send(&role.retire(), &[]).await?;
             }
             (Change::Pulse { linger: wanted }, Some(_)) => {
                 linger = wanted.unwrap_or_default();
@@ -122,6 +138,10 @@ struct Role {
     keys: Option<Keys>,
     /// What TLS of the next plan needs.
     certificates: Certificates,
+    /// What the process before knew of the servers of the next plan.
+    legacy: Legacy,
+    /// Another process takes over, which goes on with the counts.
+    has_retired: bool,
     acceptors: Acceptors,
     connectors: Connectors,
     tickets: Arc<Tickets>,
@@ -145,6 +165,8 @@ impl Role {
             logs: Logs::default(),
             keys: None,
             certificates: Certificates::default(),
+            legacy: Legacy::default(),
+            has_retired: false,
             acceptors: BTreeMap::new(),
             connectors: BTreeMap::new(),
             tickets: Arc::default(),
@@ -178,6 +200,7 @@ impl Role {
             workers,
             bell,
         ));
+        retire::inherit(&table, &std::mem::take(&mut self.legacy));
         (self.acceptors, self.connectors) = (acceptors, connectors);
         for (slot, listener) in table.listeners.iter().zip(&plan.listeners) {
             slot.log.store(self.logs.of(listener.access_log.as_ref()));
@@ -257,7 +280,7 @@ impl Role {
         let closing = self.listening.leave(&self.workers);
         tell(&self.workers, || Command::Ring);
         // Nothing new comes; what runs keeps its server.
-        let Self { connections, workers, health, discovery, table, logs, .. } = self;
+        let Self { connections, workers, health, discovery, table, logs, has_retired, .. } = self;
         health.stop();
         if let Some(discovery) = discovery {
             discovery.stop();
@@ -296,6 +319,10 @@ impl Role {
                     (Ok(None) | Err(_), _) => link = None,
                 },
             }
+        }
+        if let Some((sender, _)) = link.as_mut().filter(|_| has_retired) {
+            let last = answer(0, table.as_deref(), &logs, &connections, workers.len());
+            let _gone = sender.send(&last, &[]).await;
         }
         let cut = connections.count();
         for worker in workers {

@@ -6,7 +6,7 @@
 )]
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use socket2::{SockAddr, SockAddrStorage};
 
@@ -69,4 +69,20 @@ pub(crate) fn populate(start: usize, length: usize) -> io::Result<()> {
     let result =
         unsafe { libc::madvise(std::ptr::without_provenance_mut(start), length, libc::MADV_POPULATE_READ) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Takes a descriptor that came with the execution of this program (execve(2)).
+pub(crate) fn adopt(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the call takes no pointer.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    if flags < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // 0 to 2 belong to the standard library. Whatever this program opens is closed on exec from the beginning, so what is
+    // not was opened by the one before.
+    if number <= 2 || flags & libc::FD_CLOEXEC != 0 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it was opened by this program"));
+    }
+    // SAFETY: it is open, and nobody has it: this program has not opened it, and who takes it marks it as closed on exec.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }

@@ -4,6 +4,7 @@ pub mod limit;
 pub mod notify;
 pub mod rights;
 pub mod script;
+pub mod successor;
 pub mod urgency;
 
 use std::io;

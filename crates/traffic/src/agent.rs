@@ -237,6 +237,22 @@ impl Agent {
         }
     }
 
+    /// All that it has said so far, as it would write it; `None` when nothing has changed anything.
+    #[must_use]
+    pub fn words(&self) -> Option<String> {
+        let reason = self.said.as_ref()?.reason.clone();
+        let (percent, mode, up) = (Some(self.percent), Some(self.mode), Some(self.up));
+        Some(Answer { percent, mode, up, most: self.most, reason }.to_string())
+    }
+
+    /// What it has told another process holds here as well, since then.
+    pub fn take_up(&mut self, answer: Answer, since: Instant) {
+        let next = self.next;
+        let _sentence = self.answered(Ok(answer), since, since);
+        // It is asked as soon as it would have been.
+        self.next = next;
+    }
+
     /// Since when it says what it says.
     #[must_use]
     pub fn since(&self) -> Instant {

@@ -130,6 +130,19 @@ impl Check {
         self.why.as_deref()
     }
 
+    /// Some result has come.
+    #[must_use]
+    pub fn has_tried(&self) -> bool {
+        !self.untried
+    }
+
+    /// What another process has found out holds here as well, since then.
+    pub fn take_up(&mut self, up: bool, why: Option<String>, since: Instant) {
+        self.verdict = if up { Verdict::Up } else { Verdict::Down };
+        (self.why, self.since) = (why, since);
+        (self.row, self.untried) = (0, false);
+    }
+
     /// A probe that began at `started` has ended: well, or with a reason.
     pub fn ended(
         &mut self,

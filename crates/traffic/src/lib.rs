@@ -8,6 +8,7 @@ pub mod budget;
 pub mod chance;
 pub mod duty;
 pub mod health;
+pub mod legacy;
 pub mod load;
 pub mod name;
 pub mod outlier;

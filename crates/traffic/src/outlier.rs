@@ -178,6 +178,18 @@ impl Outlier {
         }
     }
 
+    /// Ejections that are not forgotten.
+    #[must_use]
+    pub fn ejections(&self) -> u32 {
+        self.ejections
+    }
+
+    /// Another process has ejected it.
+    pub fn take_up(&mut self, since: Instant, until: Instant, times: u32, why: String) {
+        self.standing = Standing::Ejected { since, until, why };
+        self.ejections = times;
+    }
+
     /// Trusts the server whatever happened.
     pub fn pardon(&mut self) {
         *self = Self::default();

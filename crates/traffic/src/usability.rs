@@ -173,6 +173,22 @@ impl Health {
         &self.outlier
     }
 
+    /// Since when it takes traffic again, while slow start may last.
+    #[must_use]
+    pub fn back_since(&self) -> Option<Instant> {
+        self.back_since
+    }
+
+    /// Another process has seen it come back.
+    pub fn take_up_return(&mut self, since: Instant) {
+        self.back_since = Some(since);
+    }
+
+    /// Another process has ejected it.
+    pub fn take_up_ejection(&mut self, since: Instant, until: Instant, times: u32, why: String) {
+        self.outlier.take_up(since, until, times, why);
+    }
+
     /// A probe has ended.
     pub fn probed(
         &mut self,

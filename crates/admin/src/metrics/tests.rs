@@ -89,6 +89,9 @@ fn status() -> Status {
         pid: 7,
         since: 1_000_000,
         uptime: 2,
+        generation: 1,
+        old_generations: Vec::new(),
+        last_upgrade: None,
         phase: Phase::Running,
         config: "/etc/evenkeel/evenkeel.toml".into(),
         revision: 25,
@@ -258,6 +261,8 @@ fn every_fact_is_on_the_page() {
     let expected: &[(&str, &Labels<'_>, f64)] = &[
         ("evenkeel_build_info", &[("version", "0.1.0")], 1.0),
         ("evenkeel_start_time_seconds", &[], 1_000_000.0),
+        ("evenkeel_generation", &[], 1.0),
+        ("evenkeel_old_generations", &[], 0.0),
         ("evenkeel_plan_revision", &[], 25.0),
         ("evenkeel_role_running", &[("role", "proxy")], 1.0),
         ("evenkeel_role_running", &[("role", "admin")], 0.0),

@@ -20,6 +20,13 @@ impl Run {
         }
         // Includes and later reloads mean the same file, wherever the process is by then.
         let config = std::path::absolute(&self.file.config).unwrap_or(self.file.config);
-        crate::supervisor::run(&config, &self.log.log_level)
+        crate::supervisor::run_for_ever(&config, &self.log.log_level)
+    }
+
+    pub(super) fn rehearse(self) -> Exit {
+        match crate::log::begin(&self.log.log_level) {
+            Ok(()) => crate::supervisor::rehearse(&self.file.config, &self.log.log_level),
+            Err(error) => super::usage(&error),
+        }
     }
 }

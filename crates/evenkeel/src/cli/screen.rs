@@ -59,6 +59,22 @@ fn head(status: &Status) -> String {
     if let Some(trial) = &status.trial {
         text.push_str(&super::reload::on_trial(trial));
     }
+    if let Some(upgrade) = &status.last_upgrade {
+        let now = status.since.saturating_add(status.uptime);
+        let ago = duration(now.saturating_sub(upgrade.at));
+        let _ = writeln!(text, "last upgrade: {ago} ago: {}", upgrade.what);
+    }
+    for old in &status.old_generations {
+        let left = match old.left {
+            Some(left) => format!("ends within {}", duration(left)),
+            None => "serves still".to_owned(),
+        };
+        let _ = writeln!(
+            text,
+            "generation {} (Evenkeel {}, pid {}): {} connections, {left}",
+            old.generation, old.version, old.pid, old.connections
+        );
+    }
     for alarm in &status.alarms {
         let _ = writeln!(text, "alarm: {alarm}");
     }
@@ -309,6 +325,9 @@ pub(super) mod tests {
             pid: 812,
             since: 1_000_000,
             uptime: 7325,
+            generation: 1,
+            old_generations: Vec::new(),
+            last_upgrade: None,
             phase: Phase::Running,
             config: "/etc/evenkeel/evenkeel.toml".into(),
             revision: 3,

@@ -34,6 +34,16 @@ impl Availability {
         Self { keeper, transitions: VecDeque::new(), changed: Vec::new() }
     }
 
+    /// What the program before remembered.
+    pub(super) fn remember(&mut self, transitions: Vec<Transition>, changed: Vec<ChangedSetting>) {
+        (self.transitions, self.changed) = (transitions.into(), changed);
+    }
+
+    /// What differs in the kernel's settings.
+    pub(super) fn changed(&self) -> Vec<ChangedSetting> {
+        self.changed.clone()
+    }
+
     /// The latest transitions, the latest last.
     pub(super) fn transitions(&self) -> Vec<Transition> {
         self.transitions.iter().cloned().collect()
@@ -43,8 +53,14 @@ impl Availability {
 impl Supervisor {
     /// Starts the role when there is something for it to do.
     pub(super) fn start_ha(&mut self, now: Instant) {
-        if self.wants_ha() && self.ha.keeper.start(now) {
-            self.tell_ha_the_plan();
+        if !self.wants_ha() {
+            self.end_the_past_ha(now);
+        } else if self.ha.keeper.start(now) {
+            if self.past.has_ha() {
+                self.ask_whether_ha_is_there();
+            } else {
+                self.tell_ha_the_plan();
+            }
         }
     }
 
@@ -99,34 +115,7 @@ impl Supervisor {
             return;
         }
         match report.news {
-            News::Said(Event::Applied { revision }) => {
-                if revision == self.revision {
-                    self.telling.let_go();
-                    self.ha.keeper.ready();
-                    self.complete_start();
-                }
-            }
-            News::Said(Event::Told { level, router, text }) => log(level, &router, &text),
-            News::Said(Event::Holds { router, own }) => self.telling.holds(&router, own),
-            News::Said(Event::Reasserted(transition)) => {
-                self.tell_of(EventKind::Reasserted, &transition);
-                self.telling.doubt(&transition.router);
-            }
-            News::Said(Event::Transition(transition)) => {
-                self.tell_of(EventKind::VirtualRouterChanged, &transition);
-                if self.ha.transitions.len() == MOST_TRANSITIONS {
-                    self.ha.transitions.pop_front();
-                }
-                self.ha.transitions.push_back(transition);
-            }
-            News::Said(Event::HandedOver { id, outcome }) => self.handed_over(id, outcome),
-            News::Said(Event::TakesPart { id, stood_by }) => self.takes_part(id, stood_by),
-            News::Said(Event::Changed(changed)) => self.ha.changed = changed,
-            News::Said(Event::Released) => {
-                tracing::info!("all virtual addresses were given away");
-                self.drain_proxy(now);
-            }
-            News::Said(Event::Snapshot { id, snapshot }) => self.ha_snapshot_came(id, snapshot, now),
+            News::Said(event) => self.ha_said(event, now),
             News::Ended { how } => {
                 self.queries_lost_the_ha(now);
                 self.steering_lost_the_ha();
@@ -137,9 +126,48 @@ impl Supervisor {
                     self.ha_ended_while_stopping(now);
                 } else {
                     self.ha.keeper.ended(how, now);
+                    self.upgrade_lost_a_role(now);
                     self.check_starts();
                 }
             }
+        }
+    }
+
+    /// The role has said something, or that of the program before.
+    pub(super) fn ha_said(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Applied { revision } => {
+                if revision == self.revision {
+                    self.telling.let_go();
+                    self.ha.keeper.ready();
+                    self.complete_start();
+                }
+            }
+            Event::Told { level, router, text } => log(level, &router, &text),
+            Event::Holds { router, own } => self.telling.holds(&router, own),
+            Event::Reasserted(transition) => {
+                self.tell_of(EventKind::Reasserted, &transition);
+                self.telling.doubt(&transition.router);
+            }
+            Event::Transition(transition) => {
+                self.tell_of(EventKind::VirtualRouterChanged, &transition);
+                if self.ha.transitions.len() == MOST_TRANSITIONS {
+                    self.ha.transitions.pop_front();
+                }
+                self.ha.transitions.push_back(transition);
+            }
+            Event::HandedOver { id, outcome } => self.handed_over(id, outcome),
+            Event::TakesPart { id, stood_by } => self.takes_part(id, stood_by),
+            Event::Changed(changed) => self.ha.changed = changed,
+            Event::Released => {
+                tracing::info!("all virtual addresses were given away");
+                self.drain_proxy(now);
+            }
+            Event::Retired => self.ha_retired(now),
+            // Only a role of a program before is asked to leave.
+            Event::Left { .. } => {}
+            Event::Snapshot { id, .. } if self.ha_is_there(id, now) => {}
+            Event::Snapshot { id, snapshot } => self.ha_snapshot_came(id, snapshot, now),
         }
     }
 }

@@ -52,6 +52,16 @@ impl Watch {
         Self { look_at: now + LOOK, unsettled: None, new_ticket_key_at: now + TICKET_KEY_LIFE }
     }
 
+    /// The same where the program before has begun: a new key for tickets is due then.
+    pub(super) fn take(now: Instant, key_in: Duration) -> Self {
+        Self { new_ticket_key_at: now + key_in.min(TICKET_KEY_LIFE), ..Self::begin(now) }
+    }
+
+    /// How long until a new key for tickets is due.
+    pub(super) fn key_in(&self, now: Instant) -> Duration {
+        self.new_ticket_key_at.saturating_duration_since(now)
+    }
+
     pub(super) fn deadline(&self, plan: &Plan) -> Option<Instant> {
         speaks_tls(plan).then(|| self.look_at.min(self.new_ticket_key_at))
     }
@@ -62,10 +72,14 @@ fn speaks_tls(plan: &Plan) -> bool {
         || plan.pools.iter().any(|pool| pool.tls.is_some())
 }
 
-/// What the first plan needs, with a new key for tickets.
-pub(super) fn begin(plan: &Plan) -> Result<Read, Vec<String>> {
-    let tickets =
-        vec![ticket_key().map_err(|error| vec![format!("the kernel gives no random bytes: {error}")])?];
+/// What the first plan needs, with a new key for tickets, or those of the program before.
+pub(super) fn begin(plan: &Plan, tickets: Option<Vec<TicketKey>>) -> Result<Read, Vec<String>> {
+    let tickets = match tickets.filter(|tickets| !tickets.is_empty()) {
+        Some(tickets) => tickets,
+        None => {
+            vec![ticket_key().map_err(|error| vec![format!("the kernel gives no random bytes: {error}")])?]
+        }
+    };
     let before =
         Read { certificates: Certificates { tickets, ..Certificates::default() }, ..Read::default() };
     read(plan, &before)

@@ -83,6 +83,11 @@ impl Discovery {
         Self { findings: kept.settle(file), ..Self::default() }
     }
 
+    /// All that was found.
+    pub(super) fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
     /// The plan with everything that was found.
     pub(super) fn over(&self, file: &Plan) -> Plan {
         self.findings.over(file)

@@ -27,6 +27,16 @@ impl History {
         Self { last_id: millis() * 1000, events: VecDeque::new() }
     }
 
+    /// What the program before remembered.
+    pub(super) fn take(last_id: u64, events: Vec<Event>) -> Self {
+        let first = events.len().saturating_sub(MOST_EVENTS);
+        Self { last_id: last_id.max(millis() * 1000), events: events.into_iter().skip(first).collect() }
+    }
+
+    pub(super) fn last_id(&self) -> u64 {
+        self.last_id
+    }
+
     pub(super) fn all(&self) -> Vec<Event> {
         self.events.iter().cloned().collect()
     }

@@ -80,6 +80,14 @@ where
         generation == self.generation && matches!(self.state, State::Alive { .. })
     }
 
+    /// Its process, for the program that takes over; `None` when there is none that does its work.
+    pub(super) fn grip(&self) -> Option<(u32, Arc<OwnedFd>)> {
+        match &self.state {
+            State::Alive { process, ready_by: None, .. } => process.grip(),
+            _ => None,
+        }
+    }
+
     /// Whom its processes run as, when there is a choice.
     pub(super) fn user(&self) -> Option<&str> {
         self.launch.user.as_deref()

@@ -11,8 +11,11 @@ use evenkeel_traffic::sticky::{Key, SHORTEST_SECRET, TooShort};
 
 use super::Supervisor;
 
-/// The keys of the first plan, with a new random one.
-pub(super) fn begin(plan: &Plan) -> Result<Keys, Vec<String>> {
+/// The keys of the first plan, with a new random one, or that of the program before.
+pub(super) fn begin(plan: &Plan, random: Option<&Key>) -> Result<Keys, Vec<String>> {
+    if let Some(random) = random {
+        return read(plan, random);
+    }
     let random =
         secret::random().map_err(|error| vec![format!("the kernel gives no random bytes: {error}")])?;
     read(plan, &Key::from_random(random))

@@ -56,6 +56,14 @@ impl Leaving {
         }
     }
 
+    /// Those that leave at the wish of somebody, and how long each may take yet.
+    pub(super) fn rest(&self, now: Instant) -> Vec<(Name, Name, Duration)> {
+        let rest = |((pool, server), one): (&(Name, Name), &One)| {
+            (pool.clone(), server.clone(), one.deadline.saturating_duration_since(now))
+        };
+        self.servers.iter().map(rest).collect()
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         let over = self.servers.values().filter(|one| !one.told).map(|one| one.deadline).min();
         self.next_look.filter(|_| !self.servers.is_empty()).into_iter().chain(over).min()

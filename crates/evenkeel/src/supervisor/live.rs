@@ -54,6 +54,12 @@ pub(super) struct Edits {
     waiting: VecDeque<Waiting>,
 }
 
+impl Edits {
+    pub(super) fn are_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+}
+
 /// One change on its way, and whom to tell.
 #[derive(Debug)]
 pub(super) struct Done {

@@ -15,6 +15,16 @@ pub(super) struct Priorities {
 }
 
 impl Priorities {
+    /// Those of the program before, as far as they fit the plan.
+    pub(super) fn take(told: &[RouterPriority], routers: &[VirtualRouter]) -> Self {
+        let one = |told: &RouterPriority| {
+            Some((told.router.clone(), (Priority::new(told.priority)?, told.by.clone())))
+        };
+        let mut priorities = Self { set: told.iter().filter_map(one).collect() };
+        priorities.settle(routers);
+        priorities
+    }
+
     /// `None`: that of the file again.
     pub(super) fn set(&mut self, router: &str, priority: Option<Priority>, by: &str) {
         match priority {

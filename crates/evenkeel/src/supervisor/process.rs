@@ -22,7 +22,7 @@ const MOST_PARCELS: usize = 2 * evenkeel_config::plan::MOST_BINDS + 256;
 /// Words of a role that may wait for the supervisor; then the role waits.
 pub(super) const MOST_REPORTS: usize = 256;
 /// How long a process may live on without its channel before it is killed.
-const LAST_MOMENTS: Duration = Duration::from_secs(2);
+pub(super) const LAST_MOMENTS: Duration = Duration::from_secs(2);
 
 /// What is told to a role.
 #[derive(Debug)]
@@ -65,6 +65,8 @@ pub(super) struct Process<Order> {
     pub(super) pid: Option<u32>,
     outbox: mpsc::Sender<Parcel<Order>>,
     kill: Arc<Notify>,
+    /// Our end of its channel, for the program that takes over.
+    channel: Arc<OwnedFd>,
 }
 
 impl<Order: Serialize + Send + Sync + 'static> Process<Order> {
@@ -76,6 +78,7 @@ impl<Order: Serialize + Send + Sync + 'static> Process<Order> {
         reports: mpsc::Sender<Report<Word>>,
     ) -> std::io::Result<Self> {
         let (ours, theirs) = channel::pair()?;
+        let copy = Arc::new(ours.try_clone()?);
         let (sender, receiver) = Channel::from_fd(ours)?.split();
         let child = command(role, launch).stdin(Stdio::from(theirs)).spawn()?;
         let pid = child.id();
@@ -89,7 +92,12 @@ impl<Order: Serialize + Send + Sync + 'static> Process<Order> {
             // When nobody listens the program is ending.
             let _ = reports.send(Report { generation, news: News::Ended { how } }).await;
         });
-        Ok(Self { pid, outbox, kill })
+        Ok(Self { pid, outbox, kill, channel: copy })
+    }
+
+    /// What it takes to go on with it.
+    pub(super) fn grip(&self) -> Option<(u32, Arc<OwnedFd>)> {
+        Some((self.pid?, Arc::clone(&self.channel)))
     }
 
     /// Tells it something; `false` when it has not read for so long that there is no more room.

@@ -9,7 +9,7 @@ use evenkeel_admin::message::{
 };
 use evenkeel_config::diff;
 use evenkeel_config::overlay::Overlay;
-use evenkeel_config::plan::Plan;
+use evenkeel_config::plan::{Admin, Global, Plan};
 use evenkeel_config::{Loaded, Report};
 use evenkeel_proxy::message::{Change, Keys, Snapshot};
 use evenkeel_sys::process::notify::State as Notice;
@@ -154,6 +154,7 @@ impl Supervisor {
         self.complete
             && self.ending.is_none()
             && !self.reloads.is_under_way()
+            && !self.upgrades.is_handing_over()
             && (self.proxy.is_ready() || !self.proxy.is_alive())
     }
 
@@ -351,6 +352,7 @@ impl Supervisor {
             self.edit_if_wanted(now);
         } else if revision == self.revision {
             self.proxy.ready();
+            self.let_the_past_drain(now);
             if !self.reloads.is_under_way() {
                 self.sockets.close_others(&self.plan);
                 self.log_files.close_others(&self.plan);
@@ -550,13 +552,18 @@ fn succeeded(reloaded: &Reloaded) -> String {
 }
 
 /// What was fixed at the start stays as it was, so that the next comparison tells the difference again.
-pub(super) fn keep_what_needs_a_restart(mut plan: Plan, old: &Plan) -> Plan {
-    plan.global.threads = old.global.threads;
-    plan.global.max_connections = old.global.max_connections;
-    plan.global.user.clone_from(&old.global.user);
-    plan.global.control_socket.clone_from(&old.global.control_socket);
-    plan.global.state_dir.clone_from(&old.global.state_dir);
-    plan.admin.clone_from(&old.admin);
+pub(super) fn keep_what_needs_a_restart(plan: Plan, old: &Plan) -> Plan {
+    keep_what_was_fixed(plan, &old.global, old.admin.as_ref())
+}
+
+/// The same, of what a program before has fixed.
+pub(super) fn keep_what_was_fixed(mut plan: Plan, global: &Global, admin: Option<&Admin>) -> Plan {
+    plan.global.threads = global.threads;
+    plan.global.max_connections = global.max_connections;
+    plan.global.user.clone_from(&global.user);
+    plan.global.control_socket.clone_from(&global.control_socket);
+    plan.global.state_dir.clone_from(&global.state_dir);
+    plan.admin = admin.cloned();
     plan
 }
 

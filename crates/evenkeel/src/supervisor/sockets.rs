@@ -46,6 +46,31 @@ impl Held {
             name.remove();
         }
     }
+
+    fn grip(&self, bind: &Address) -> Grip {
+        Grip {
+            bind: bind.clone(),
+            sockets: self.sockets.clone(),
+            name: self.name.as_ref().map(UnixName::identity),
+        }
+    }
+
+    fn take(Grip { bind, sockets, name }: Grip) -> (Address, Self) {
+        let name = match (&bind, name) {
+            (Address::Unix(path), Some(identity)) => Some(UnixName::known(path.clone(), identity)),
+            _ => None,
+        };
+        (bind, Self { sockets, name })
+    }
+}
+
+/// The sockets of one bind on their way to the program that takes over.
+#[derive(Clone, Debug)]
+pub(super) struct Grip {
+    pub(super) bind: Address,
+    pub(super) sockets: Vec<Arc<OwnedFd>>,
+    /// What tells the name of a unix socket from another of the same name.
+    pub(super) name: Option<(u64, u64)>,
 }
 
 /// The sockets of all listeners.
@@ -59,6 +84,16 @@ impl Sockets {
     /// None yet; each TCP bind will have one socket for each of `workers`.
     pub(super) fn new(workers: u16) -> Self {
         Self { workers: workers.into(), held: BTreeMap::new() }
+    }
+
+    /// Those of the program before.
+    pub(super) fn take(workers: u16, grips: Vec<Grip>) -> Self {
+        Self { workers: workers.into(), held: grips.into_iter().map(Held::take).collect() }
+    }
+
+    /// All of them, for the program that takes over.
+    pub(super) fn grips(&self) -> Vec<Grip> {
+        self.held.iter().map(|(bind, held)| held.grip(bind)).collect()
     }
 
     /// Opens the binds of `plan` that are not held yet and names them. When one fails, none of them stays open and every
@@ -105,11 +140,24 @@ impl Sockets {
         (opened, failed)
     }
 
+    /// Says whether the binds of `plan` could be opened by a program that has inherited those of `held`; opens none for
+    /// longer than a moment.
+    pub(super) fn try_missing(plan: &Plan, held: &[Address]) -> Vec<String> {
+        let ours: Vec<SocketAddr> = held.iter().filter_map(tcp).collect();
+        let binds = plan.listeners.iter().flat_map(|listener| &listener.binds);
+        let tries = binds.filter(|bind| !held.contains(bind));
+        tries
+            .filter_map(|bind| match Held::open(bind, 1, LISTENER_MODE, &ours) {
+                Ok(held) => {
+                    held.close();
+                    None
+                }
+                Err(error) => Some(error.to_string()),
+            })
+            .collect()
+    }
+
     fn tcp_addresses(&self) -> Vec<SocketAddr> {
-        let tcp = |bind: &Address| match bind {
-            Address::Tcp(address) => Some(*address),
-            Address::Unix(_) => None,
-        };
         self.held.keys().filter_map(tcp).collect()
     }
 
@@ -179,6 +227,13 @@ impl Sockets {
     }
 }
 
+fn tcp(bind: &Address) -> Option<SocketAddr> {
+    match bind {
+        Address::Tcp(address) => Some(*address),
+        Address::Unix(_) => None,
+    }
+}
+
 /// The sockets of the API: the control socket first, then `[admin] bind`.
 #[derive(Debug)]
 pub(super) struct Doors {
@@ -217,6 +272,16 @@ impl Doors {
         }
         doors.close();
         Err(failures)
+    }
+
+    /// Those of the program before.
+    pub(super) fn take(grips: Vec<Grip>) -> Self {
+        Self { held: grips.into_iter().map(Held::take).collect() }
+    }
+
+    /// All of them, for the program that takes over.
+    pub(super) fn grips(&self) -> Vec<Grip> {
+        self.held.iter().map(|(bind, held)| held.grip(bind)).collect()
     }
 
     /// Each bind with its socket.

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use evenkeel_admin::message::EventKind;
 use evenkeel_config::plan::Plan;
 use evenkeel_sys::process::notify::Notifier;
-use evenkeel_sys::process::{limit, rights};
+use evenkeel_sys::process::{limit, rights, successor};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -20,14 +20,16 @@ use super::keeper::Keeper;
 use super::leaving::Leaving;
 use super::live::Edits;
 use super::logs::LogFiles;
+use super::past::Past;
 use super::process::{Launch, MOST_REPORTS};
-use super::reload::Reloads;
+use super::reload::{Reloads, keep_what_was_fixed};
 use super::sockets::{Doors, Sockets};
 use super::status::Queries;
 use super::steering::Steering;
 use super::store::{self, Store};
 use super::telling::Telling;
 use super::tracking::Tracking;
+use super::upgrade::{Inherited, Upgrades, inherited};
 use super::{Supervisor, certificates, keys};
 use crate::exit::Exit;
 use crate::files;
@@ -38,10 +40,27 @@ pub(super) struct Signals {
     pub(super) terminate: Signal,
     pub(super) interrupt: Signal,
     pub(super) hangup: Signal,
+    pub(super) user2: Signal,
 }
 
 /// Runs the program with the configuration at `config`, until it is told to stop.
 pub(crate) fn run(config: &Path, log_level: &str) -> Exit {
+    run_with(config, log_level, false, None)
+}
+
+/// The same, and another program may take the place of this process ([`super::upgrade`]), or this one takes the place of
+/// another.
+pub(crate) fn run_for_ever(config: &Path, log_level: &str) -> Exit {
+    match inherited() {
+        Ok(inherited) => run_with(config, log_level, true, inherited),
+        Err(why) => {
+            tracing::error!("this program cannot take over: {why}");
+            Exit::CannotStart
+        }
+    }
+}
+
+fn run_with(config: &Path, log_level: &str, renewable: bool, inherited: Option<Inherited>) -> Exit {
     let loaded = match evenkeel_config::load(config, &files::Machine) {
         Ok(loaded) => loaded,
         Err(report) => {
@@ -59,7 +78,7 @@ pub(crate) fn run(config: &Path, log_level: &str) -> Exit {
         }
     };
     runtime.block_on(async {
-        match prepare(config, loaded.plan, log_level) {
+        match prepare(config, loaded.plan, (log_level, renewable), inherited) {
             Ok(Prepared {
                 supervisor,
                 proxy_reports,
@@ -96,16 +115,31 @@ struct Prepared {
 }
 
 /// Looks everything up and opens all sockets, or says all that is in the way.
-fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<String>> {
+fn prepare(
+    config: &Path,
+    plan: Plan,
+    (log_level, renewable): (&str, bool),
+    mut inherited: Option<Inherited>,
+) -> Result<Prepared, Vec<String>> {
     let alone = |text: String| vec![text];
     // From here on a signal is an event, so that none of them ends the program half-way.
     let signals = listen().map_err(|error| alone(format!("cannot listen to signals: {error}")))?;
+    if inherited.is_some() {
+        // Those that came while nobody could listen.
+        successor::release_signals().map_err(|error| alone(format!("signals are held back: {error}")))?;
+    }
+    let plan = match &inherited {
+        Some(Inherited { handover, .. }) => {
+            keep_what_was_fixed(plan, &handover.global, handover.admin.as_ref())
+        }
+        None => plan,
+    };
     let notifier = Notifier::from_variables(|name| std::env::var_os(name))
         .map_err(|error| alone(format!("the service manager cannot be reached: {error}")))?;
     let open_files = limit::raise_open_files()
         .map_err(|error| alone(format!("the limit of open files cannot be read: {error}")))?;
     let machine = Machine { open_files, cpus: limit::usable_cpus(), memory: limit::usable_memory() };
-    let capacity = capacity(&plan, machine);
+    let capacity = inherited.as_ref().map_or_else(|| capacity(&plan, machine), Inherited::capacity);
 
     let mut failures = Vec::new();
     let user = match run_as(&plan) {
@@ -116,9 +150,15 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
         }
     };
     failures.extend(super::availability::rights_missing(&plan));
-    let mut sockets = Sockets::new(capacity.workers);
+    let mut sockets = match &mut inherited {
+        Some(inherited) => Sockets::take(capacity.workers, std::mem::take(&mut inherited.listening)),
+        None => Sockets::new(capacity.workers),
+    };
     // The control socket comes first: when the same file runs already, that is the clearest thing to say.
-    let doors = Doors::open(&plan.global.control_socket, plan.admin.as_ref());
+    let doors = match &mut inherited {
+        Some(inherited) => Ok(Doors::take(std::mem::take(&mut inherited.doors))),
+        None => Doors::open(&plan.global.control_socket, plan.admin.as_ref()),
+    };
     let opened = sockets.open_missing(&plan);
     let mut log_files = LogFiles::default();
     failures.extend(log_files.open_missing(&plan).err().into_iter().flatten());
@@ -131,21 +171,23 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
     };
     let given = std::env::var("STATE_DIRECTORY").ok();
     let said = plan.global.state_dir.as_deref();
-    let found = match Store::open(store::directory(said, given.as_deref(), config), said.is_some()) {
+    let open = || Store::open(store::directory(said, given.as_deref(), config), said.is_some());
+    let found = match inherited.as_mut().map_or_else(open, |inherited| Ok(inherited.found())) {
         Ok(found) => Some(found),
         Err(error) => {
             failures.push(error);
             None
         }
     };
-    let keys = match keys::begin(&plan) {
+    let handed = inherited.as_ref().map(|inherited| &inherited.handover);
+    let keys = match keys::begin(&plan, handed.map(|handover| &handover.random)) {
         Ok(keys) => Some(keys),
         Err(errors) => {
             failures.extend(errors);
             None
         }
     };
-    let read = match certificates::begin(&plan) {
+    let read = match certificates::begin(&plan, handed.map(|handover| handover.tickets.clone())) {
         Ok(read) => Some(read),
         Err(errors) => {
             failures.extend(errors);
@@ -182,11 +224,13 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
     // Whoever was being removed has no clients left after a restart.
     let discovery = Discovery::begin(&found.servers, &file);
     let base = discovery.over(&file);
-    let overlay = found.overlay.settle(&base).without_leaving(&base);
+    let overlay = found.overlay.settle(&base);
+    let overlay = if inherited.is_some() { overlay } else { overlay.without_leaving(&base) };
     let mut supervisor = Supervisor {
         config: config.into(),
         started: now,
         since: SystemTime::now(),
+        earlier: Duration::ZERO,
         capacity,
         watchdog_at: notifier.watchdog_interval().map(|interval| now + interval),
         notifier,
@@ -221,8 +265,13 @@ fn prepare(config: &Path, plan: Plan, log_level: &str) -> Result<Prepared, Vec<S
         tracking,
         telling,
         steering: Steering::default(),
+        upgrades: Upgrades::new(renewable, log_level, 1),
+        past: Past::default(),
     };
-    supervisor.begin(found.alarms);
+    match inherited {
+        Some(inherited) => supervisor.go_on_with(inherited, now),
+        None => supervisor.begin(found.alarms),
+    }
     Ok(Prepared { supervisor, proxy_reports, admin_reports, ha_reports, observations, tellings, signals })
 }
 
@@ -252,11 +301,12 @@ fn listen() -> std::io::Result<Signals> {
         terminate: signal(SignalKind::terminate())?,
         interrupt: signal(SignalKind::interrupt())?,
         hangup: signal(SignalKind::hangup())?,
+        user2: signal(SignalKind::user_defined2())?,
     })
 }
 
 /// The user that roles become, when there is a choice.
-fn run_as(plan: &Plan) -> Result<Option<String>, String> {
+pub(super) fn run_as(plan: &Plan) -> Result<Option<String>, String> {
     if !rights::is_root() {
         // An ordinary user cannot become another one, and roles have no more rights than he has.
         return Ok(None);

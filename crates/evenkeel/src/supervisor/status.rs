@@ -159,13 +159,17 @@ impl Supervisor {
             Phase::Running
         };
         let (traffic, traffic_missing) = match traffic {
-            Ok(snapshot) => (Some(snapshot), None),
+            Ok(mut snapshot) => {
+                self.past.add_to(&mut snapshot);
+                (Some(snapshot), None)
+            }
             Err(why) => (None, Some(why)),
         };
         let virtual_routers = routers.map(|routers| {
             let (state, missing) = match routers {
                 Ok(mut snapshot) => {
                     self.telling.show(&mut snapshot);
+                    self.past.add_to_ha(&mut snapshot);
                     (Some(snapshot), None)
                 }
                 Err(why) => (None, Some(why)),
@@ -181,7 +185,10 @@ impl Supervisor {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
             since: self.since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs(),
-            uptime: now.duration_since(self.started).as_secs(),
+            uptime: (self.earlier + now.duration_since(self.started)).as_secs(),
+            generation: self.upgrades.generation(),
+            old_generations: self.past.status(now),
+            last_upgrade: self.upgrades.last.clone(),
             phase,
             config: self.config.clone(),
             revision: self.revision,

@@ -40,6 +40,11 @@ impl Steering {
         self.last_id
     }
 
+    /// Something was asked and has not come to an end.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.waiting.iter().map(|wish| wish.deadline).min()
     }

@@ -69,6 +69,8 @@ impl Supervisor {
         tracing::info!("stopping on {why}: connections may finish within {within:?}");
         self.happened(Happened::new(EventKind::Stopping, format!("stopping on {why}")));
         self.notify(&[Notice::Stopping]);
+        self.upgrade_ends(now);
+        self.end_the_past(now);
         self.ending = Some(Ending {
             exit: Exit::Well,
             proxy_by: None,
@@ -142,6 +144,7 @@ impl Supervisor {
         self.end_ha(Instant::now(), super::availability::SHORTEST_RELEASE);
         self.proxy.kill();
         self.admin.kill();
+        self.past.cut();
         if !self.proxy.is_alive() {
             self.proxy.retire();
         }
@@ -233,7 +236,8 @@ impl Supervisor {
     /// The exit code, once everything has ended. The names of the sockets are removed then.
     pub(super) fn finished(&mut self) -> Option<Exit> {
         let exit = self.ending.as_ref()?.exit;
-        if self.proxy.has_ended() && self.admin.has_ended() && self.ha.keeper.has_ended() && self.has_told() {
+        let have_ended = self.proxy.has_ended() && self.admin.has_ended() && self.ha.keeper.has_ended();
+        if have_ended && self.past.is_over() && self.has_told() {
             if let Some(doors) = self.doors.take() {
                 doors.close();
             }

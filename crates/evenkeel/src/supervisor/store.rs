@@ -9,8 +9,10 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use evenkeel_config::found::Findings;
 use evenkeel_config::overlay::Overlay;
@@ -40,7 +42,7 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 pub(super) struct Store {
     directory: Option<PathBuf>,
     /// Locked as long as the program runs.
-    _lock: Option<File>,
+    lock: Option<Arc<OwnedFd>>,
 }
 
 /// What was found at the start.
@@ -65,7 +67,7 @@ impl Store {
     /// work, others are done without.
     pub(super) fn open(directory: Option<PathBuf>, said: bool) -> Result<Found, String> {
         let nothing = |alarms| Found {
-            store: Self { directory: None, _lock: None },
+            store: Self { directory: None, lock: None },
             overlay: Overlay::default(),
             servers: Findings::default(),
             alarms,
@@ -85,7 +87,23 @@ impl Store {
             tracing::warn!("servers that were found before are not known: {FOUND}: {why}");
             Findings::default()
         });
-        Ok(Found { store: Self { directory: Some(directory), _lock: Some(lock) }, overlay, servers, alarms })
+        Ok(Found {
+            store: Self { directory: Some(directory), lock: Some(Arc::new(lock.into())) },
+            overlay,
+            servers,
+            alarms,
+        })
+    }
+
+    /// That of the program before, whose lock holds as long as it is open somewhere.
+    pub(super) fn take(grip: Option<(PathBuf, Arc<OwnedFd>)>) -> Self {
+        let (directory, lock) = grip.unzip();
+        Self { directory, lock }
+    }
+
+    /// It, for the program that takes over.
+    pub(super) fn grip(&self) -> Option<(PathBuf, Arc<OwnedFd>)> {
+        Some((self.directory.clone()?, self.lock.clone()?))
     }
 
     /// Where changes are kept, if they are.

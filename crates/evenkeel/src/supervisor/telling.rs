@@ -19,7 +19,8 @@ use tokio::sync::mpsc;
 
 use super::Supervisor;
 use super::events::Happened;
-use notice::{About, Notice};
+use notice::About;
+pub(super) use notice::Notice;
 use provider::Provided;
 use target::Teller;
 
@@ -137,6 +138,26 @@ impl Telling {
         let Some(told) = self.routers.get(&transition.router) else { return };
         for teller in &told.tellers {
             teller.tell(Notice::new(kind, transition, &told.about, sequence, at));
+        }
+    }
+
+    /// What has not been told yet, by target, for the program that takes over.
+    pub(super) fn waiting(&self) -> Vec<(String, Vec<Notice>)> {
+        let tellers = self.routers.values().flat_map(|told| &told.tellers);
+        let waiting = tellers.map(|teller| (teller.plan().target.to_string(), teller.waiting()));
+        waiting.filter(|(_, notices)| !notices.is_empty()).collect()
+    }
+
+    /// Tells what the program before did not come to.
+    pub(super) fn resume(&self, waiting: Vec<(String, Vec<Notice>)>) {
+        for (target, notices) in waiting {
+            for notice in notices {
+                let told = self.routers.get(&notice.router);
+                let mut tellers = told.iter().flat_map(|told| &told.tellers);
+                if let Some(teller) = tellers.find(|teller| teller.plan().target.to_string() == target) {
+                    teller.tell(notice);
+                }
+            }
         }
     }
 

@@ -83,6 +83,11 @@ impl Supervisor {
         self.judge(now);
     }
 
+    /// Ends the programs that watch something, until [`Self::track_the_plan`] begins them again.
+    pub(super) fn watch_nothing(&mut self) {
+        self.tracking.watched.clear();
+    }
+
     /// Tells the proxy role whether its signs of life are wanted.
     pub(super) fn want_pulse(&self) {
         let linger = self.wants_ha().then(|| longest_handover(&self.plan).min(LONGEST_LINGER));
@@ -117,7 +122,7 @@ impl Supervisor {
 
     /// Looks at everything that is tracked, and tells what is new.
     pub(super) fn judge(&mut self, now: Instant) {
-        if !self.wants_ha() || self.ending.is_some() {
+        if !self.wants_ha() || self.ending.is_some() || self.upgrades.is_handing_over() {
             self.tracking.look_at = None;
             return;
         }

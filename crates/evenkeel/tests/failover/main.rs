@@ -15,4 +15,5 @@ mod reload_diff;
 mod strangers;
 mod telling;
 mod tracking;
+mod upgrade;
 mod virtual_mac;

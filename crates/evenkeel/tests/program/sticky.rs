@@ -58,6 +58,10 @@ fn a_session_outlives_a_reload_and_the_proxy_role() {
     site.wait_for(seen, "the proxy role is back");
     kept();
     assert!(text(&site.command(&["status"])).contains(", sticky (1 kept, 0 new, 0 moved, 0 unknown)"));
+    assert!(site.command(&["upgrade"]).status.success());
+    kept();
+    // What the program before has counted is there as well.
+    assert!(text(&site.command(&["status"])).contains(", sticky (2 kept, 0 new, 0 moved, 0 unknown)"));
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn large_bodies_pass_both_ways_unharmed() {
 }
 
 #[test]
-fn sessions_are_resumed_by_all_workers_after_a_reload_and_by_a_new_role() {
+fn sessions_are_resumed_by_all_workers_after_a_reload_and_by_a_new_role_or_program() {
     if !needs("openssl") {
         return;
     }
@@ -221,6 +221,8 @@ fn sessions_are_resumed_by_all_workers_after_a_reload_and_by_a_new_role() {
         rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
         site.wait_for(seen, "the proxy role is back");
         assert!(resumed(), "{version} after a new role");
+        assert!(site.command(&["upgrade"]).status.success());
+        assert!(resumed(), "{version} after an upgrade");
         let asked = Instant::now();
         while tls_status(&site)["resumed_total"].as_u64() == Some(0) {
             // A client that leaves at once may be gone before its handshake has ended for the worker.

@@ -16,3 +16,4 @@ mod slow_peers;
 mod stop;
 mod trial;
 mod troubles;
+mod upgrade;

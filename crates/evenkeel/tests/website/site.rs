@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -52,9 +53,46 @@ impl Site {
         Self::start(directory, &config, variables)
     }
 
+    /// As [`Site::of`], with a copy of the program that can be replaced: see [`Site::installed`].
+    pub(crate) fn of_a_copy(text: &str, variables: &[(&str, String)]) -> Self {
+        let directory = temp_dir();
+        let config = directory.path().join("evenkeel.toml");
+        fs::write(&config, text).unwrap();
+        let copy = directory.path().join("evenkeel");
+        fs::copy(evenkeel_testkit::evenkeel(env!("CARGO_BIN_EXE_evenkeel")), &copy).unwrap();
+        Self::begin(Command::new(copy), directory, &config, variables)
+    }
+
+    /// Where the copy of the program lies.
+    pub(crate) fn installed(&self) -> PathBuf {
+        self.directory.path().join("evenkeel")
+    }
+
+    /// Puts another program in the place of the copy, as an installation does: under another name first.
+    pub(crate) fn install(&self, program: &[u8]) {
+        let new = self.directory.path().join("evenkeel.new");
+        fs::write(&new, program).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::rename(new, self.installed()).unwrap();
+    }
+
+    /// The program that the copy was made of.
+    pub(crate) fn original() -> Vec<u8> {
+        fs::read(evenkeel_testkit::evenkeel(env!("CARGO_BIN_EXE_evenkeel"))).unwrap()
+    }
+
+    /// Upgrades with `evenkeel upgrade`.
+    pub(crate) fn upgrade(&self) {
+        let output = self.command(&["upgrade"]);
+        assert!(output.status.success(), "{output:?}");
+    }
+
     /// Starts the program on a file; `CONTROL` is set to `control.sock` in the directory.
     pub(crate) fn start(directory: TempDir, config: &Path, variables: &[(&str, String)]) -> Self {
-        let mut command = evenkeel();
+        Self::begin(evenkeel(), directory, config, variables)
+    }
+
+    fn begin(mut command: Command, directory: TempDir, config: &Path, variables: &[(&str, String)]) -> Self {
         command.arg("run").arg("-c").arg(config).env("CONTROL", directory.path().join("control.sock"));
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         let program = Program::start(&mut command);

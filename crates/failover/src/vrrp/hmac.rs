@@ -83,6 +83,17 @@ pub struct Sealer {
 }
 
 impl Sealer {
+    /// The last number.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Goes on after this number, which another process has used.
+    pub fn resume(&mut self, last: u64) {
+        self.last = self.last.max(last);
+    }
+
     /// The number for a message sent now, as wall clock since 1970.
     ///
     /// One more than the last when the clock has not moved on. When the clock was set back by more than `window`, the

@@ -33,6 +33,7 @@ mod office;
 mod output;
 mod parting;
 mod reconfigure;
+mod resume;
 mod send;
 
 use std::net::IpAddr;
@@ -55,6 +56,7 @@ use output::Output;
 
 pub use handover::Purpose;
 pub use output::MOST_ACTIONS;
+pub use resume::Legacy;
 
 /// See the module.
 #[derive(Clone, Debug)]

@@ -19,6 +19,18 @@ pub struct UnixName {
 }
 
 impl UnixName {
+    /// The name that the program before has made, with its [`UnixName::identity`].
+    #[must_use]
+    pub fn known(path: PathBuf, identity: (u64, u64)) -> Self {
+        Self { path, identity }
+    }
+
+    /// Device and inode of the name.
+    #[must_use]
+    pub fn identity(&self) -> (u64, u64) {
+        self.identity
+    }
+
     /// Takes the name out of the file system, unless it belongs to another socket by now.
     pub fn remove(self) {
         if fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity) {

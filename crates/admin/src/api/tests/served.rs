@@ -4,7 +4,7 @@ use axum::http::HeaderValue;
 
 use super::*;
 use crate::message::{
-    Confirmed, Edited, FailedOver, Released, Reloaded, RolledBack, RouterPriority, ServerSettings,
+    Confirmed, Edited, FailedOver, Released, Reloaded, RolledBack, RouterPriority, ServerSettings, Upgrading,
 };
 
 fn settings() -> ServerSettings {
@@ -41,6 +41,9 @@ fn answer(command: Command) -> Answer {
             configured: 100,
             by: "root".into(),
         }),
+        Command::Upgrade { .. } => {
+            Answer::Upgrading(Upgrading { pid: 1, from: "0.1.0".into(), to: "0.2.0".into(), generation: 2 })
+        }
         Command::Stop => Answer::Stopping(Stopping { pid: 1, within: 2 }),
         Command::Diff => Answer::Preview(Preview {
             file: "/x".into(),

@@ -6,7 +6,7 @@ use evenkeel_admin::message::EventKind;
 use evenkeel_config::Source;
 use evenkeel_config::plan::VirtualRouter;
 use evenkeel_ha::message::Transition;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::files::Machine;
 
@@ -42,10 +42,10 @@ pub(super) fn node() -> String {
 }
 
 /// See the module. The names of the fields are what programs rely on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Notice {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in super::super) struct Notice {
     /// `transition` or `reasserted`.
-    pub(super) event: &'static str,
+    pub(super) event: String,
     /// The number of the event in `/v1/events`.
     pub(super) sequence: u64,
     /// In milliseconds since 1970-01-01T00:00:00Z.
@@ -75,7 +75,7 @@ impl Notice {
     ) -> Self {
         let Transition { from, to, why, .. } = transition.clone();
         Self {
-            event: if kind == EventKind::Reasserted { "reasserted" } else { "transition" },
+            event: if kind == EventKind::Reasserted { "reasserted" } else { "transition" }.into(),
             sequence,
             at,
             node: node(),
@@ -102,7 +102,7 @@ impl Notice {
     pub(super) fn variables(&self) -> Vec<(&'static str, String)> {
         let number = |number: Option<u8>| number.map(|number| number.to_string()).unwrap_or_default();
         vec![
-            ("EVENKEEL_EVENT", self.event.into()),
+            ("EVENKEEL_EVENT", self.event.clone()),
             ("EVENKEEL_SEQUENCE", self.sequence.to_string()),
             ("EVENKEEL_AT", self.at.to_string()),
             ("EVENKEEL_NODE", self.node.clone()),

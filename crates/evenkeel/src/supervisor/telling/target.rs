@@ -91,6 +91,11 @@ impl Teller {
         locked(&self.shared.state).outbox.waiting() == 0
     }
 
+    /// What waits, with what is under way.
+    pub(super) fn waiting(&self) -> Vec<Notice> {
+        locked(&self.shared.state).outbox.items().cloned().collect()
+    }
+
     pub(super) fn show(&self) -> NotifySnapshot {
         let state = locked(&self.shared.state);
         let counts = state.outbox.counts();

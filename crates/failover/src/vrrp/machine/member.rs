@@ -18,6 +18,13 @@ pub(super) struct Membership {
     leaving: bool,
 }
 
+impl Membership {
+    /// Its first wait was that of another process.
+    pub(super) fn begin_as_member(&mut self) {
+        self.joining = false;
+    }
+}
+
 impl Machine {
     /// From now on a group decides when this router becomes active: see
     /// [`group::settle`](super::super::group::settle).

@@ -192,6 +192,12 @@ impl Announcer {
         announcer
     }
 
+    /// The neighbours know already.
+    pub(super) fn quiet(now: Instant, announcing: &Announcing) -> Self {
+        let refresh_at = announcing.refresh.map(|every| now + every);
+        Self { round_at: None, rounds: 0, refresh_at, last: None }
+    }
+
     /// Both rounds, the first not before `at`.
     pub(super) fn later(at: Instant) -> Self {
         Self { round_at: Some(at), rounds: 2, refresh_at: None, last: None }
