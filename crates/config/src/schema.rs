@@ -134,6 +134,7 @@ fn kind(kind: &Kind) -> Value {
             "propertyNames": { "pattern": TOKEN },
             "additionalProperties": { "type": "string" },
         }),
+        Kind::Service => json!({ "type": "string" }),
         Kind::Statuses => one_or_list(&matching(STATUSES), 1),
         Kind::Word(words) => word(words),
         Kind::Words(words) => one_or_list(&word(words), 0),
