@@ -30,7 +30,6 @@ use crate::rooms::Nowhere;
 use crate::session::tunnel;
 use crate::sticky::Sticky;
 use crate::table::{Listener, Pool, Server};
-use crate::tls::stream::TlsStream;
 use crate::upstream::Upstream;
 use crate::worker::Worker;
 
@@ -247,7 +246,7 @@ fn write_request(
         host_if_missing: &server.host,
         close: pool.plan.keep_alive.is_zero(),
         own_cookie: pool.sticky.as_ref().map(Sticky::name),
-        client_certificate: client.stream.tls().map(TlsStream::client_certificate).unwrap_or_default(),
+        client_certificate: client.stream.client_certificate(),
     };
     heads.written.clear();
     rewrite::request(&heads.request, &to, &mut heads.written);
