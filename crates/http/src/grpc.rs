@@ -2,6 +2,8 @@
 //!
 //! Source: the document "gRPC over HTTP2" of the gRPC project. Only what a balancer must know.
 
+pub mod health;
+
 use http::header::HeaderMap;
 
 use crate::answer::Reason;
@@ -76,7 +78,10 @@ impl Status {
     pub fn of(reason: Reason) -> Self {
         match reason {
             Reason::ResponseTimeout => Self::DEADLINE_EXCEEDED,
-            Reason::NoRoute | Reason::UnknownTransferCoding | Reason::ConnectRefused => Self::UNIMPLEMENTED,
+            Reason::NoRoute
+            | Reason::UnknownTransferCoding
+            | Reason::ConnectRefused
+            | Reason::UpgradeRefused => Self::UNIMPLEMENTED,
             Reason::TargetTooLong | Reason::HeadTooLarge | Reason::TooManyHeaders => Self::RESOURCE_EXHAUSTED,
             _ if reason.status().0 >= 500 => Self::UNAVAILABLE,
             _ => Self::INTERNAL,

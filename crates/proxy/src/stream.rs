@@ -105,6 +105,11 @@ impl Stream {
         !matches!(self, Self::Translated(_))
     }
 
+    /// What a translated one has to say for itself.
+    pub(crate) fn translated(&self) -> Option<&dyn Translated> {
+        if let Self::Translated(stream) = self { Some(&**stream) } else { None }
+    }
+
     /// TLS over it, if there is any. It is unknown to what is [`Stream::Translated`].
     pub(crate) fn tls(&self) -> Option<&TlsStream> {
         if let Self::Tls(tls) = self { Some(tls) } else { None }

@@ -8,9 +8,22 @@ use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
+use evenkeel_http::answer::Reason;
+use evenkeel_http::grpc;
 use tokio::io::ReadBuf;
 
 use crate::stream::Waiting;
+
+/// What else is to be known of a request to a server that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The server has said that it did nothing with it (RFC 9113 §8.7).
+    NothingDone,
+    /// It cannot be said in HTTP/2.
+    Request(Reason),
+    /// The response cannot be said in HTTP/1.1.
+    Response(Reason),
+}
 
 /// See the module. What is read and written has the form of HTTP/1.1, or is the raw bytes of a tunnel after a change of
 /// protocols.
@@ -41,4 +54,14 @@ pub(crate) trait Translated: Debug + Send + Sync {
 
     /// What the client's certificate says, as header lines; empty without one.
     fn client_certificate(&self) -> &[u8];
+
+    /// Why it failed, if that says more than that it broke.
+    fn trouble(&self) -> Option<Trouble> {
+        None
+    }
+
+    /// The status of a call of gRPC, once the server has given it.
+    fn grpc_status(&self) -> Option<grpc::Status> {
+        None
+    }
 }

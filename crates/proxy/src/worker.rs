@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use evenkeel_config::plan::Protocol;
 use evenkeel_traffic::address::Address;
 use evenkeel_traffic::chance::Chance;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -128,6 +129,8 @@ async fn follow(worker: Arc<Worker>, mut commands: mpsc::UnboundedReceiver<Comma
                     }
                     for server in &pool.servers {
                         server.state.idle.sweep(worker.index, pool.plan.keep_alive, now);
+                        let manner = (pool.plan.protocol != Protocol::H1).then(|| server.manner());
+                        server.state.multiplexed.sweep(worker.index, pool.plan.keep_alive, manner, now);
                     }
                 }
             },

@@ -229,7 +229,8 @@ fn translate(head: &RequestHead, setting: Setting<'_>) -> Result<(Request<()>, A
     let method = Method::from_bytes(head.method_text()).map_err(|_| Reason::BadRequest)?;
     let asked = Asked {
         head_only: method == Method::HEAD,
-        websocket: websocket.then(|| head.fields.named("sec-websocket-key").next().unwrap_or_default().into()),
+        websocket: websocket
+            .then(|| head.fields.named("sec-websocket-key").next().unwrap_or_default().into()),
     };
     let mut request = Request::new(());
     *request.uri_mut() = uri(head, setting)?;

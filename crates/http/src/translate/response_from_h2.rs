@@ -123,11 +123,7 @@ fn status_line(status: StatusCode, out: &mut Vec<u8>) {
 }
 
 /// Appends the fields that are to be kept.
-fn fields(
-    headers: &HeaderMap,
-    keep: impl Fn(&HeaderName) -> bool,
-    out: &mut Vec<u8>,
-) -> Result<(), Reason> {
+fn fields(headers: &HeaderMap, keep: impl Fn(&HeaderName) -> bool, out: &mut Vec<u8>) -> Result<(), Reason> {
     for (name, value) in headers {
         match Known::of(name.as_str().as_bytes()) {
             // RFC 9113 §8.2.2: such a message is malformed.

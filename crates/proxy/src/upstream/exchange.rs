@@ -5,11 +5,11 @@
 //! response that breaks off is an error, never an end; whoever lets go before both messages have ended cancels them.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use evenkeel_http::answer::Reason;
 use evenkeel_http::grpc;
 use evenkeel_http::translate::request_to_h2::{Asked, Head, Piece, RequestToH2, Setting};
 use evenkeel_http::translate::response_from_h2::{self, Framing};
@@ -20,6 +20,8 @@ use tokio::io::ReadBuf;
 
 use super::connection::Lease;
 use super::websocket;
+use crate::stream::Waiting;
+use crate::translated::{Translated, Trouble};
 
 /// Bytes of content that are handed over at once: one frame (RFC 9113 §4.2).
 const PIECE: usize = 16 * 1024;
@@ -53,17 +55,6 @@ enum Receiving {
     Failed,
 }
 
-/// What else is to be known of an exchange that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// The server has said that it did nothing with the request (RFC 9113 §8.7).
-    NothingDone,
-    /// The client's request cannot be said in HTTP/2.
-    Request(Reason),
-    /// The server's response cannot be said in HTTP/1.1.
-    Response(Reason),
-}
-
 impl Exchange {
     pub(super) fn new(lease: Lease, authority: &str) -> Self {
         Self {
@@ -81,18 +72,8 @@ impl Exchange {
         }
     }
 
-    /// Why it failed, if that says more than that the connection broke.
-    pub(crate) fn trouble(&self) -> Option<Trouble> {
-        self.trouble
-    }
-
-    /// The status of a gRPC call, once it has come.
-    pub(crate) fn grpc_status(&self) -> Option<grpc::Status> {
-        self.grpc_status
-    }
-
     /// Takes the beginning of `bytes`.
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, mut bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn write(&mut self, cx: &mut Context<'_>, mut bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut taken = 0;
         while !bytes.is_empty() {
             let room = match self.poll_room(cx, bytes.len()) {
@@ -175,49 +156,6 @@ impl Exchange {
         }
     }
 
-    /// Ends the request's direction of a tunnel; a request ends by itself.
-    pub(crate) fn poll_shutdown(&mut self) -> io::Result<()> {
-        if self.asked.websocket.is_none() || self.request.is_done() {
-            return Ok(());
-        }
-        self.request.finish();
-        self.send(Piece::End)
-    }
-
-    /// Reads the response.
-    pub(crate) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        loop {
-            if buf.remaining() == 0 {
-                return Poll::Ready(Ok(()));
-            }
-            if let Some(rest) = self.text.get(self.taken..).filter(|rest| !rest.is_empty()) {
-                let count = rest.len().min(buf.remaining());
-                buf.put_slice(rest.get(..count).unwrap_or_default());
-                self.taken += count;
-                continue;
-            }
-            if !self.content.is_empty() {
-                self.read_content(buf);
-                continue;
-            }
-            self.text.clear();
-            self.taken = 0;
-            match self.poll_more(cx) {
-                Poll::Ready(Ok(true)) => {}
-                // What was read is told first; the rest comes with the next read.
-                _ if buf.filled().len() > before => return Poll::Ready(Ok(())),
-                Poll::Ready(Ok(false)) => return Poll::Ready(Ok(())),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    }
-
     fn read_content(&mut self, buf: &mut ReadBuf<'_>) {
         let count = self.content.len().min(buf.remaining());
         buf.put_slice(self.content.get(..count).unwrap_or_default());
@@ -295,6 +233,90 @@ impl Exchange {
         }
         self.receiving = Receiving::End;
         Poll::Ready(Ok(!self.text.is_empty()))
+    }
+}
+
+impl Translated for Exchange {
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        while into.remaining() > 0 {
+            if let Some(rest) = self.text.get(self.taken..).filter(|rest| !rest.is_empty()) {
+                let count = rest.len().min(into.remaining());
+                into.put_slice(rest.get(..count).unwrap_or_default());
+                self.taken += count;
+                continue;
+            }
+            if !self.content.is_empty() {
+                self.read_content(into);
+                continue;
+            }
+            self.text.clear();
+            self.taken = 0;
+            match self.poll_more(cx) {
+                Poll::Ready(Ok(true)) => {}
+                // What was read is told first; the rest comes with the next read.
+                _ if into.filled().len() > before => break,
+                Poll::Ready(Ok(false)) => break,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, first: &[u8], second: &[u8]) -> Poll<io::Result<usize>> {
+        let of_first = ready!(self.write(cx, first))?;
+        if of_first < first.len() {
+            return Poll::Ready(Ok(of_first));
+        }
+        match self.write(cx, second) {
+            Poll::Ready(Ok(of_second)) => Poll::Ready(Ok(of_first + of_second)),
+            // What was taken must be told first; the next write meets the same.
+            _ if of_first > 0 => Poll::Ready(Ok(of_first)),
+            waits_or_fails => waits_or_fails,
+        }
+    }
+
+    /// Ends the request's direction of a tunnel; a request ends by itself.
+    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.asked.websocket.is_none() || self.request.is_done() {
+            return Poll::Ready(Ok(()));
+        }
+        self.request.finish();
+        Poll::Ready(self.send(Piece::End))
+    }
+
+    /// Whatever comes is found by reading, which costs no system call.
+    fn poll_peek(&self, _: &mut Context<'_>) -> Poll<Waiting> {
+        Poll::Ready(Waiting::Bytes)
+    }
+
+    /// A server that gives a request up is met by reading.
+    fn poll_gone(&self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    /// Whoever lets go too early cancels anyway.
+    fn reset(&self) {}
+
+    fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        None
+    }
+
+    fn is_secure(&self) -> bool {
+        self.lease.scheme == "https"
+    }
+
+    fn client_certificate(&self) -> &[u8] {
+        &[]
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        self.trouble
+    }
+
+    fn grpc_status(&self) -> Option<grpc::Status> {
+        self.grpc_status
     }
 }
 

@@ -1,9 +1,12 @@
 //! The way to a server that may speak HTTP/2: a place on a multiplexed connection, or one of HTTP/1 if that is what the
 //! server has chosen or the request needs.
 
+use std::sync::Arc;
+
 use evenkeel_config::plan::Protocol;
 use evenkeel_http::answer::Reason;
 use evenkeel_http::translate::request_to_h2::Upgrade;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::connection::{Connection, Lease};
@@ -38,6 +41,16 @@ pub(crate) async fn reach(
         Upgrade::Other => way.without().await,
         Upgrade::None | Upgrade::WebSocket => way.find().await,
     }
+}
+
+/// Begins to speak HTTP/2 over a new connection that is for one request only. The caller bounds the time.
+///
+/// # Errors
+/// A sentence for the operator.
+pub(crate) async fn alone(stream: Stream, authority: &str) -> Result<Stream, String> {
+    let connection = Connection::open(stream, 0, Arc::new(Notify::new())).await?;
+    let lease = connection.lease().ok_or("it ended the connection")?;
+    Ok(Stream::Translated(Box::new(Exchange::new(lease, authority))))
 }
 
 struct Way<'w> {
@@ -88,7 +101,8 @@ impl Way<'_> {
             drop(lease);
             return self.without().await;
         }
-        Ok(Upstream { stream: Stream::of_exchange(Exchange::new(lease, &self.server.host)), reused })
+        let exchange = Exchange::new(lease, &self.server.host);
+        Ok(Upstream { stream: Stream::Translated(Box::new(exchange)), reused })
     }
 
     /// Opens a connection and uses it.

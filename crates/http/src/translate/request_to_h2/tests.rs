@@ -58,7 +58,8 @@ fn field<'h>(head: &'h Head, name: &str) -> Option<&'h str> {
 
 #[test]
 fn a_head_has_target_and_fields_of_its_request() {
-    let head = head_of("GET /a?b=%2F HTTP/1.1\r\nHost: www.example.com:8080\r\nX-Two: 1\r\nx-two: 2\r\n\r\n").unwrap();
+    let head = head_of("GET /a?b=%2F HTTP/1.1\r\nHost: www.example.com:8080\r\nX-Two: 1\r\nx-two: 2\r\n\r\n")
+        .unwrap();
     assert_eq!(head.request.uri().to_string(), "http://www.example.com:8080/a?b=%2F");
     assert_eq!(head.request.method(), "GET");
     let two: Vec<_> = head.request.headers().get_all("x-two").iter().collect();
@@ -81,7 +82,8 @@ fn what_belongs_to_the_connection_stays_behind() {
 
 #[test]
 fn secrets_are_kept_out_of_the_compression() {
-    let head = head_of("GET / HTTP/1.1\r\nHost: a\r\nCookie: k=v\r\nAuthorization: x\r\nAccept: y\r\n\r\n").unwrap();
+    let head =
+        head_of("GET / HTTP/1.1\r\nHost: a\r\nCookie: k=v\r\nAuthorization: x\r\nAccept: y\r\n\r\n").unwrap();
     let secret = |name| head.request.headers()[name].is_sensitive();
     assert_eq!([secret("cookie"), secret("authorization"), secret("accept")], [true, true, false]);
 }
@@ -165,7 +167,8 @@ fn websocket_becomes_extended_connect_where_that_is_known() {
 fn other_changes_of_protocol_are_told_apart() {
     let kind = |text: &str| {
         let mut head = RequestHead::default();
-        let parsed = head::parse_request(text.as_bytes(), &mut HeadScan::default(), &Limits::default(), &mut head);
+        let parsed =
+            head::parse_request(text.as_bytes(), &mut HeadScan::default(), &Limits::default(), &mut head);
         assert!(parsed.unwrap().is_some());
         upgrade_of(&head)
     };

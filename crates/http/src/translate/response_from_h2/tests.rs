@@ -91,7 +91,8 @@ fn interim_responses_have_no_framing() {
 
 #[test]
 fn trailers_that_would_frame_or_route_are_left_out() {
-    let trailers = parts(200, &[("grpc-status", "0"), ("content-length", "9"), ("host", "b"), ("x", "y")]).headers;
+    let trailers =
+        parts(200, &[("grpc-status", "0"), ("content-length", "9"), ("host", "b"), ("x", "y")]).headers;
     let mut out = Vec::new();
     last_chunk(Some(&trailers), &mut out).unwrap();
     assert_eq!(out, b"0\r\ngrpc-status: 0\r\nx: y\r\n\r\n");
