@@ -39,6 +39,7 @@ pub fn request_head(data: &[u8]) {
         forwarded: true,
         drop_underscores: piece % 3 == 0,
         host_if_missing: "server.example",
+        te: piece % 11 == 0,
         close: piece % 5 == 0,
         own_cookie: (piece % 7 == 0).then_some("a"),
         client_certificate: b"",

@@ -9,6 +9,7 @@ mod http;
 mod proxy_header;
 mod sys;
 mod tls;
+mod translate;
 
 pub use agent::agent;
 pub use config::config;
@@ -18,6 +19,7 @@ pub use http::{body, cookie, request_head, response_head, uri};
 pub use proxy_header::proxy_header;
 pub use sys::netlink;
 pub use tls::tls_hello;
+pub use translate::{grpc_health, request_to_h2, response_from_h2};
 
 /// The name of a target and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
@@ -29,9 +31,12 @@ pub const TARGETS: &[Target] = &[
     ("body", body),
     ("config", config),
     ("election", election),
+    ("grpc_health", grpc_health),
     ("ndp", ndp),
     ("netlink", netlink),
     ("request_head", request_head),
+    ("request_to_h2", request_to_h2),
+    ("response_from_h2", response_from_h2),
     ("response_head", response_head),
     ("servers_document", servers_document),
     ("uri", uri),

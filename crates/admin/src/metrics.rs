@@ -35,6 +35,7 @@ pub fn render(status: &Status) -> String {
         handshakes(&mut page, &traffic.listeners);
         pools(&mut page, &traffic.pools);
         sticky(&mut page, &traffic.pools);
+        calls(&mut page, &traffic.pools);
         servers(&mut page, &traffic.pools);
         server_tls::handshakes(&mut page, &traffic.pools);
     }
@@ -447,8 +448,22 @@ fn sticky(page: &mut Page, pools: &[PoolSnapshot]) {
     }
 }
 
+/// Only pools whose servers may be spoken to with HTTP/2 have the family's samples.
+fn calls(page: &mut Page, pools: &[PoolSnapshot]) {
+    let mut family = page.family(
+        "evenkeel_pool_grpc_calls_total",
+        Kind::Counter,
+        "Calls of gRPC that a server answered, by their status.",
+    );
+    for pool in pools {
+        for (status, count) in pool.grpc_total.iter().flatten() {
+            family.sample(&[("pool", pool.name.as_str()), ("status", status)], count);
+        }
+    }
+}
+
 fn servers(page: &mut Page, pools: &[PoolSnapshot]) {
-    let simple: [Simple<ServerSnapshot>; 8] = [
+    let simple: [Simple<ServerSnapshot>; 9] = [
         ("evenkeel_server_running", Kind::Gauge, "Requests, or TCP connections, under way.", |server| {
             server.running
         }),
@@ -478,6 +493,12 @@ fn servers(page: &mut Page, pools: &[PoolSnapshot]) {
             |server| server.reused_total,
         ),
         ("evenkeel_server_idle_connections", Kind::Gauge, "Unused connections kept.", |server| server.idle),
+        (
+            "evenkeel_server_multiplexed_connections",
+            Kind::Gauge,
+            "Open connections of HTTP/2, each for many requests.",
+            |server| server.multiplexed,
+        ),
         ("evenkeel_server_weight", Kind::Gauge, "The weight in force.", |server| server.weight.into()),
     ];
     let each = || pools.iter().flat_map(|pool| pool.servers.iter().map(move |server| (pool, server)));

@@ -243,6 +243,7 @@ fn pool(old: &Pool, new: &Pool, differences: &mut Differences) {
     differences.compare("response-timeout", &duration(old.response_timeout), &duration(new.response_timeout));
     differences.compare("keep-alive", &duration(old.keep_alive), &duration(new.keep_alive));
     differences.compare("max-idle-connections", &old.max_idle, &new.max_idle);
+    differences.compare("protocol", old.protocol.name(), new.protocol.name());
     differences.compare("send-proxy-protocol", &shown::send_proxy(old), &shown::send_proxy(new));
     server_tls::compare(old, new, differences);
     differences.compare("health", &health::probe(old), &health::probe(new));

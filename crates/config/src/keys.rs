@@ -414,6 +414,8 @@ pub enum Kind {
     Host,
     /// Header fields and their values.
     Fields,
+    /// The name of a service of gRPC, or nothing.
+    Service,
     /// Status codes and ranges of them, one or a list.
     Statuses,
     /// One of these words.
@@ -589,6 +591,7 @@ impl Kind {
             Self::Target => "a path such as `\"/healthz\"`".into(),
             Self::Host => "a host name such as `\"www.example.com\"`".into(),
             Self::Fields => "a table of names and values such as `{ x-check = \"evenkeel\" }`".into(),
+            Self::Service => "the name of a service such as `\"shop.Cart\"`, or `\"\"`".into(),
             Self::Statuses => "status codes such as `\"200\"` or `\"200-299,304\"`, or a list of them".into(),
             Self::Word(words) => {
                 let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();

@@ -8,6 +8,7 @@ mod binds;
 mod discovery;
 mod health;
 mod programs;
+mod protocol;
 mod routes;
 mod send_proxy;
 mod server_tls;
@@ -312,6 +313,7 @@ fn pool(typed: &Pool, problems: &mut Problems) -> Option<plan::Pool> {
             Some(_) => Duration::ZERO,
             None => time(typed.keep_alive, SECTION, "keep-alive", HTTP),
         },
+        protocol: protocol::lower(typed, problems),
         send_proxy: send_proxy::lower(typed, problems),
         max_idle: u32::try_from(count(typed.max_idle_connections, SECTION, "max-idle-connections")).ok()?,
         tls: typed.tls.as_ref().and_then(|typed| server_tls::lower(typed, problems)),

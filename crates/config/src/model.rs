@@ -139,6 +139,7 @@ pub(crate) struct Pool {
     pub(crate) response_timeout: Setting<Duration>,
     pub(crate) keep_alive: Setting<Duration>,
     pub(crate) max_idle_connections: Setting<u64>,
+    pub(crate) protocol: Setting<&'static str>,
     pub(crate) tls: Option<ServerTls>,
     pub(crate) send_proxy: Setting<WordOr<SendProxy>>,
     pub(crate) health: Setting<WordOr<Health>>,

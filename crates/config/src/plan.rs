@@ -5,6 +5,7 @@
 //! listener or rule names exists, no two listeners share a bind, every pool has at least one server or source of servers.
 
 mod health;
+mod protocol;
 mod send_proxy;
 mod server_tls;
 mod source;
@@ -32,7 +33,8 @@ use evenkeel_traffic::route::Rule;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-pub use health::{Agent, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
+pub use health::{Agent, ExecProbe, GrpcProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
+pub use protocol::Protocol;
 pub use send_proxy::{Extensions, SendProxy};
 pub use server_tls::{ServerTls, Trust};
 pub use source::{
@@ -271,6 +273,9 @@ pub struct Pool {
     pub keep_alive: Duration,
     /// `max-idle-connections`: unused connections kept to each server, by each worker.
     pub max_idle: u32,
+    /// `protocol`; `Auto` only with `tls`, `H1` with `send_proxy`.
+    #[serde(default)]
+    pub protocol: Protocol,
     /// `send-proxy-protocol`; with it `keep_alive` is zero.
     pub send_proxy: Option<SendProxy>,
     /// `tls`; `None` speaks plain text to servers.

@@ -20,6 +20,7 @@ const NETWORK: &str = r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$";
 const IP: &str = "^[0-9A-Fa-f:.]+$";
 const INTERFACE: &str = r"^[^/\s]{1,15}$";
 const STATUSES: &str = r"^[1-5][0-9]{2}(-[1-5][0-9]{2})?( *, *[1-5][0-9]{2}(-[1-5][0-9]{2})?)*$";
+const SERVICE: &str = r"^[A-Za-z0-9_./-]{0,255}$";
 const TOKEN: &str = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 
 /// The schema of a whole file.
@@ -134,6 +135,7 @@ fn kind(kind: &Kind) -> Value {
             "propertyNames": { "pattern": TOKEN },
             "additionalProperties": { "type": "string" },
         }),
+        Kind::Service => matching(SERVICE),
         Kind::Statuses => one_or_list(&matching(STATUSES), 1),
         Kind::Word(words) => word(words),
         Kind::Words(words) => one_or_list(&word(words), 0),

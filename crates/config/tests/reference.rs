@@ -116,7 +116,7 @@ fn with(section: Section, line: &str) -> String {
         Section::Health if own("send") || own("expect") => {
             format!("{listener}[pool.website.health]\n{line}\n{pool}")
         }
-        Section::Health if own("http") || own("exec") => {
+        Section::Health if own("http") || own("grpc") || own("exec") => {
             format!("{listener}[pool.website.health]\n{line}\n{pool}")
         }
         Section::Health => format!("{listener}[pool.website.health]\nhttp = \"/\"\n{line}\n{pool}"),

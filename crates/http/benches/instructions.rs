@@ -59,6 +59,7 @@ fn write(bytes: &[u8]) {
         forwarded: false,
         drop_underscores: true,
         host_if_missing: "192.168.1.2:80",
+        te: false,
         close: false,
         own_cookie: None,
         client_certificate: &[],

@@ -4,6 +4,7 @@
 //! are in `docs/guide/answers.md`. Invariant: an answer tells nothing that came from the client's bytes, but the
 //! address that a redirection repeats.
 
+use crate::grpc;
 use crate::head::Version;
 
 /// Why the balancer answered by itself instead of a server.
@@ -59,11 +60,13 @@ pub enum Reason {
     BadResponse,
     /// The server did not answer in time.
     ResponseTimeout,
+    /// The server is spoken to with HTTP/2 and does not take the change of protocol that the request asks for.
+    UpgradeRefused,
 }
 
 impl Reason {
     /// Every reason, for tables and documentation.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::BadRequest,
         Self::BadLineEnd,
         Self::BadFraming,
@@ -89,6 +92,7 @@ impl Reason {
         Self::ServerClosed,
         Self::BadResponse,
         Self::ResponseTimeout,
+        Self::UpgradeRefused,
     ];
 
     /// Status code and phrase of the answer.
@@ -106,7 +110,9 @@ impl Reason {
             Self::HeaderTimeout | Self::BodyTooSlow => (408, "Request Timeout"),
             Self::TargetTooLong => (414, "URI Too Long"),
             Self::HeadTooLarge | Self::TooManyHeaders => (431, "Request Header Fields Too Large"),
-            Self::UnknownTransferCoding | Self::ConnectRefused => (501, "Not Implemented"),
+            Self::UnknownTransferCoding | Self::ConnectRefused | Self::UpgradeRefused => {
+                (501, "Not Implemented")
+            }
             Self::ServerUnverified | Self::ServerHandshake | Self::ServerClosed | Self::BadResponse => {
                 (502, "Bad Gateway")
             }
@@ -147,6 +153,7 @@ impl Reason {
             Self::ServerClosed => "server-closed",
             Self::BadResponse => "bad-response",
             Self::ResponseTimeout => "response-timeout",
+            Self::UpgradeRefused => "upgrade-refused",
         }
     }
 
@@ -179,6 +186,7 @@ impl Reason {
             Self::ServerClosed => "The server closed the connection before it answered.",
             Self::BadResponse => "The server's response could not be understood.",
             Self::ResponseTimeout => "The server did not answer in time.",
+            Self::UpgradeRefused => "The server does not change to the protocol that was asked for.",
         }
     }
 
@@ -210,6 +218,7 @@ impl Reason {
                 | Self::ServerClosed
                 | Self::BadResponse
                 | Self::ResponseTimeout
+                | Self::UpgradeRefused
         )
     }
 }
@@ -254,6 +263,20 @@ pub fn write(reason: Reason, form: Form<'_>, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends the answer to a call of gRPC: its clients look for a status in a response that is fine as HTTP goes.
+pub fn write_to_call(reason: Reason, form: Form<'_>, out: &mut Vec<u8>) {
+    let (code, sentence, status) = (reason.code(), reason.sentence(), grpc::Status::of(reason).place());
+    let connection = if form.persistent { "" } else { "Connection: close\r\n" };
+    let Form { date, .. } = form;
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n\
+         Evenkeel-Reason: {code}\r\nGrpc-Status: {status}\r\nGrpc-Message: {sentence}\r\n{connection}"
+    );
+    out.extend_from_slice(head.as_bytes());
+    out.extend_from_slice(form.fields);
+    out.extend_from_slice(b"\r\n");
+}
+
 /// Appends the `Location` that has the same host, without its port, and the same target under `https`. Both come from a
 /// head that was parsed, so they hold no line end.
 pub fn https_location(host: &[u8], target: &[u8], out: &mut Vec<u8>) {
@@ -292,6 +315,27 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains("Content-Length: 29\r\n"));
         assert!(text.ends_with("Connection: close\r\n\r\n"));
+    }
+
+    #[test]
+    fn a_call_is_answered_with_a_status_of_its_own() {
+        let mut out = Vec::new();
+        let form =
+            Form { date: DATE, version: Version::Http11, persistent: true, head_only: false, fields: b"" };
+        write_to_call(Reason::ResponseTimeout, form, &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: application/grpc\r\n\
+             Content-Length: 0\r\nEvenkeel-Reason: response-timeout\r\nGrpc-Status: 4\r\n\
+             Grpc-Message: The server did not answer in time.\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn sentences_need_no_encoding_in_a_status() {
+        // What `grpc-message` may have as it is.
+        let plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'%';
+        assert!(Reason::ALL.iter().all(|reason| reason.sentence().bytes().all(plain)));
     }
 
     #[test]

@@ -8,8 +8,11 @@
 use crate::answer::Reason;
 use crate::head::{Known, is_token};
 
-/// Bytes of one chunk-size line or trailer line; longer ones are refused.
+/// Bytes of one chunk-size line; longer ones are refused.
 pub const LONGEST_LINE: usize = 4096;
+/// Bytes of one trailer line; longer ones are refused. What a gRPC call says of its failure is one line, and may have
+/// all of the 8 KiB that gRPC allows its metadata.
+pub const LONGEST_TRAILER: usize = 8192;
 /// Bytes that all chunk extensions of a body may have together. Nobody uses them, except to smuggle or to burn time.
 pub const MOST_EXTENSION_BYTES: usize = 4096;
 /// Bytes that all trailers of a body may have together.
@@ -98,6 +101,12 @@ impl Body {
         matches!(self.state, State::UntilClose | State::Done)
     }
 
+    /// Says whether the next line is a trailer, or the empty line that ends them.
+    #[must_use]
+    pub fn is_in_trailers(&self) -> bool {
+        self.state == State::Trailers
+    }
+
     /// How many bytes of content follow for certain, whatever they are: they need not be looked at. `None` for a
     /// body that ends with its connection: all of them.
     #[must_use]
@@ -122,7 +131,7 @@ impl Body {
     }
 
     /// Says what the first bytes of `input` are and steps over them. Lines are looked at as a whole, so the caller
-    /// must be able to hold [`LONGEST_LINE`] bytes.
+    /// must be able to hold [`LONGEST_TRAILER`] bytes.
     ///
     /// # Errors
     /// [`Reason::BadChunk`] when the bytes break the grammar or a bound.
@@ -156,7 +165,7 @@ impl Body {
     }
 
     fn chunk_size(&mut self, input: &[u8]) -> Result<Run, Reason> {
-        let Some(line) = whole_line(input)? else { return Ok(Run::NeedMore) };
+        let Some(line) = whole_line(input, LONGEST_LINE)? else { return Ok(Run::NeedMore) };
         let digits = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
         let (size, extension) = line.split_at(digits);
         // Fifteen digits keep far away from overflow, here and in other parsers.
@@ -178,7 +187,7 @@ impl Body {
     }
 
     fn trailer(&mut self, input: &[u8]) -> Result<Run, Reason> {
-        let Some(line) = whole_line(input)? else { return Ok(Run::NeedMore) };
+        let Some(line) = whole_line(input, LONGEST_TRAILER)? else { return Ok(Run::NeedMore) };
         if line.is_empty() {
             self.state = State::Done;
             return Ok(Run::Framing(2));
@@ -198,13 +207,13 @@ impl Body {
 }
 
 /// The first line of `input` without its CR LF; `None` while it is incomplete.
-fn whole_line(input: &[u8]) -> Result<Option<&[u8]>, Reason> {
+fn whole_line(input: &[u8], longest: usize) -> Result<Option<&[u8]>, Reason> {
     let Some(end) = memchr::memchr(b'\n', input) else {
         // One more for the CR.
-        return if input.len() > LONGEST_LINE + 1 { Err(Reason::BadChunk) } else { Ok(None) };
+        return if input.len() > longest + 1 { Err(Reason::BadChunk) } else { Ok(None) };
     };
     match input[..end].split_last() {
-        Some((b'\r', line)) if line.len() <= LONGEST_LINE => Ok(Some(line)),
+        Some((b'\r', line)) if line.len() <= longest => Ok(Some(line)),
         _ => Err(Reason::BadChunk),
     }
 }

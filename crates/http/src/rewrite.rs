@@ -27,6 +27,8 @@ pub struct ToServer<'a> {
     pub drop_underscores: bool,
     /// `Host` for a client of HTTP/1.0 that sent none: the server's address.
     pub host_if_missing: &'a str,
+    /// Tell it of a client that takes trailers: on connections where `TE` needs no `Connection`.
+    pub te: bool,
     /// Ask the server to close after its response.
     pub close: bool,
     /// A cookie that is ours: the server does not see it.
@@ -78,6 +80,10 @@ pub fn request(head: &RequestHead, to: &ToServer<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(to.client_certificate);
+    let trailers = |value: &[u8]| elements(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
+    if to.te && fields.named("te").any(trailers) {
+        out.extend_from_slice(b"TE: trailers\r\n");
+    }
     if head.upgrade {
         out.extend_from_slice(b"Connection: Upgrade\r\n");
     } else if to.close {

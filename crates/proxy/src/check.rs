@@ -7,6 +7,7 @@
 
 mod agent;
 mod exec;
+mod grpc;
 mod http;
 mod probe;
 mod tcp;
@@ -236,7 +237,13 @@ async fn watch(
                 let names = (pool.load().plan.name.to_string(), server.plan.name.to_string());
                 exec::ask(exec, names, &address, probe.timing.timeout, permit).await
             }
-            _ => probe::ask(&server, &probe, &address, pool.load().plan.send_proxy).await,
+            _ => {
+                let (announce, protocol) = {
+                    let plan = &pool.load().plan;
+                    (plan.send_proxy, plan.protocol)
+                };
+                probe::ask(&server, &probe, &address, announce, protocol).await
+            }
         };
         pool.load().probed(&server, result, started);
     }

@@ -53,8 +53,12 @@ impl IdleConnections {
         Self((0..workers.max(1)).map(|_| Mutex::new(Vec::new())).collect())
     }
 
-    /// Keeps a connection that was opened in this manner for later, or closes it when there are `most` already.
+    /// Keeps a connection that was opened in this manner for later, or closes it when there are `most` already or it is for one
+    /// request only.
     pub(crate) fn put(&self, worker: usize, stream: Stream, now: Instant, most: u32, manner: u64) {
+        if !stream.is_reusable() {
+            return;
+        }
         let Some(Ok(mut stack)) = self.0.get(worker).map(Mutex::lock) else { return };
         if stack.len() < most as usize {
             stack.push(Idle { stream, since: now, manner });

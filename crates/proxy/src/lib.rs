@@ -8,6 +8,7 @@
 pub mod message;
 pub mod run;
 pub mod tls;
+mod translated;
 
 mod access_log;
 mod alarm;

@@ -323,6 +323,9 @@ pub struct PoolSnapshot {
     pub all_down: Option<String>,
     /// Requests by what became of them (`kept`, `new`, `moved`, `unknown`), when the pool is sticky.
     pub sticky: Option<BTreeMap<String, u64>>,
+    /// Calls of gRPC by their status, when its servers may be spoken to with HTTP/2.
+    #[serde(default)]
+    pub grpc_total: Option<BTreeMap<String, u64>>,
     /// Who waits for its servers.
     pub queue: QueueSnapshot,
     /// In the order of the plan.
@@ -392,6 +395,9 @@ pub struct ServerSnapshot {
     pub tls: Option<ServerTlsSnapshot>,
     /// Unused connections kept.
     pub idle: u64,
+    /// Open connections of HTTP/2, each for many requests.
+    #[serde(default)]
+    pub multiplexed: u64,
     /// From the request, sent on an open connection, to the first byte of its answer (HTTP).
     pub first_byte: HistogramSnapshot,
     /// What went wrong last, if anything ever did.

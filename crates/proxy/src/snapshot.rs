@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
-use evenkeel_config::plan::{Mode, WhenAllDown};
+use evenkeel_config::plan::{Mode, Protocol, WhenAllDown};
 use evenkeel_http::answer::Reason;
+use evenkeel_http::grpc;
 use evenkeel_traffic::sticky::Outcome;
 use evenkeel_traffic::usability::{FULL_SHARE, Usability};
 
@@ -118,9 +119,16 @@ fn pool(pool: &Pool) -> PoolSnapshot {
             WhenAllDown::TryAll => "try-all".into(),
         }),
         sticky: pool.sticky.as_ref().map(|_| outcomes(pool)),
+        grpc_total: (pool.plan.protocol != Protocol::H1).then(|| calls(pool)),
         queue: queue(pool),
         servers: pool.servers.iter().map(|s| server(s, pool.plan.slow_start)).collect(),
     }
+}
+
+/// Every status that a call can have, so that a reader sees each count from zero.
+fn calls(pool: &Pool) -> BTreeMap<String, u64> {
+    let count = |place: usize| pool.state.counters.sum(|counters| &counters.grpc_total[place]);
+    grpc::NAMES.iter().enumerate().map(|(place, name)| ((*name).to_owned(), count(place))).collect()
 }
 
 fn outcomes(pool: &Pool) -> BTreeMap<String, u64> {
@@ -173,6 +181,7 @@ fn server(server: &Server, slow_start: Duration) -> ServerSnapshot {
                 .into(),
         }),
         idle: state.idle.count() as u64,
+        multiplexed: state.multiplexed.count() as u64,
         first_byte: Histogram::sum(state.counters.all().map(|counters| &counters.first_byte)),
         last_failure: state.last_failure(),
     }

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::tls::stream::TlsStream;
+use crate::translated::Translated;
 
 /// See the module.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) enum Stream {
     Unix(UnixStream),
     /// Over one of the others.
     Tls(Box<TlsStream>),
+    /// A part of one of the others.
+    Translated(Box<dyn Translated>),
 }
 
 /// What waits in a connection that nobody reads from.
@@ -70,10 +73,44 @@ impl Stream {
             Self::Tcp(stream) => Some((stream.peer_addr().ok()?, stream.local_addr().ok()?)),
             Self::Unix(_) => None,
             Self::Tls(stream) => stream.socket().addresses(),
+            Self::Translated(stream) => stream.addresses(),
         }
     }
 
-    /// TLS over it, if there is any.
+    /// Whether what passes is encrypted.
+    pub(crate) fn is_secure(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => false,
+            Self::Tls(_) => true,
+            Self::Translated(stream) => stream.is_secure(),
+        }
+    }
+
+    /// What the client's certificate says, as header lines; empty without one.
+    pub(crate) fn client_certificate(&self) -> &[u8] {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => &[],
+            Self::Tls(stream) => stream.client_certificate(),
+            Self::Translated(stream) => stream.client_certificate(),
+        }
+    }
+
+    /// Whether its bytes are those of the kernel's socket, which can move them without us.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self, Self::Tcp(_) | Self::Unix(_))
+    }
+
+    /// Whether it may carry another request after the one it is for.
+    pub(crate) fn is_reusable(&self) -> bool {
+        !matches!(self, Self::Translated(_))
+    }
+
+    /// What a translated one has to say for itself.
+    pub(crate) fn translated(&self) -> Option<&dyn Translated> {
+        if let Self::Translated(stream) = self { Some(&**stream) } else { None }
+    }
+
+    /// TLS over it, if there is any. It is unknown to what is [`Stream::Translated`].
     pub(crate) fn tls(&self) -> Option<&TlsStream> {
         if let Self::Tls(tls) = self { Some(tls) } else { None }
     }
@@ -84,16 +121,17 @@ impl Stream {
             Self::Tcp(stream) => TcpStream::from_std(stream.into_std()?).map(Self::Tcp),
             Self::Unix(stream) => UnixStream::from_std(stream.into_std()?).map(Self::Unix),
             Self::Tls(mut stream) => stream.adopt().map(|()| Self::Tls(stream)),
+            Self::Translated(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
     /// The same connection in the runtime of the current thread; the one here is to be thrown away.
     pub(crate) fn duplicate(&self) -> io::Result<Self> {
-        let socket = self.as_fd().try_clone_to_owned()?;
+        let socket = self.descriptor()?.try_clone_to_owned()?;
         match self {
             Self::Tcp(_) => TcpStream::from_std(socket.into()).map(Self::Tcp),
             Self::Unix(_) => UnixStream::from_std(socket.into()).map(Self::Unix),
-            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Tls(_) | Self::Translated(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -106,6 +144,7 @@ impl Stream {
             Self::Unix(stream) => stream.try_read(&mut byte),
             Self::Tls(stream) if !stream.is_quiet() => return Waiting::Bytes,
             Self::Tls(stream) => return stream.socket().known_waiting(),
+            Self::Translated(_) => return Waiting::Bytes,
         };
         Waiting::of(read)
     }
@@ -115,18 +154,37 @@ impl Stream {
         if self.tls().is_some_and(|tls| !tls.is_quiet()) {
             return Waiting::Bytes;
         }
-        Waiting::of(evenkeel_sys::socket::peek(self.as_fd()))
+        Waiting::of(self.peek())
+    }
+
+    fn peek(&self) -> io::Result<usize> {
+        evenkeel_sys::socket::peek(self.descriptor()?)
+    }
+
+    /// The socket below. One that is shared with other requests is nobody's to touch.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::Unsupported`] when it is translated.
+    pub(crate) fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
+        match self {
+            Self::Tcp(stream) => Ok(stream.as_fd()),
+            Self::Unix(stream) => Ok(stream.as_fd()),
+            Self::Tls(stream) => stream.socket().descriptor(),
+            Self::Translated(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// Ready when something is waiting, which is told and left where it is.
     pub(crate) fn poll_peek(&self, cx: &mut Context<'_>) -> Poll<Waiting> {
-        if self.tls().is_some_and(TlsStream::has_waiting) {
-            return Poll::Ready(Waiting::Bytes);
+        match self {
+            Self::Tls(tls) if tls.has_waiting() => return Poll::Ready(Waiting::Bytes),
+            Self::Translated(stream) => return stream.poll_peek(cx),
+            Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) => {}
         }
         loop {
             ready!(self.poll_readable(cx));
             // Finding nothing clears the stale readiness, so that the next look waits for an event.
-            let peeked = self.try_io(Interest::READABLE, || evenkeel_sys::socket::peek(self.as_fd()));
+            let peeked = self.try_io(Interest::READABLE, || self.peek());
             match Waiting::of(peeked) {
                 Waiting::Nothing => {}
                 found => return Poll::Ready(found),
@@ -137,12 +195,15 @@ impl Stream {
     /// Waits until the other side has gone: it has ended its direction, or broken the connection. When something that
     /// it sent waits to be read, only the latter can be seen.
     pub(crate) async fn gone(&self) {
+        if let Self::Translated(stream) = self {
+            return poll_fn(|cx| stream.poll_gone(cx)).await;
+        }
         if poll_fn(|cx| self.poll_peek(cx)).await == Waiting::Bytes {
             // An error is told by the next write as well.
             let _broken = match self.tls().map_or(self, TlsStream::socket) {
                 Self::Tcp(stream) => stream.ready(Interest::ERROR).await,
                 Self::Unix(stream) => stream.ready(Interest::ERROR).await,
-                Self::Tls(_) => return,
+                Self::Tls(_) | Self::Translated(_) => return,
             };
         }
     }
@@ -154,6 +215,7 @@ impl Stream {
             Self::Unix(stream) => stream.poll_read_ready(cx).map(|_| ()),
             Self::Tls(stream) if stream.has_waiting() => Poll::Ready(()),
             Self::Tls(stream) => stream.socket().poll_readable(cx),
+            Self::Translated(stream) => stream.poll_peek(cx).map(|_| ()),
         }
     }
 
@@ -163,6 +225,8 @@ impl Stream {
             Self::Tcp(stream) => stream.poll_write_ready(cx).map(|_| ()),
             Self::Unix(stream) => stream.poll_write_ready(cx).map(|_| ()),
             Self::Tls(stream) => stream.socket().poll_writable(cx),
+            // Its writes wait by themselves.
+            Self::Translated(_) => Poll::Ready(()),
         }
     }
 
@@ -176,6 +240,7 @@ impl Stream {
             Self::Tcp(stream) => stream.try_io(interest, deed),
             Self::Unix(stream) => stream.try_io(interest, deed),
             Self::Tls(stream) => stream.socket().try_io(interest, deed),
+            Self::Translated(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -193,16 +258,7 @@ impl Stream {
             }
             Self::Unix(_) => {}
             Self::Tls(stream) => stream.cut(),
-        }
-    }
-}
-
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
-            Self::Tls(stream) => stream.socket().as_fd(),
+            Self::Translated(stream) => stream.reset(),
         }
     }
 }
@@ -210,15 +266,17 @@ impl AsFd for Stream {
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let stream = self.get_mut();
-        if let Self::Tls(tls) = stream {
-            return Pin::new(tls).poll_read(cx, buf);
+        match stream {
+            Self::Tls(tls) => return Pin::new(tls).poll_read(cx, buf),
+            Self::Translated(stream) => return stream.poll_read(cx, buf),
+            Self::Tcp(_) | Self::Unix(_) => {}
         }
         loop {
             ready!(stream.poll_readable(cx));
             let room = buf.initialize_unfilled();
             let most = room.len();
-            let read =
-                stream.try_io(Interest::READABLE, || evenkeel_sys::socket::receive(stream.as_fd(), room));
+            let read = stream
+                .try_io(Interest::READABLE, || evenkeel_sys::socket::receive(stream.descriptor()?, room));
             match read {
                 Ok(count) => {
                     if count > 0 && count < most {
@@ -237,12 +295,15 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let stream = self.get_mut();
-        if let Self::Tls(tls) = stream {
-            return tls.poll_write_both(cx, buf, &[]);
+        match stream {
+            Self::Tls(tls) => return tls.poll_write_both(cx, buf, &[]),
+            Self::Translated(stream) => return stream.poll_write(cx, buf, &[]),
+            Self::Tcp(_) | Self::Unix(_) => {}
         }
         loop {
             ready!(stream.poll_writable(cx));
-            let sent = stream.try_io(Interest::WRITABLE, || evenkeel_sys::socket::send(stream.as_fd(), buf));
+            let sent =
+                stream.try_io(Interest::WRITABLE, || evenkeel_sys::socket::send(stream.descriptor()?, buf));
             match sent {
                 Ok(count) => {
                     if count < buf.len() {
@@ -265,6 +326,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Translated(stream) => stream.poll_shutdown(cx),
         }
     }
 
@@ -279,6 +341,10 @@ impl AsyncWrite for Stream {
             Self::Tls(stream) => {
                 let slice = |place: usize| slices.get(place).map(|slice| &**slice).unwrap_or_default();
                 stream.poll_write_both(cx, slice(0), slice(1))
+            }
+            Self::Translated(stream) => {
+                let slice = |place: usize| slices.get(place).map(|slice| &**slice).unwrap_or_default();
+                stream.poll_write(cx, slice(0), slice(1))
             }
         }
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use evenkeel_config::plan;
 use evenkeel_http::answer::Reason;
+use evenkeel_http::grpc;
 use evenkeel_traffic::agent;
 use evenkeel_traffic::budget::Budget;
 use evenkeel_traffic::load::{Load, PoolLoad, Running};
@@ -29,6 +30,7 @@ use crate::queue::{Line, Rooms};
 use crate::sticky::{Sticky, StickyCounters};
 use crate::tls::acceptor::{Acceptor, Failure};
 use crate::tls::connector::{self, Towards};
+use crate::upstream::Multiplexed;
 use crate::worker::Worker;
 
 /// Everything, under one revision.
@@ -164,6 +166,8 @@ pub(crate) struct PoolCounters {
     pub(crate) retries_total: Counter,
     pub(crate) retries_denied_total: Counter,
     pub(crate) sticky: StickyCounters,
+    /// Calls of gRPC, by the place of their status.
+    pub(crate) grpc_total: [Counter; grpc::NAMES.len()],
 }
 
 impl PoolState {
@@ -309,6 +313,8 @@ pub(crate) struct ServerState {
     /// Requests or connections running now, all workers together, and how fast it answers.
     pub(crate) load: Arc<Load>,
     pub(crate) idle: IdleConnections,
+    /// Those that carry many requests at once.
+    pub(crate) multiplexed: Multiplexed,
     /// Whether it takes traffic, and why not.
     pub(crate) gate: Gate,
     last_failure: Mutex<Option<String>>,
@@ -332,6 +338,7 @@ impl ServerState {
             counters: PerWorker::new(workers),
             load: Arc::new(Load::new(pool)),
             idle: IdleConnections::new(workers),
+            multiplexed: Multiplexed::new(workers),
             gate: Gate::new(bell),
             last_failure: Mutex::new(None),
         }

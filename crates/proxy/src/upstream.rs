@@ -1,5 +1,12 @@
 //! Connections to servers: one that is open already, or a new one.
 
+mod connection;
+mod exchange;
+mod multiplexed;
+mod reach;
+mod vitals;
+mod websocket;
+
 use evenkeel_config::plan::{self, SendProxy};
 use evenkeel_http::answer::Reason;
 use rustls::HandshakeKind;
@@ -10,6 +17,9 @@ use crate::idle::{Certainty, Wanted};
 use crate::stream::Stream;
 use crate::table::{Pool, Server, ServerCounters};
 use crate::tls::connector::{Failure, Speaks, Towards};
+
+pub(crate) use multiplexed::Multiplexed;
+pub(crate) use reach::{Need, alone, reach};
 
 /// A connection to a server, ready for a request.
 #[derive(Debug)]
@@ -53,6 +63,13 @@ pub(crate) struct NotOpened {
     pub(crate) reason: Option<Reason>,
     /// The server has failed; else the client may have caused it.
     pub(crate) blames_server: bool,
+}
+
+impl NotOpened {
+    /// No place, which is nobody's fault.
+    fn full(reason: Reason) -> Self {
+        Self { reason: Some(reason), blames_server: false }
+    }
 }
 
 /// Opens a connection to `server` within the pool's `connect-timeout`, for a request to `host`. A failure is counted and

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use evenkeel_config::plan::Protocol;
 use evenkeel_traffic::address::Address;
 use evenkeel_traffic::chance::Chance;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -146,6 +147,8 @@ fn keep_house(worker: &Worker, table: &Table) {
         for server in &pool.servers {
             let idle = &server.state.idle;
             kept += idle.sweep(worker.index, pool.plan.keep_alive, now);
+            let manner = (pool.plan.protocol != Protocol::H1).then(|| server.manner());
+            server.state.multiplexed.sweep(worker.index, pool.plan.keep_alive, manner, now);
             most = usize::try_from(worker.connections.most()).unwrap_or(usize::MAX) / idle.workers();
         }
     }

@@ -72,6 +72,7 @@ fn with_one_pool() -> Answer {
         retries_denied_total: 0,
         all_down: None,
         sticky: None,
+        grpc_total: None,
         queue: QueueSnapshot::default(),
         servers: Vec::new(),
     };

@@ -46,6 +46,7 @@ fn status() -> Status {
         opened_total: 16,
         reused_total: 17,
         idle: 18,
+        multiplexed: 19,
         tls: Some(evenkeel_proxy::message::ServerTlsSnapshot {
             handshakes_total: 46,
             resumed_total: 47,
@@ -64,6 +65,7 @@ fn status() -> Status {
         retries_denied_total: 21,
         all_down: Some("refuse".into()),
         sticky: Some(BTreeMap::from([("kept".into(), 30), ("moved".into(), 31)])),
+        grpc_total: Some(BTreeMap::from([("OK".into(), 32)])),
         queue: QueueSnapshot {
             length: 31,
             limit: 32,
@@ -296,6 +298,7 @@ fn every_fact_is_on_the_page() {
         ("evenkeel_pool_retries_denied_total", &[webserver[0]], 21.0),
         ("evenkeel_pool_all_down", &[webserver[0]], 1.0),
         ("evenkeel_pool_sticky_requests_total", &[webserver[0], ("outcome", "moved")], 31.0),
+        ("evenkeel_pool_grpc_calls_total", &[webserver[0], ("status", "OK")], 32.0),
         ("evenkeel_pool_queue_length", &[webserver[0]], 31.0),
         ("evenkeel_pool_queue_limit", &[webserver[0]], 32.0),
         ("evenkeel_pool_queued_total", &[webserver[0]], 33.0),
@@ -310,6 +313,7 @@ fn every_fact_is_on_the_page() {
         ("evenkeel_server_opened_total", &webserver, 16.0),
         ("evenkeel_server_reused_total", &webserver, 17.0),
         ("evenkeel_server_idle_connections", &webserver, 18.0),
+        ("evenkeel_server_multiplexed_connections", &webserver, 19.0),
         ("evenkeel_server_tls_handshakes_total", &webserver, 46.0),
         ("evenkeel_server_tls_resumed_total", &webserver, 47.0),
         ("evenkeel_server_tls_failures_total", &[webserver[0], webserver[1], ("reason", "unverified")], 48.0),

@@ -27,6 +27,10 @@ pub(super) fn probe(pool: &Pool) -> String {
             parts.push(format!("status = {:?}", ranges.join(",")));
             parts.extend(http.body.iter().map(|body| format!("body = {body:?}")));
         }
+        ProbeKind::Grpc(grpc) => {
+            parts.push(format!("grpc = {:?}", grpc.service));
+            parts.extend(grpc.host.iter().map(|host| format!("host = {host:?}")));
+        }
         ProbeKind::Exec(exec) => {
             let program = exec.program.display().to_string();
             let words = std::iter::once(&program).chain(&exec.arguments).map(|word| format!("{word:?}"));

@@ -1,6 +1,7 @@
 //! The records themselves.
 
 mod discovery;
+mod protocol;
 mod send_proxy;
 mod server_tls;
 mod sticky;
@@ -72,8 +73,9 @@ impl Key {
 /// Every key there is: those of a file of their own come last.
 pub static KEYS: &[Key] = &JOINED;
 
-const APART: [&[Key]; 8] = [
+const APART: [&[Key]; 9] = [
     discovery::KEYS,
+    protocol::KEYS,
     send_proxy::KEYS,
     server_tls::KEYS,
     sticky::KEYS,
@@ -497,7 +499,7 @@ const REST: &[Key] = &[
         "method = \"HEAD\"",
     ),
     key(Section::Health, "host", Kind::Host, Default::Nothing("the server's address")).says(
-        "What the request gives as `Host`. Only with `http`.",
+        "What the request gives as `Host`. Only with `http` or `grpc`.",
         "host = \"www.example.com\"",
     ),
     key(Section::Health, "headers", Kind::Fields, Default::Nothing("none")).says(

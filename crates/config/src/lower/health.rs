@@ -7,7 +7,7 @@ use evenkeel_traffic::outlier;
 use super::{HTTP, count, default, time};
 use crate::keys::Section;
 use crate::model::{Health, Passive, Pool, Server, WordOr};
-use crate::plan::{self, ExecProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
+use crate::plan::{self, ExecProbe, GrpcProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
 use crate::problems::{At, Problems};
 
 /// Keys that mean something only with `http`.
@@ -47,6 +47,9 @@ fn kind(typed: &Health) -> ProbeKind {
     let text = |setting: &Option<At<String>>| setting.as_ref().map(|text| text.value.clone());
     if let Some((program, arguments)) = typed.exec.as_ref().and_then(|exec| exec.value.split_first()) {
         return ProbeKind::Exec(ExecProbe { program: program.into(), arguments: arguments.to_vec() });
+    }
+    if let Some(service) = text(&typed.grpc) {
+        return ProbeKind::Grpc(GrpcProbe { service, host: text(&typed.host) });
     }
     let Some(target) = text(&typed.http) else {
         return ProbeKind::Tcp(TcpProbe {
@@ -96,11 +99,12 @@ fn timing(typed: Option<&Health>, problems: &mut Problems) -> Timing {
 /// Reports keys of the other kind of check.
 fn mixed(typed: &Health, problems: &mut Problems) {
     let given = |name: &str| typed.given.iter().any(|key| key.value == name);
-    let (http, exec) = (given("http"), given("exec"));
+    let (http, grpc, exec) = (given("http"), given("grpc"), given("exec"));
     for key in &typed.given {
         let name = key.value.as_str();
         if exec
             && (name == "http"
+                || name == "grpc"
                 || OF_HTTP.contains(&name)
                 || OF_TCP.contains(&name)
                 || OF_CONNECTIONS.contains(&name))
@@ -110,7 +114,13 @@ fn mixed(typed: &Health, problems: &mut Problems) {
                 .help("the exit code of the program decides alone: remove the key, or `exec`");
             continue;
         }
-        if !http && OF_HTTP.contains(&name) {
+        if grpc && (name == "http" || OF_TCP.contains(&name) || (OF_HTTP.contains(&name) && name != "host")) {
+            problems
+                .error(key.span, format!("`{name}` means nothing together with `grpc`"))
+                .help("the status that the server gives decides alone: remove the key, or `grpc`");
+            continue;
+        }
+        if !http && !grpc && OF_HTTP.contains(&name) {
             problems
                 .error(key.span, format!("`{name}` means nothing without `http`"))
                 .help("add `http = \"/\"`, or remove the key");

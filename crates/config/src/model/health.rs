@@ -33,6 +33,7 @@ pub(crate) struct Health {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) status: Option<Vec<(u16, u16)>>,
     pub(crate) body: Setting<String>,
+    pub(crate) grpc: Setting<String>,
     pub(crate) exec: Setting<Vec<String>>,
     pub(crate) send: Setting<String>,
     pub(crate) expect: Setting<String>,
@@ -75,6 +76,7 @@ pub(super) fn health(pool: &Reader<'_>, problems: &mut Problems) -> Setting<Word
         headers: reader.fields("headers", problems),
         status: reader.statuses("status", problems),
         body: reader.text("body", problems),
+        grpc: reader.service("grpc", problems),
         exec: reader.command("exec", problems),
         send: reader.text("send", problems),
         expect: reader.text("expect", problems),
@@ -150,6 +152,19 @@ impl<'a> Reader<'a> {
             problems
                 .error(span, format!("`{name}` must have 1 to {LONGEST_TEXT} bytes"))
                 .help("leave the key out to ask for nothing");
+            return None;
+        }
+        Some(At::new(text.to_owned(), span))
+    }
+
+    /// The name of a service of gRPC; empty for all of them.
+    fn service(&self, name: &str, problems: &mut Problems) -> Setting<String> {
+        let (text, span, key) = self.any_text(name, problems)?;
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
+        if text.len() > 255 || !text.chars().all(fits) {
+            problems
+                .error(span, format!("{} is no name of a service", quoted(text)))
+                .help(format!("write {}", key.kind.expectation()));
             return None;
         }
         Some(At::new(text.to_owned(), span))

@@ -157,6 +157,7 @@ fn pool(name: At<Name>, reader: &Reader<'_>, problems: &mut Problems) -> Pool {
         response_timeout: reader.time("response-timeout", problems),
         keep_alive: reader.time("keep-alive", problems),
         max_idle_connections: reader.count("max-idle-connections", problems),
+        protocol: reader.word("protocol", problems),
         tls: reader.table("tls", Section::ServerTls, problems).map(|tls| tls.server_tls(problems)),
         send_proxy: super::send_proxy::send_proxy(reader, problems),
         health: health(reader, problems),

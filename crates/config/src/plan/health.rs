@@ -29,6 +29,8 @@ pub enum ProbeKind {
     Tcp(TcpProbe),
     /// `http` and its kin.
     Http(HttpProbe),
+    /// `grpc`.
+    Grpc(GrpcProbe),
     /// `exec`.
     Exec(ExecProbe),
 }
@@ -57,6 +59,15 @@ pub struct HttpProbe {
     pub statuses: Vec<(u16, u16)>,
     /// `body`: a text that must be in the answer's body.
     pub body: Option<String>,
+}
+
+/// A call of gRPC is answered `SERVING`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrpcProbe {
+    /// `grpc`: the service that is asked for; empty for the server as a whole.
+    pub service: String,
+    /// `host`: the value of `:authority`; `None` is the server's address.
+    pub host: Option<String>,
 }
 
 /// A program ends with exit code 0.

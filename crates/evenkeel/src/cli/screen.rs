@@ -404,6 +404,7 @@ pub(super) mod tests {
                     sticky: Some(BTreeMap::from(
                         ["kept", "new", "moved", "unknown"].map(|name| (name.into(), 5)),
                     )),
+                    grpc_total: None,
                     queue: QueueSnapshot {
                         length: 2,
                         limit: 1000,
@@ -425,6 +426,7 @@ pub(super) mod tests {
                         opened_total: 5,
                         reused_total: 6,
                         idle: 7,
+                        multiplexed: 0,
                         tls: None,
                         first_byte: HistogramSnapshot::default(),
                         last_failure: Some("connection refused".into()),

@@ -10,6 +10,7 @@ const PLAIN: ToServer<'static> = ToServer {
     forwarded: false,
     drop_underscores: true,
     host_if_missing: "10.0.0.1:80",
+    te: false,
     close: false,
     own_cookie: None,
     client_certificate: b"",
@@ -239,4 +240,15 @@ fn browsers_are_told_once_to_come_over_tls() {
     assert!(answered("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", to).contains(field));
     let own = answered("HTTP/1.1 200 OK\r\nStrict-Transport-Security: max-age=1\r\n\r\n", to);
     assert!(own.contains("max-age=1\r\n") && !own.contains("max-age=60"), "{own}");
+}
+
+#[test]
+fn a_client_that_takes_trailers_is_told_of_where_that_needs_no_more() {
+    let request = |te: &str, to: &ToServer<'_>| {
+        rewritten(&format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: TE\r\nTE: {te}\r\n\r\n"), to)
+    };
+    let to = ToServer { te: true, ..PLAIN };
+    assert!(request("gzip, trailers", &to).contains("\r\nTE: trailers\r\n"));
+    assert!(!request("gzip", &to).contains("TE"));
+    assert!(!request("trailers", &PLAIN).contains("TE"));
 }

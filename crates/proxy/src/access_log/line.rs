@@ -72,6 +72,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) total: Duration,
     /// Why we answered or refused ourselves.
     pub(crate) reason: Option<&'static str>,
+    /// What a call of gRPC has come to.
+    pub(crate) grpc_status: Option<&'static str>,
     pub(crate) end: End,
 }
 
@@ -155,6 +157,9 @@ fn json(facts: &Facts<'_>, stamp: &Stamp, out: &mut Vec<u8>) {
     millis(out, b",\"total_ms\":", facts.total);
     if let Some(reason) = facts.reason {
         put(out, &[b",\"reason\":\"", reason.as_bytes(), b"\""]);
+    }
+    if let Some(status) = facts.grpc_status {
+        put(out, &[b",\"grpc_status\":\"", status.as_bytes(), b"\""]);
     }
     put(out, &[b",\"end\":\"", facts.end.word().as_bytes(), b"\""]);
     if let Some(asked) = facts.http.as_ref().and_then(|http| http.asked.as_ref()) {

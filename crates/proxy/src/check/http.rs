@@ -18,7 +18,7 @@ const MOST_INTERIM: usize = 8;
 pub(super) async fn ask(stream: &mut Stream, probe: &HttpProbe, host: &str) -> Result<(), String> {
     let sent = stream.write_all(request(probe, host).as_bytes()).await;
     sent.map_err(|error| format!("the connection broke while the request was sent: {error}"))?;
-    let mut answer = Answer { stream, bytes: Vec::new() };
+    let mut answer = Answer::of(stream);
     let head = answer.head(method(&probe.method)).await?;
     let status = head.status;
     if !probe.statuses.iter().any(|&(first, last)| (first..=last).contains(&status)) {
@@ -50,12 +50,16 @@ fn method(name: &str) -> Method {
 }
 
 /// What has come of an answer.
-struct Answer<'a> {
+pub(super) struct Answer<'a> {
     stream: &'a mut Stream,
     bytes: Vec<u8>,
 }
 
-impl Answer<'_> {
+impl<'a> Answer<'a> {
+    pub(super) fn of(stream: &'a mut Stream) -> Self {
+        Self { stream, bytes: Vec::new() }
+    }
+
     /// Reads more; `false` at the end.
     async fn more(&mut self) -> Result<bool, String> {
         let mut piece = [0; 4096];
@@ -69,7 +73,7 @@ impl Answer<'_> {
     }
 
     /// The final head; what is left in `bytes` comes after it.
-    async fn head(&mut self, method: Method) -> Result<ResponseHead, String> {
+    pub(super) async fn head(&mut self, method: Method) -> Result<ResponseHead, String> {
         let limits = Limits { headers: MOST_HEADERS, ..Limits::default() };
         let mut head = ResponseHead::default();
         for _ in 0..=MOST_INTERIM {
@@ -88,6 +92,25 @@ impl Answer<'_> {
             }
         }
         Err("it sent too many interim answers".into())
+    }
+
+    /// All of its content, which may not be long.
+    pub(super) async fn content(&mut self, head: &ResponseHead) -> Result<Vec<u8>, String> {
+        let mut body = Body::new(head.framing);
+        let mut content = Vec::new();
+        loop {
+            match body.read(&self.bytes).map_err(|_| "its body could not be understood".to_owned())? {
+                Run::Payload(count) => content.extend(self.bytes.drain(..count)),
+                Run::Framing(count) => drop(self.bytes.drain(..count)),
+                Run::End => return Ok(content),
+                Run::NeedMore if self.more().await? => {}
+                Run::NeedMore if body.ends_with_connection() => return Ok(content),
+                Run::NeedMore => return Err("the server ended the connection within its answer".into()),
+            }
+            if content.len() > MOST_BYTES {
+                return Err("its answer is too long".into());
+            }
+        }
     }
 
     async fn body_with(&mut self, text: &str, head: &ResponseHead) -> Result<(), String> {

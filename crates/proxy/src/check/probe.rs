@@ -1,13 +1,14 @@
 //! One check of one server over the network, whatever it asks, within its time.
 
-use evenkeel_config::plan::{Probe, ProbeKind, SendProxy};
+use evenkeel_config::plan::{Probe, ProbeKind, Protocol, SendProxy};
 use evenkeel_traffic::address::Address;
 
-use super::{http, tcp};
+use super::{grpc, http, tcp};
 use crate::announce;
 use crate::stream::Stream;
 use crate::table::Server;
 use crate::tls::connector::Speaks;
+use crate::upstream;
 
 /// Bytes of an answer that are looked at.
 pub(super) const MOST_BYTES: usize = 64 * 1024;
@@ -18,8 +19,14 @@ pub(super) async fn ask(
     probe: &Probe,
     address: &Address,
     announce: Option<SendProxy>,
+    protocol: Protocol,
 ) -> Result<(), String> {
     let patience = probe.timing.timeout;
+    let h2 = match probe.kind {
+        ProbeKind::Http(_) => protocol == Protocol::H2,
+        ProbeKind::Grpc(_) => true,
+        ProbeKind::Tcp(_) | ProbeKind::Exec(_) => false,
+    };
     // What it was doing when time was up.
     let mut step = format!("cannot connect to {address}");
     let work = async {
@@ -32,16 +39,25 @@ pub(super) async fn ask(
         if let Some(tls) = server.tls.as_ref().filter(|_| probe.tls) {
             step = format!("no TLS with {address}");
             let (host, speaks) = match &probe.kind {
-                ProbeKind::Http(http) => (http.host.as_deref().map_or(&[][..], host_only), Speaks::Http),
-                _ => (&[][..], Speaks::Anything),
+                ProbeKind::Http(http) if h2 => (http.host.as_deref(), Speaks::Http2),
+                ProbeKind::Http(http) => (http.host.as_deref(), Speaks::Http),
+                ProbeKind::Grpc(grpc) => (grpc.host.as_deref(), Speaks::Http2),
+                ProbeKind::Tcp(_) | ProbeKind::Exec(_) => (None, Speaks::Anything),
             };
+            let host = host.map_or(&[][..], host_only);
             let shaken = tls.connect(stream, host, speaks).await;
             stream = shaken.map_err(|failed| format!("no TLS with {address}: {}", failed.why))?.0;
+        }
+        if h2 {
+            step = format!("no HTTP/2 with {address}");
+            let begun = upstream::alone(stream, &server.host).await;
+            stream = begun.map_err(|why| format!("no HTTP/2 with {address}: {why}"))?;
         }
         step = format!("no whole answer from {address}");
         match &probe.kind {
             ProbeKind::Tcp(dialogue) => tcp::ask(&mut stream, dialogue).await,
             ProbeKind::Http(request) => http::ask(&mut stream, request, &server.host).await,
+            ProbeKind::Grpc(call) => grpc::ask(&mut stream, call, &server.host).await,
             // Asks nobody over the network.
             ProbeKind::Exec(_) => Ok(()),
         }

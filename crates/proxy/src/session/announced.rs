@@ -6,7 +6,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::AsFd;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -56,7 +55,7 @@ async fn header(stream: &Stream) -> io::Result<Option<Header>> {
         loop {
             ready!(stream.poll_readable(cx));
             let found = stream.try_io(Interest::READABLE, || {
-                let count = evenkeel_sys::socket::peek_into(stream.as_fd(), &mut bytes)?;
+                let count = evenkeel_sys::socket::peek_into(stream.descriptor()?, &mut bytes)?;
                 match parse(bytes.get(..count).unwrap_or_default()) {
                     _ if count == 0 => Err(io::ErrorKind::UnexpectedEof.into()),
                     Ok(Some(header)) => take(stream, &mut bytes[..header.length]).map(|()| Some(header)),
@@ -79,7 +78,7 @@ async fn header(stream: &Stream) -> io::Result<Option<Header>> {
 fn take(stream: &Stream, bytes: &mut [u8]) -> io::Result<()> {
     let mut taken = 0;
     while taken < bytes.len() {
-        match evenkeel_sys::socket::receive(stream.as_fd(), &mut bytes[taken..])? {
+        match evenkeel_sys::socket::receive(stream.descriptor()?, &mut bytes[taken..])? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             count => taken += count,
         }

@@ -56,7 +56,7 @@ struct Client<'a> {
 impl Client<'_> {
     /// Says whether the client has come over TLS: what is `https` follows from it.
     fn is_secure(&self) -> bool {
-        self.stream.tls().is_some()
+        self.stream.is_secure()
     }
 
     /// Notes something of the request that is served.

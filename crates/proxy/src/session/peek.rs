@@ -3,7 +3,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::AsFd;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -42,7 +41,7 @@ pub(crate) async fn asked(client: &Stream) -> io::Result<Option<String>> {
         loop {
             ready!(client.poll_readable(cx));
             let found = client.try_io(Interest::READABLE, || {
-                let count = evenkeel_sys::socket::peek_into(client.as_fd(), &mut bytes)?;
+                let count = evenkeel_sys::socket::peek_into(client.descriptor()?, &mut bytes)?;
                 match parse_hello(bytes.get(..count).unwrap_or_default()) {
                     _ if count == 0 => Err(io::ErrorKind::UnexpectedEof.into()),
                     Ok(Some(hello)) => Ok(hello.server_name),

@@ -5,7 +5,6 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
 use evenkeel_sys::splice::Pipe;
@@ -68,7 +67,7 @@ impl Splice {
         let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
         loop {
             ready!(source.poll_readable(cx));
-            match source.try_io(Interest::READABLE, || pipe.fill(source.as_fd(), most)) {
+            match source.try_io(Interest::READABLE, || pipe.fill(source.descriptor()?, most)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(count) => {
@@ -83,7 +82,7 @@ impl Splice {
     pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>, target: &Stream) -> Poll<io::Result<()>> {
         while let Some(pipe) = self.pipe.as_mut().filter(|_| self.held > 0) {
             ready!(target.poll_writable(cx));
-            match target.try_io(Interest::WRITABLE, || pipe.drain(target.as_fd(), self.held)) {
+            match target.try_io(Interest::WRITABLE, || pipe.drain(target.descriptor()?, self.held)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),

@@ -151,6 +151,7 @@ impl<'a> Line<'a> {
             connect: self.connect,
             first_byte: None,
             total,
+            grpc_status: None,
             reason: self.reason.map(Reason::code),
             end: ended.how,
         };

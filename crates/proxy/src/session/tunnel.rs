@@ -152,7 +152,7 @@ impl Direction {
         let buffer = self.buffer.get_or_insert_with(|| Buffer::of_size(0));
         let count = ready!(buffer.poll_fill(cx, from))?;
         // The kernel knows nothing of TLS.
-        self.splice.saw(buffer.is_filled_to_end() && from.tls().is_none() && to.tls().is_none());
+        self.splice.saw(buffer.is_filled_to_end() && from.is_plain() && to.is_plain());
         if count == 0 {
             self.state = State::SourceEnded;
         }

@@ -129,6 +129,10 @@ pub(crate) struct Towards {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Speaks {
     Http,
+    /// HTTP/2 and nothing else.
+    Http2,
+    /// HTTP/2 or HTTP/1, as the server chooses.
+    Either,
     /// The server is told nothing.
     Anything,
 }
@@ -152,7 +156,7 @@ impl Towards {
     /// Whether a handshake may have failed because of the name that a client made up: that must not be held against the
     /// server, or whoever can send a request could have every server ejected.
     pub(crate) fn blames_client(&self, speaks: Speaks, failure: Failure) -> bool {
-        speaks == Speaks::Http && self.connector.sni.is_none() && failure.may_be_the_names()
+        speaks != Speaks::Anything && self.connector.sni.is_none() && failure.may_be_the_names()
     }
 
     fn asked<'h>(&'h self, host: &'h [u8]) -> ServerName<'h> {
@@ -174,6 +178,8 @@ impl Towards {
         };
         let protocols = match speaks {
             Speaks::Http => vec![b"http/1.1".to_vec()],
+            Speaks::Http2 => vec![b"h2".to_vec()],
+            Speaks::Either => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Speaks::Anything => Vec::new(),
         };
         let session = UnbufferedClientConnection::new_with_alpn(self.config.clone(), name.clone(), protocols)
@@ -184,6 +190,10 @@ impl Towards {
             let known = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
             Failed { failure: Failure::of(known), why: sentence(known, &error, &name) }
         })?;
+        if speaks == Speaks::Http2 && stream.session().alpn_protocol() != Some(b"h2") {
+            let why = "it does not speak HTTP/2: set `protocol` of the pool to \"h1\" or \"auto\"".to_owned();
+            return Err(Failed { failure: Failure::NothingCommon, why });
+        }
         let kind = stream.session().handshake_kind().unwrap_or(HandshakeKind::Full);
         stream.name = self.connector.sni.is_none().then_some(name);
         Ok((Stream::Tls(Box::new(stream)), kind))

@@ -25,6 +25,7 @@ fn snapshot(sticky: bool, running: u64, total: u64) -> Snapshot {
         reused_total: 0,
         tls: None,
         idle: 0,
+        multiplexed: 0,
         first_byte: Default::default(),
         last_failure: None,
     };
@@ -36,6 +37,7 @@ fn snapshot(sticky: bool, running: u64, total: u64) -> Snapshot {
         retries_denied_total: 0,
         all_down: None,
         sticky: sticky.then(Default::default),
+        grpc_total: None,
         queue: QueueSnapshot::default(),
         servers: vec![server],
     };

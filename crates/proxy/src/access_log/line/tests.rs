@@ -37,6 +37,7 @@ fn facts(asked: Option<Asked<'_>>) -> Facts<'_> {
         first_byte: Some(Duration::from_micros(1_002_003)),
         total: Duration::from_micros(2_000_000),
         reason: None,
+        grpc_status: None,
         end: End::Done,
     }
 }

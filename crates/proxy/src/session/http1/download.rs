@@ -157,7 +157,7 @@ impl Download {
         }
         self.waits_for = Side::Server;
         let read = ready!(outbound.poll_fill(cx, server)).map_err(|_| DownloadError::ServerGone)?;
-        self.splice.saw(outbound.is_filled_to_end() && client.tls().is_none() && server.tls().is_none());
+        self.splice.saw(outbound.is_filled_to_end() && client.is_plain() && server.is_plain());
         self.moved = clock::now();
         if read == 0 { Poll::Ready(self.at_end()) } else { Poll::Ready(Ok(false)) }
     }

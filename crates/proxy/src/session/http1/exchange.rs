@@ -30,7 +30,7 @@ use crate::rooms::Nowhere;
 use crate::session::tunnel;
 use crate::sticky::Sticky;
 use crate::table::{Listener, Pool, Server};
-use crate::tls::stream::TlsStream;
+use crate::translated::Translated;
 use crate::upstream::Upstream;
 use crate::worker::Worker;
 
@@ -109,7 +109,8 @@ async fn serve(
                 return Next::Moved;
             }
         };
-        write_request(client, mode, pool, server, peer_trusted, heads);
+        let te = upstream.stream.translated().is_some();
+        write_request(client, mode, pool, server, (peer_trusted, te), heads);
         server.state.counters.of(client.counted.worker.index).total.add(1);
         let sent = clock::now();
         client.note(|note| note.sent = Some(sent));
@@ -234,7 +235,7 @@ fn write_request(
     mode: &HttpMode,
     pool: &Pool,
     server: &Server,
-    peer_trusted: bool,
+    (peer_trusted, te): (bool, bool),
     heads: &mut Heads,
 ) {
     let to = ToServer {
@@ -245,9 +246,10 @@ fn write_request(
         forwarded: mode.forwarding.forwarded,
         drop_underscores: mode.underscores == Underscores::Drop,
         host_if_missing: &server.host,
+        te,
         close: pool.plan.keep_alive.is_zero(),
         own_cookie: pool.sticky.as_ref().map(Sticky::name),
-        client_certificate: client.stream.tls().map(TlsStream::client_certificate).unwrap_or_default(),
+        client_certificate: client.stream.client_certificate(),
     };
     heads.written.clear();
     rewrite::request(&heads.request, &to, &mut heads.written);
@@ -263,7 +265,14 @@ async fn finish(
 ) -> Next {
     let worker = client.counted.worker.index;
     let now = clock::now();
-    client.note(|note| note.ended = Some(now));
+    let grpc_status = upstream.stream.translated().and_then(Translated::grpc_status);
+    client.note(|note| {
+        note.ended = Some(now);
+        note.grpc_status = grpc_status;
+    });
+    if let Some(status) = grpc_status {
+        pool.state.counters.of(worker).grpc_total[status.place()].add(1);
+    }
     if kept.server && !pool.plan.keep_alive.is_zero() {
         server.state.idle.put(worker, upstream.stream, now, pool.plan.max_idle, server.manner());
     }

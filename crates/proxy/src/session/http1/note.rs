@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use evenkeel_http::answer::Reason;
+use evenkeel_http::grpc;
 use evenkeel_http::head::RequestHead;
 use tokio::time::Instant;
 
@@ -41,6 +42,8 @@ pub(super) struct Note {
     /// 0 until an answer is begun.
     pub(super) status: u16,
     pub(super) reason: Option<Reason>,
+    /// Of a call of gRPC.
+    pub(super) grpc_status: Option<grpc::Status>,
     pub(super) end: End,
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
@@ -65,6 +68,7 @@ impl Note {
             first_byte: None,
             status: 0,
             reason: None,
+            grpc_status: None,
             end: End::Done,
             bytes_in: 0,
             bytes_out: 0,
@@ -114,6 +118,7 @@ pub(super) fn close(client: &Client<'_>, listener: &Listener, head: Option<&Requ
             first_byte: note.first_byte.map(|first| first.saturating_duration_since(note.started)),
             total,
             reason: note.reason.map(Reason::code),
+            grpc_status: note.grpc_status.map(grpc::Status::name),
             end: note.end,
         };
         log.write(worker, &facts);

@@ -23,6 +23,7 @@ use crate::buffer::Buffer;
 use crate::clock;
 use crate::stream::{Stream, Waiting};
 use crate::table::Pool;
+use crate::translated::{Translated, Trouble};
 use crate::upstream::Upstream;
 
 /// Interim responses (1xx) to one request; more are no answer but a leak.
@@ -103,7 +104,7 @@ impl OneTry<'_, '_> {
                     }
                     match self.outbound.poll_fill(cx, &mut upstream.stream) {
                         Poll::Ready(Ok(0) | Err(_)) => {
-                            return Poll::Ready(Err(Broken::Server(self.failure(interim))));
+                            return Poll::Ready(Err(self.broken(upstream, interim)));
                         }
                         Poll::Ready(Ok(_)) => {}
                         Poll::Pending => return self.poll_patience(cx).map(Err),
@@ -139,6 +140,18 @@ impl OneTry<'_, '_> {
                 Verdict::Tunnel => return Ok(Answered::Tunnel),
                 Verdict::Final(end) => return Ok(Answered::Final(end)),
             }
+        }
+    }
+
+    /// What it means that nothing more comes from the server, which may have said so.
+    fn broken(&self, upstream: &Upstream, interim: usize) -> Broken {
+        match upstream.stream.translated().and_then(Translated::trouble) {
+            Some(Trouble::Request(reason)) => Broken::ClientSays(reason),
+            Some(Trouble::Response(reason)) => Broken::ServerSays(reason),
+            Some(Trouble::NothingDone) if interim == 0 && self.outbound.is_empty() => {
+                Broken::Server(Failure::NothingSent)
+            }
+            Some(Trouble::NothingDone) | None => Broken::Server(self.failure(interim)),
         }
     }
 

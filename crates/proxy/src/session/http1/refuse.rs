@@ -7,6 +7,7 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use evenkeel_http::answer::{self, Form, Reason};
+use evenkeel_http::grpc;
 use evenkeel_http::head::{Method, RequestHead, Version};
 use tokio::io::AsyncWrite;
 
@@ -55,13 +56,19 @@ async fn say(client: &mut Client<'_>, reason: Reason, head: Option<&RequestHead>
         head_only: head.is_some_and(|head| head.method == Method::Head),
         fields: &fields,
     };
+    let call = head.is_some_and(grpc::is_call);
     let mut out = Vec::new();
-    answer::write(reason, form, &mut out);
+    if call {
+        answer::write_to_call(reason, form, &mut out);
+    } else {
+        answer::write(reason, form, &mut out);
+    }
     client.alarm.set(PARTING);
     let written = write_all(client, &out).await;
     client.note(|note| {
         note.reason = Some(reason);
-        note.status = reason.status().0;
+        note.status = if call { 200 } else { reason.status().0 };
+        note.grpc_status = call.then(|| grpc::Status::of(reason));
         note.ended = Some(clock::now());
         if written {
             note.wrote_head(out.len());

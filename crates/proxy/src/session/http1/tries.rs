@@ -5,8 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use evenkeel_config::plan::Protocol;
 use evenkeel_http::answer::Reason;
 use evenkeel_http::head::RequestHead;
+use evenkeel_http::translate::request_to_h2::upgrade_of;
 use evenkeel_traffic::load::Running;
 use evenkeel_traffic::retry::{self, Retry};
 
@@ -18,7 +20,7 @@ use crate::idle::Certainty;
 use crate::rooms::{Nowhere, Seeker};
 use crate::table::{Picked, Pool, Server};
 use crate::tls::connector::Speaks;
-use crate::upstream::{self, NotOpened, To, Upstream};
+use crate::upstream::{self, Need, NotOpened, To, Upstream};
 use crate::worker::Worker;
 
 /// The tries of one request.
@@ -90,7 +92,8 @@ impl<'a> Tries<'a> {
             self.current = Some(index);
             let Some(server) = self.pool.servers.get(index) else { return Err(self.nowhere()) };
             let now = clock::now();
-            let reused = match again {
+            let h1 = self.pool.plan.protocol == Protocol::H1;
+            let reused = match again || !h1 {
                 true => None,
                 false => upstream::reuse(server, &self.pool.plan, worker, (now, certainty), head.host()),
             };
@@ -100,7 +103,13 @@ impl<'a> Tries<'a> {
                 None => {
                     let whom = OfClient { stream: client.stream, counted: client.counted, passing: "" };
                     let to = To { host: head.host(), speaks: Speaks::Http, whom };
-                    let opened = upstream::connect(server, self.pool, worker, to).await;
+                    let opened = if h1 {
+                        upstream::connect(server, self.pool, worker, to).await
+                    } else {
+                        let need = Need { upgrade: upgrade_of(head), again, certainty };
+                        // Apart, so that requests over HTTP/1 are no larger for it.
+                        Box::pin(upstream::reach(server, self.pool, worker, to, need)).await
+                    };
                     self.connect += clock::now().saturating_duration_since(now);
                     opened
                 }
