@@ -42,6 +42,7 @@ pub(super) async fn ask(
         match &probe.kind {
             ProbeKind::Tcp(dialogue) => tcp::ask(&mut stream, dialogue).await,
             ProbeKind::Http(request) => http::ask(&mut stream, request, &server.host).await,
+            ProbeKind::Grpc(_) => Err(String::new()),
             // Asks nobody over the network.
             ProbeKind::Exec(_) => Ok(()),
         }
