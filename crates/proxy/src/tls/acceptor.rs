@@ -23,7 +23,7 @@ use crate::session::peek;
 use crate::stream::Stream;
 
 /// What a listener with `mode = "http"` speaks over TLS (RFC 7301), the preferred first.
-pub(crate) const HTTP_PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
+pub(crate) const HTTP_PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// By the name of the listener.
 pub(crate) type Acceptors = BTreeMap<Name, Arc<Acceptor>>;
@@ -52,7 +52,8 @@ pub fn check(name: &Name, plan: &plan::Listener, material: &Material) -> Result<
 /// What a listener speaks over TLS; empty leaves it to clients.
 pub(crate) fn protocols(plan: &plan::Listener) -> &'static [&'static [u8]] {
     match plan.mode {
-        plan::Mode::Http(_) => HTTP_PROTOCOLS,
+        plan::Mode::Http(ref mode) if mode.http2 => HTTP_PROTOCOLS,
+        plan::Mode::Http(_) => &HTTP_PROTOCOLS[1..],
         plan::Mode::Tcp(_) => &[],
     }
 }
