@@ -7,6 +7,7 @@ pub mod answer;
 pub mod body;
 pub mod cookie;
 pub mod forwarded;
+pub mod frames;
 pub mod grpc;
 pub mod head;
 pub mod hsts;

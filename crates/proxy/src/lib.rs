@@ -34,4 +34,5 @@ mod sticky;
 mod stream;
 mod table;
 mod upstream;
+mod websocket;
 mod worker;

@@ -2,6 +2,7 @@
 
 pub(crate) mod announced;
 pub(crate) mod http1;
+pub(crate) mod http2;
 pub(crate) mod peek;
 pub(crate) mod secured;
 pub(crate) mod tcp;
@@ -28,6 +29,9 @@ pub(crate) fn open(stream: Stream, peer: Option<IpAddr>, counted: Counted) {
 /// Begins the session that the listener's mode asks for.
 pub(crate) fn begin(stream: Stream, peer: Option<IpAddr>, counted: Counted) {
     match counted.slot.current.load().plan.mode {
+        Mode::Http(_) if stream.agreed_on() == Some(b"h2") => {
+            tokio::spawn(http2::serve(stream, Vec::new(), peer, counted))
+        }
         Mode::Http(_) => tokio::spawn(http1::serve(stream, peer, counted)),
         Mode::Tcp(_) => tokio::spawn(tcp::serve(stream, peer, counted)),
     };

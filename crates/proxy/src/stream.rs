@@ -86,6 +86,11 @@ impl Stream {
         }
     }
 
+    /// The protocol that was agreed on in the handshake of TLS (ALPN).
+    pub(crate) fn agreed_on(&self) -> Option<&[u8]> {
+        self.tls()?.session().alpn_protocol()
+    }
+
     /// What the client's certificate says, as header lines; empty without one.
     pub(crate) fn client_certificate(&self) -> &[u8] {
         match self {
@@ -215,7 +220,7 @@ impl Stream {
             Self::Unix(stream) => stream.poll_read_ready(cx).map(|_| ()),
             Self::Tls(stream) if stream.has_waiting() => Poll::Ready(()),
             Self::Tls(stream) => stream.socket().poll_readable(cx),
-            Self::Translated(stream) => stream.poll_peek(cx).map(|_| ()),
+            Self::Translated(stream) => stream.poll_readable(cx),
         }
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use evenkeel_config::plan;
 use evenkeel_http::answer::Reason;
+use evenkeel_http::frames::Flood;
 use evenkeel_http::grpc;
 use evenkeel_traffic::agent;
 use evenkeel_traffic::budget::Budget;
@@ -398,6 +399,11 @@ pub(crate) struct ListenerCounters {
     pub(crate) resumed_total: Counter,
     /// By the number of the failure.
     pub(crate) handshake_failures_total: [Counter; Failure::ALL.len()],
+    /// Connections and requests of HTTP/2.
+    pub(crate) http2_total: Counter,
+    pub(crate) http2_streams_total: Counter,
+    /// Connections that were cut, by the number of the flood.
+    pub(crate) http2_floods_total: [Counter; Flood::ALL.len()],
 }
 
 // The number of a reason is its place among all.

@@ -40,6 +40,11 @@ pub(crate) trait Translated: Debug + Send + Sync {
     /// Ready when the other side has sent something that was not read yet, or its end; takes nothing.
     fn poll_peek(&self, cx: &mut Context<'_>) -> Poll<Waiting>;
 
+    /// Ready when something may be waiting to be read, its end and failures included.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_peek(cx).map(drop)
+    }
+
     /// Ready when the other side has given the request up.
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()>;
 

@@ -5,7 +5,6 @@ mod exchange;
 mod multiplexed;
 mod reach;
 mod vitals;
-mod websocket;
 
 use evenkeel_config::plan::{self, SendProxy};
 use evenkeel_http::answer::Reason;

@@ -183,7 +183,7 @@ impl RequestToH2 {
 }
 
 /// One run of a body.
-fn content<'b>(
+pub(super) fn content<'b>(
     body: &mut Body,
     trailers: &mut HeaderMap,
     partial: &mut Vec<u8>,
@@ -272,7 +272,7 @@ fn uri(head: &RequestHead, setting: Setting<'_>) -> Result<Uri, Reason> {
 }
 
 /// Adds a field; its name loses its case (RFC 9113 §8.2).
-fn append(map: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<(), Reason> {
+pub(super) fn append(map: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<(), Reason> {
     let name = HeaderName::from_bytes(name).map_err(|_| Reason::BadRequest)?;
     let mut value = HeaderValue::from_bytes(value).map_err(|_| Reason::BadRequest)?;
     // Many clients share the compression of a connection: one could find out what another sends (RFC 7541 §7.1.3).

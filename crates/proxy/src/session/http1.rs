@@ -81,7 +81,7 @@ enum Next {
 }
 
 /// The settings of an HTTP listener; `None` when its mode has changed under a living connection, which then ends.
-fn http_mode(listener: &Listener) -> Option<&HttpMode> {
+pub(super) fn http_mode(listener: &Listener) -> Option<&HttpMode> {
     match &listener.plan.mode {
         Mode::Http(mode) => Some(mode),
         Mode::Tcp(_) => None,
@@ -114,6 +114,24 @@ pub(crate) fn serve(mut stream: Stream, peer: Option<IpAddr>, counted: Counted) 
             }
         }
     }
+}
+
+/// Serves the one request of a stream of another connection, which lives as long as this.
+pub(crate) async fn serve_one(mut stream: Stream, peer: Option<IpAddr>, counted: Arc<Counted>) {
+    let Some(patience) = http_mode(&counted.slot.current.load()).map(|mode| mode.header_timeout) else {
+        return;
+    };
+    let timer = std::pin::pin!(tokio::time::sleep(patience));
+    let mut client = Client {
+        stream: &mut stream,
+        peer,
+        counted: &counted,
+        quiet_until: timer.deadline(),
+        alarm: Alarm::new(timer),
+        note: None,
+    };
+    // A second look finds the end of the stream.
+    Box::pin(burst(&mut client)).await;
 }
 
 /// Waits until the client sends something; false when the connection is to end instead.

@@ -23,7 +23,7 @@ use crate::session::peek;
 use crate::stream::Stream;
 
 /// What a listener with `mode = "http"` speaks over TLS (RFC 7301), the preferred first.
-pub(crate) const HTTP_PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
+pub(crate) const HTTP_PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// By the name of the listener.
 pub(crate) type Acceptors = BTreeMap<Name, Arc<Acceptor>>;

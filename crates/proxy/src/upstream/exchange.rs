@@ -19,9 +19,9 @@ use h2::{RecvStream, SendStream};
 use tokio::io::ReadBuf;
 
 use super::connection::Lease;
-use super::websocket;
 use crate::stream::Waiting;
 use crate::translated::{Translated, Trouble};
+use crate::websocket;
 
 /// Bytes of content that are handed over at once: one frame (RFC 9113 §4.2).
 const PIECE: usize = 16 * 1024;

@@ -1,0 +1,304 @@
+//! Counts the frames of an HTTP/2 client that cost us something and bring nobody anything (RFC 9113 §10.5).
+//!
+//! Reads frame headers only, from bytes as they come, and keeps no byte. Invariants: what is counted is forgotten with
+//! time, so a long life is no crime; every bound is named.
+
+use std::fmt;
+
+/// Bytes of the client's preface (RFC 9113 §3.4).
+const PREFACE: usize = 24;
+/// Bytes of a frame's header (RFC 9113 §4.1).
+const HEADER: usize = 9;
+
+/// What a client does too much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flood {
+    /// Requests that it opens and resets (CVE-2023-44487).
+    Resets,
+    /// Questions that we must answer: PING and SETTINGS (CVE-2019-9512, CVE-2019-9515).
+    Questions,
+    /// Windows that it opens by little (CVE-2019-9511), priorities (CVE-2019-9513) and frames that nobody knows.
+    Fuss,
+    /// Heads in pieces without end (CVE-2024-27316).
+    Continuations,
+    /// Frames without content (CVE-2019-9518).
+    Empty,
+    /// A bound of the library was reached.
+    Library,
+}
+
+impl Flood {
+    /// All of them: the number of each is its place.
+    pub const ALL: [Self; 6] =
+        [Self::Resets, Self::Questions, Self::Fuss, Self::Continuations, Self::Empty, Self::Library];
+
+    /// The word in metrics and the log.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Resets => "resets",
+            Self::Questions => "questions",
+            Self::Fuss => "fuss",
+            Self::Continuations => "continuations",
+            Self::Empty => "empty",
+            Self::Library => "library",
+        }
+    }
+}
+
+impl fmt::Display for Flood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resets => "it opens requests and resets them",
+            Self::Questions => "too many PING and SETTINGS frames",
+            Self::Fuss => "too many WINDOW_UPDATE, PRIORITY and unknown frames",
+            Self::Continuations => "too many CONTINUATION frames of one head",
+            Self::Empty => "too many frames without content",
+            Self::Library => "a bound of the protocol library",
+        })
+    }
+}
+
+/// Seconds after which half of what was counted is forgotten.
+const HALF_LIFE: u64 = 1;
+/// Resets that are forgiven, and from there on how many of the opened requests may be reset.
+const RESETS: u32 = 200;
+/// PING and SETTINGS.
+const QUESTIONS: u32 = 100;
+/// WINDOW_UPDATE, PRIORITY and unknown frames that are forgiven; beyond that, [`FUSS_PER_FRAME`] for each frame that
+/// carries something either way.
+const FUSS: u32 = 1000;
+const FUSS_PER_FRAME: u32 = 10;
+/// CONTINUATION frames of one head.
+const CONTINUATIONS: u32 = 20;
+/// DATA, HEADERS and CONTINUATION frames without a byte.
+const EMPTY: u32 = 100;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct FrameMeter {
+    /// Bytes to skip: of the preface, or of a frame's content.
+    skip: u64,
+    header: [u8; HEADER],
+    held: usize,
+    second: u64,
+    opened: u32,
+    resets: u32,
+    questions: u32,
+    fuss: u32,
+    useful: u32,
+    empty: u32,
+    /// Of the head that is under way.
+    continuations: u32,
+}
+
+impl Default for FrameMeter {
+    fn default() -> Self {
+        Self {
+            skip: PREFACE as u64,
+            header: [0; HEADER],
+            held: 0,
+            second: 0,
+            opened: 0,
+            resets: 0,
+            questions: 0,
+            fuss: 0,
+            useful: 0,
+            empty: 0,
+            continuations: 0,
+        }
+    }
+}
+
+impl FrameMeter {
+    /// Looks at the next bytes of the client. `second` is the time, in whole seconds from any beginning.
+    ///
+    /// # Errors
+    /// What there is too much of.
+    // fuzz: frames
+    pub fn see(&mut self, mut bytes: &[u8], second: u64) -> Result<(), Flood> {
+        self.forget(second);
+        while !bytes.is_empty() {
+            let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
+            self.skip -= skipped as u64;
+            bytes = bytes.get(skipped..).unwrap_or_default();
+            if self.skip > 0 {
+                break;
+            }
+            let count = (HEADER - self.held).min(bytes.len());
+            let (now, rest) = bytes.split_at(count);
+            self.header[self.held..self.held + count].copy_from_slice(now);
+            self.held += count;
+            bytes = rest;
+            if self.held == HEADER {
+                self.held = 0;
+                self.frame()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// So many frames with content went to the client.
+    pub fn sent(&mut self, frames: u32) {
+        self.useful = self.useful.saturating_add(frames);
+    }
+
+    fn forget(&mut self, second: u64) {
+        let lives = second.saturating_sub(self.second) / HALF_LIFE;
+        if lives == 0 {
+            return;
+        }
+        self.second = second;
+        let shift = u32::try_from(lives).unwrap_or(u32::MAX);
+        for count in [
+            &mut self.opened,
+            &mut self.resets,
+            &mut self.questions,
+            &mut self.fuss,
+            &mut self.useful,
+            &mut self.empty,
+        ] {
+            *count = count.checked_shr(shift).unwrap_or(0);
+        }
+    }
+
+    fn frame(&mut self) -> Result<(), Flood> {
+        let [high, middle, low, kind, flags, ..] = self.header;
+        let length = u32::from_be_bytes([0, high, middle, low]);
+        self.skip = length.into();
+        let ends_stream = flags & 0x1 != 0;
+        match kind {
+            // DATA, HEADERS, CONTINUATION.
+            0 | 1 | 9 => {
+                if kind == 1 {
+                    self.opened = self.opened.saturating_add(1);
+                    self.continuations = 0;
+                }
+                if kind == 9 {
+                    self.continuations = self.continuations.saturating_add(1);
+                }
+                if length == 0 && !(kind == 0 && ends_stream) {
+                    self.empty = self.empty.saturating_add(1);
+                } else {
+                    self.useful = self.useful.saturating_add(1);
+                }
+            }
+            // RST_STREAM.
+            3 => self.resets = self.resets.saturating_add(1),
+            // PING and SETTINGS; an acknowledgement is the answer to ours.
+            4 | 6 if flags & 0x1 == 0 => self.questions = self.questions.saturating_add(1),
+            4 | 6 => {}
+            // PRIORITY, WINDOW_UPDATE, PUSH_PROMISE, GOAWAY, unknown.
+            _ => self.fuss = self.fuss.saturating_add(1),
+        }
+        self.judge()
+    }
+
+    fn judge(&self) -> Result<(), Flood> {
+        if self.resets > RESETS && self.resets > self.opened / 2 {
+            return Err(Flood::Resets);
+        }
+        if self.questions > QUESTIONS {
+            return Err(Flood::Questions);
+        }
+        if self.fuss > FUSS && self.fuss / FUSS_PER_FRAME > self.useful {
+            return Err(Flood::Fuss);
+        }
+        if self.continuations > CONTINUATIONS {
+            return Err(Flood::Continuations);
+        }
+        if self.empty > EMPTY {
+            return Err(Flood::Empty);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, content: usize) -> Vec<u8> {
+        let length = u32::try_from(content).unwrap().to_be_bytes();
+        let mut bytes = vec![length[1], length[2], length[3], kind, flags, 0, 0, 0, 1];
+        bytes.resize(HEADER + content, 0);
+        bytes
+    }
+
+    /// What comes of a preface and these frames, all within one second.
+    fn seen(frames: impl IntoIterator<Item = Vec<u8>>) -> Result<(), Flood> {
+        let mut meter = FrameMeter::default();
+        meter.see(&[0; PREFACE], 0)?;
+        frames.into_iter().try_for_each(|frame| meter.see(&frame, 0))
+    }
+
+    fn times(count: u32, frame: &[u8]) -> Vec<Vec<u8>> {
+        vec![frame.to_vec(); count as usize]
+    }
+
+    #[test]
+    fn each_flood_is_seen_at_its_bound_and_not_before() {
+        for (most, frame, flood) in [
+            (RESETS, frame(3, 0, 4), Flood::Resets),
+            (QUESTIONS, frame(6, 0, 8), Flood::Questions),
+            (QUESTIONS, frame(4, 0, 6), Flood::Questions),
+            (CONTINUATIONS, frame(9, 0, 1), Flood::Continuations),
+            (EMPTY, frame(0, 0, 0), Flood::Empty),
+        ] {
+            assert_eq!(seen(times(most, &frame)), Ok(()), "{flood:?}");
+            assert_eq!(seen(times(most + 1, &frame)), Err(flood));
+        }
+        // Ten windows for each frame of content are usual; a thousand are forgiven anyway.
+        assert_eq!(seen(times(FUSS, &frame(8, 0, 4))), Ok(()));
+        assert_eq!(seen(times(FUSS + FUSS_PER_FRAME, &frame(8, 0, 4))), Err(Flood::Fuss));
+        let mixed = (0..5000).flat_map(|_| [frame(0, 0, 100), frame(8, 0, 4), frame(8, 0, 4)]);
+        assert_eq!(seen(mixed), Ok(()));
+    }
+
+    #[test]
+    fn acknowledgements_and_last_frames_are_no_fault() {
+        assert_eq!(seen(times(5000, &frame(6, 1, 8))), Ok(()));
+        assert_eq!(seen(times(5000, &frame(0, 1, 0))), Ok(()));
+    }
+
+    #[test]
+    fn resets_are_borne_where_most_requests_are_not_reset() {
+        let busy = (0..3000).flat_map(|n| {
+            let mut frames = vec![frame(1, 4, 20)];
+            if n % 3 == 0 {
+                frames.push(frame(3, 0, 4));
+            }
+            frames
+        });
+        assert_eq!(seen(busy), Ok(()));
+    }
+
+    #[test]
+    fn time_forgives() {
+        let mut meter = FrameMeter::default();
+        meter.see(&[0; PREFACE], 0).unwrap();
+        for second in 0..1000 {
+            for _ in 0..QUESTIONS / 2 {
+                meter.see(&frame(6, 0, 8), second).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_make_no_difference() {
+        let mut bytes = vec![0; PREFACE];
+        bytes.extend(times(QUESTIONS, &frame(6, 0, 8)).concat());
+        let mut meter = FrameMeter::default();
+        for byte in &bytes {
+            meter.see(std::slice::from_ref(byte), 0).unwrap();
+        }
+        assert_eq!(meter.see(&frame(6, 0, 8), 0), Err(Flood::Questions));
+    }
+
+    #[test]
+    fn floods_are_told_apart() {
+        for (place, flood) in Flood::ALL.into_iter().enumerate() {
+            assert_eq!(flood as usize, place);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! A request of HTTP/2 as HTTP/1.1 bytes (RFC 9113 §8.3).
+//!
+//! What is written is read by [`crate::head::parse_request`] and [`crate::body`] before anything is believed, so nothing is
+//! checked twice: here only what is lost on the way is looked at. Invariants: no name or value is changed; a request whose
+//! end was not seen never looks complete, because its length or its last chunk is missing.
+
+use std::io::Write as _;
+
+use http::header::{HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{Method, header};
+
+use crate::answer::Reason;
+use crate::body::{LONGEST_TRAILER, MOST_TRAILER_BYTES};
+
+/// How the content of a request goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// There is none.
+    None,
+    /// As it is: its length was said, and whoever receives it counts.
+    Length,
+    /// In chunks.
+    Chunked,
+    /// As it is, until the stream ends: the client asks for another protocol.
+    Tunnel,
+}
+
+/// Appends the head of a request; `end` says that nothing follows it. `websocket_key` is what a client that asks to speak
+/// WebSocket (RFC 8441) would have chosen with HTTP/1.1; without it nothing but HTTP is asked for.
+///
+/// # Errors
+/// When HTTP/1.1 has no such request: two hosts that differ, or a method for tunnels of another kind.
+// fuzz: request_from_h2
+pub fn head(
+    parts: &Parts,
+    websocket_key: Option<&str>,
+    end: bool,
+    out: &mut Vec<u8>,
+) -> Result<Framing, Reason> {
+    let Parts { method, uri, headers, .. } = parts;
+    let connect = *method == Method::CONNECT;
+    if connect && websocket_key.is_none() {
+        return Err(Reason::ConnectRefused);
+    }
+    let method = if connect { "GET" } else { method.as_str() };
+    let target = uri.path_and_query().map_or("", |target| target.as_str());
+    for part in [method, " ", if target.is_empty() { "/" } else { target }, " HTTP/1.1\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    host(uri.authority().map(|authority| authority.as_str()), headers, out)?;
+    let mut cookies = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+    if let Some(first) = cookies.next() {
+        // RFC 9113 §8.2.3: what was cut for compression is one value.
+        out.extend_from_slice(b"cookie: ");
+        out.extend_from_slice(first);
+        for more in cookies {
+            out.extend_from_slice(b"; ");
+            out.extend_from_slice(more);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+    for (name, value) in headers {
+        if *name != header::HOST && *name != header::COOKIE {
+            field(name.as_str().as_bytes(), value.as_bytes(), out);
+        }
+    }
+    let framing = match (websocket_key, end) {
+        (Some(key), _) => {
+            for part in ["upgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-key: ", key, "\r\n"] {
+                out.extend_from_slice(part.as_bytes());
+            }
+            Framing::Tunnel
+        }
+        (None, true) => Framing::None,
+        (None, false) if headers.contains_key(header::CONTENT_LENGTH) => Framing::Length,
+        (None, false) => {
+            out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+            Framing::Chunked
+        }
+    };
+    out.extend_from_slice(b"\r\n");
+    Ok(framing)
+}
+
+/// RFC 9113 §8.3.1: `:authority` counts, and a `Host` beside it says the same or is a trick.
+fn host(authority: Option<&str>, headers: &HeaderMap, out: &mut Vec<u8>) -> Result<(), Reason> {
+    let mut said = headers.get_all(header::HOST).iter().map(HeaderValue::as_bytes);
+    let (first, second) = (said.next(), said.next());
+    match (authority.map(str::as_bytes), first, second) {
+        (_, _, Some(_)) => Err(Reason::BadHost),
+        (Some(authority), Some(host), None) if !authority.eq_ignore_ascii_case(host) => Err(Reason::BadHost),
+        (Some(host), _, None) | (None, Some(host), None) => {
+            field(b"host", host, out);
+            Ok(())
+        }
+        (None, None, None) => Ok(()),
+    }
+}
+
+/// Appends the line before a piece of content of this length.
+pub fn chunk(length: usize, out: &mut Vec<u8>) {
+    let _infallible = write!(out, "{length:x}\r\n");
+}
+
+/// Appends the end of content in chunks. Trailers that HTTP/1.1 could not carry are left out (RFC 9110 §6.5.1 lets
+/// everybody leave them out).
+pub fn last_chunk(trailers: Option<&HeaderMap>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"0\r\n");
+    let mut bytes = 0;
+    for (name, value) in trailers.into_iter().flatten() {
+        let length = name.as_str().len() + value.len() + 2;
+        bytes += length + 2;
+        let harmless = matches!(crate::head::Known::of(name.as_str().as_bytes()), crate::head::Known::Other);
+        if harmless && length <= LONGEST_TRAILER && bytes <= MOST_TRAILER_BYTES {
+            field(name.as_str().as_bytes(), value.as_bytes(), out);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    for part in [name, b": ", value, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::head::{HeadScan, RequestHead, parse_request};
+    use crate::limits::Limits;
+
+    fn translated(request: http::request::Builder, end: bool) -> Result<(String, Framing), Reason> {
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let mut out = Vec::new();
+        let framing = head(&parts, None, end, &mut out)?;
+        Ok((String::from_utf8(out).unwrap(), framing))
+    }
+
+    fn get() -> http::request::Builder {
+        Request::get("https://shop.example.com/a?b=c")
+    }
+
+    #[test]
+    fn a_request_is_the_same_request() {
+        let request = get().header("accept", "*/*").header("x-a", "1").header("x-a", "2");
+        let (text, framing) = translated(request, true).unwrap();
+        let whole =
+            "GET /a?b=c HTTP/1.1\r\nhost: shop.example.com\r\naccept: */*\r\nx-a: 1\r\nx-a: 2\r\n\r\n";
+        assert_eq!((text.as_str(), framing), (whole, Framing::None));
+        let mut head = RequestHead::default();
+        let read = parse_request(text.as_bytes(), &mut HeadScan::default(), &Limits::default(), &mut head);
+        assert_eq!((read, head.host()), (Ok(Some(text.len())), &b"shop.example.com"[..]));
+    }
+
+    #[test]
+    fn crumbs_of_cookies_are_joined() {
+        let request = get().header("cookie", "a=1").header("x", "y").header("cookie", "b=2");
+        assert!(translated(request, true).unwrap().0.contains("\r\ncookie: a=1; b=2\r\nx: y\r\n"));
+    }
+
+    #[test]
+    fn content_is_counted_or_cut_into_chunks() {
+        let (text, framing) = translated(get().header("content-length", "5"), false).unwrap();
+        assert_eq!((framing, text.contains("transfer-encoding")), (Framing::Length, false));
+        let (text, framing) = translated(get(), false).unwrap();
+        assert!(framing == Framing::Chunked && text.ends_with("\r\ntransfer-encoding: chunked\r\n\r\n"));
+    }
+
+    #[test]
+    fn two_hosts_must_be_one() {
+        assert!(translated(get().header("host", "SHOP.example.com"), true).is_ok());
+        assert_eq!(translated(get().header("host", "other.example.com"), true), Err(Reason::BadHost));
+        let twice = Request::get("/").header("host", "a").header("host", "a");
+        assert_eq!(translated(twice, true), Err(Reason::BadHost));
+        let none = translated(Request::get("/"), true).unwrap().0;
+        assert_eq!(none, "GET / HTTP/1.1\r\n\r\n");
+    }
+
+    #[test]
+    fn websocket_is_asked_for_as_http1_does() {
+        let request = Request::builder().method("CONNECT").uri("https://a/chat").body(()).unwrap();
+        let (parts, ()) = request.into_parts();
+        let mut out = Vec::new();
+        assert_eq!(head(&parts, Some("a2V5"), false, &mut out), Ok(Framing::Tunnel));
+        let text = "GET /chat HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-key: a2V5\r\n\r\n";
+        assert_eq!(String::from_utf8(out).unwrap(), text);
+        assert_eq!(head(&parts, None, false, &mut Vec::new()), Err(Reason::ConnectRefused));
+    }
+
+    #[test]
+    fn the_last_chunk_has_the_trailers() {
+        let mut out = Vec::new();
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-sum", HeaderValue::from_static("1"));
+        // Would frame the message.
+        trailers.insert("content-length", HeaderValue::from_static("1"));
+        last_chunk(Some(&trailers), &mut out);
+        assert_eq!(out, b"0\r\nx-sum: 1\r\n\r\n");
+        out.clear();
+        chunk(255, &mut out);
+        last_chunk(None, &mut out);
+        assert_eq!(out, b"ff\r\n0\r\n\r\n");
+    }
+}

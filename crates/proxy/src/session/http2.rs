@@ -1,0 +1,205 @@
+//! HTTP/2 with a client: one connection, many requests, each served as if it had come over HTTP/1 on a connection of its
+//! own.
+//!
+//! The library keeps the rules of RFC 9113; the bounds are ours. Invariants: the connection is counted until its last
+//! request has ended; no more requests are served at once than [`MOST_STREAMS`]; of what a client sends no more waits
+//! than [`STREAM_WINDOW`] for each of them and [`CONNECTION_WINDOW`] for all; a client that burns time is cut.
+
+mod exchange;
+mod watched;
+
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use evenkeel_config::plan::HttpMode;
+use evenkeel_http::frames::Flood;
+use h2::server::{self, Connection};
+use tokio::time::Instant;
+
+use super::http1;
+use crate::alarm::Alarm;
+use crate::listener::Counted;
+use crate::stream::Stream;
+use exchange::{Exchange, Facts};
+use watched::{Watch, Watched};
+
+/// Requests of one connection that are served at once.
+pub(crate) const MOST_STREAMS: u32 = 128;
+/// Bytes of one request's content that wait to be passed on.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// The same of all requests of a connection.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Bytes of one response that wait to be sent.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Streams that the client has reset before we have looked at them (CVE-2023-44487).
+const MOST_UNSEEN_RESETS: usize = 20;
+/// Streams that the client has made us reset (CVE-2025-8671), in the life of a connection.
+const MOST_OWN_RESETS: usize = 200;
+/// How long a connection that is to end may take to say so.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// See the module: `first` was read from the stream already.
+pub(crate) async fn serve(stream: Stream, first: Vec<u8>, peer: Option<IpAddr>, counted: Counted) {
+    let listener = counted.slot.current.load_full();
+    let Some(mode) = http1::http_mode(&listener) else { return };
+    let facts = Arc::new(Facts::of(&stream));
+    let watch = Arc::new(Watch::default());
+    let counters = counted.slot.counters.of(counted.worker.index);
+    counters.http2_total.add(1);
+    let handshake = builder(mode).handshake::<_, Bytes>(Watched::new(stream, first, watch.clone()));
+    let Ok(Ok(connection)) = tokio::time::timeout(mode.header_timeout, handshake).await else { return };
+    let timer = std::pin::pin!(tokio::time::sleep(mode.idle_timeout));
+    let idle = mode.idle_timeout;
+    let counted = Arc::new(counted);
+    drop(listener);
+    let session = Session {
+        connection,
+        counted: &counted,
+        peer,
+        facts,
+        watch,
+        alarm: Alarm::new(timer),
+        idle,
+        last: Instant::now(),
+        state: State::Open,
+    };
+    session.run().await;
+}
+
+fn builder(mode: &HttpMode) -> server::Builder {
+    let mut builder = server::Builder::new();
+    builder
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(MOST_STREAMS)
+        // Each field counts 32 bytes more than it has (RFC 9113 §6.5.2), so tiny ones cannot become many.
+        .max_header_list_size(mode.limits.head_bytes)
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(MOST_UNSEEN_RESETS)
+        .max_local_error_reset_streams(Some(MOST_OWN_RESETS))
+        .enable_connect_protocol();
+    builder
+}
+
+/// One connection.
+struct Session<'c> {
+    connection: Connection<Watched, Bytes>,
+    counted: &'c Arc<Counted>,
+    peer: Option<IpAddr>,
+    facts: Arc<Facts>,
+    watch: Arc<Watch>,
+    alarm: Alarm<'c>,
+    idle: Duration,
+    /// When a request came last.
+    last: Instant,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// The client was told to send no more requests.
+    Ending,
+    /// It is over, but for what must still be said.
+    Over,
+}
+
+impl Session<'_> {
+    async fn run(mut self) {
+        let counted = self.counted.clone();
+        let bell = counted.worker.bell.notified();
+        let mut bell = std::pin::pin!(bell);
+        // From here on no ring is missed.
+        bell.as_mut().enable();
+        poll_fn(|cx| {
+            if self.state == State::Open {
+                let _rung = bell.as_mut().poll(cx);
+                if counted.is_ending() {
+                    self.end();
+                }
+            }
+            self.poll(cx)
+        })
+        .await;
+    }
+
+    /// Ready when the connection is over.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let accepted = self.connection.poll_accept(cx);
+            if let Some(flood) = self.watch.flood().filter(|_| self.state != State::Over) {
+                self.cut(flood);
+                continue;
+            }
+            match accepted {
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    self.last = Instant::now();
+                    let counters = self.counted.slot.counters.of(self.counted.worker.index);
+                    counters.http2_streams_total.add(1);
+                    let refused = self.state == State::Over;
+                    if let Some(stream) =
+                        Exchange::begin(request, respond, self.facts.clone()).filter(|_| !refused)
+                    {
+                        let stream = Stream::Translated(Box::new(stream));
+                        tokio::spawn(http1::serve_one(stream, self.peer, self.counted.clone()));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    self.failed(&error);
+                    return Poll::Ready(());
+                }
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+        }
+        while self.alarm.poll(cx).is_ready() {
+            let now = Instant::now();
+            let busy = Arc::strong_count(self.counted) > 2;
+            match self.state {
+                State::Over => return Poll::Ready(()),
+                State::Ending if !busy => return Poll::Ready(()),
+                State::Open if !busy && now >= self.last + self.idle => self.end(),
+                State::Open if busy || now >= self.last + self.idle => self.alarm.set(self.idle),
+                State::Open => self.alarm.set_at(self.last + self.idle),
+                State::Ending => self.alarm.set(PARTING),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// No more requests; those that are under way go on.
+    fn end(&mut self) {
+        self.state = State::Ending;
+        self.connection.graceful_shutdown();
+        self.alarm.set(PARTING);
+    }
+
+    /// The client burns our time.
+    fn cut(&mut self, flood: Flood) {
+        self.state = State::Over;
+        let slot = &self.counted.slot;
+        slot.counters.of(self.counted.worker.index).http2_floods_total[flood as usize].add(1);
+        let peer = self.peer.map_or_else(|| "a unix socket".to_owned(), |peer| peer.to_string());
+        tracing::warn!(listener = %slot.name, code = flood.code(), "HTTP/2 connection of {peer} is cut: {flood}");
+        self.connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
+        self.alarm.set(PARTING);
+    }
+
+    fn failed(&mut self, error: &h2::Error) {
+        if self.state != State::Over
+            && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
+            && error.is_library()
+        {
+            let slot = &self.counted.slot;
+            slot.counters.of(self.counted.worker.index).http2_floods_total[Flood::Library as usize].add(1);
+            let peer = self.peer.map_or_else(|| "a unix socket".to_owned(), |peer| peer.to_string());
+            tracing::warn!(listener = %slot.name, code = Flood::Library.code(), "HTTP/2 connection of {peer} is cut: {error}");
+        } else {
+            tracing::debug!(listener = %self.counted.slot.name, %error, "HTTP/2 connection has ended");
+        }
+    }
+}

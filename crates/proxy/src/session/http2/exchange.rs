@@ -1,0 +1,354 @@
+//! One request of a client's HTTP/2 connection and its response, as the stream of HTTP/1.1 bytes that sessions know.
+//!
+//! What is read from it is one request; what is written to it is sent as its response. Invariants: the client may send as
+//! much more as was read, and no more; what it does not take is not taken from the session; a response that breaks off is
+//! a reset, never an end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use evenkeel_http::answer::Reason;
+use evenkeel_http::translate::request_from_h2::{self, Framing};
+use evenkeel_http::translate::response_to_h2::{Piece, ResponseToH2};
+use h2::ext::Protocol;
+use h2::server::SendResponse;
+use h2::{RecvStream, SendStream};
+use http::{Method, Request, Response, StatusCode};
+use tokio::io::ReadBuf;
+
+use crate::stream::{Stream, Waiting};
+use crate::translated::Translated;
+use crate::websocket;
+
+/// Bytes of content that are handed over at once: one frame (RFC 9113 §4.2).
+const PIECE: usize = 16 * 1024;
+
+/// What all requests of a connection have in common.
+#[derive(Debug)]
+pub(super) struct Facts {
+    addresses: Option<(SocketAddr, SocketAddr)>,
+    is_secure: bool,
+    client_certificate: Box<[u8]>,
+}
+
+impl Facts {
+    pub(super) fn of(stream: &Stream) -> Self {
+        Self {
+            addresses: stream.addresses(),
+            is_secure: stream.is_secure(),
+            client_certificate: stream.client_certificate().into(),
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    facts: Arc<Facts>,
+    /// Only its owner polls it; looks through a shared reference have to lock it all the same.
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    receiving: RecvStream,
+    framing: Framing,
+    /// Text that comes before `content`: the head, a line of a chunk, trailers.
+    text: Vec<u8>,
+    taken: usize,
+    content: Bytes,
+    /// Nothing more of the request comes.
+    ended: bool,
+    respond: SendResponse<Bytes>,
+    sending: Option<SendStream<Bytes>>,
+    response: ResponseToH2,
+    cut: bool,
+}
+
+impl Exchange {
+    /// Begins with what has come; one that no session can serve is answered at once.
+    pub(super) fn begin(
+        request: Request<RecvStream>,
+        mut respond: SendResponse<Bytes>,
+        facts: Arc<Facts>,
+    ) -> Option<Self> {
+        let (parts, receiving) = request.into_parts();
+        let protocol = parts.extensions.get::<Protocol>();
+        let key = match protocol.map(Protocol::as_str) {
+            Some("websocket") => Some(websocket::key()),
+            _ => None,
+        };
+        let mut text = Vec::with_capacity(512);
+        let end = receiving.is_end_stream();
+        let framing = match request_from_h2::head(&parts, key.as_deref(), end, &mut text) {
+            Ok(framing) if protocol.is_none() || key.is_some() => framing,
+            refused => {
+                let reason = refused.err().unwrap_or(Reason::ConnectRefused);
+                let mut response = Response::new(());
+                *response.status_mut() =
+                    StatusCode::from_u16(reason.status().0).unwrap_or(StatusCode::BAD_REQUEST);
+                // A client that is gone needs no answer.
+                let _gone = respond.send_response(response, true);
+                return None;
+            }
+        };
+        let method = if parts.method == Method::HEAD { Method::HEAD } else { Method::GET };
+        let accept = key.map(|key| websocket::accept(key.as_bytes()));
+        let inner = Inner {
+            receiving,
+            ended: framing == Framing::None,
+            framing,
+            text,
+            taken: 0,
+            content: Bytes::new(),
+            respond,
+            sending: None,
+            response: ResponseToH2::new(&method, accept.as_deref()),
+            cut: false,
+        };
+        Some(Self { facts, inner: Mutex::new(inner) })
+    }
+
+    fn inner(&mut self) -> &mut Inner {
+        self.inner.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn has_waiting(&self) -> bool {
+        self.taken < self.text.len() || !self.content.is_empty()
+    }
+
+    /// Gets the next text or content; false at the proper end.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if self.ended {
+            return Poll::Ready(Ok(false));
+        }
+        self.text.clear();
+        self.taken = 0;
+        // An empty frame is no end.
+        while let Some(content) = ready!(self.receiving.poll_data(cx)) {
+            self.content = content.map_err(|_| gone())?;
+            if !self.content.is_empty() {
+                if self.framing == Framing::Chunked {
+                    request_from_h2::chunk(self.content.len(), &mut self.text);
+                }
+                return Poll::Ready(Ok(true));
+            }
+        }
+        if self.framing == Framing::Chunked {
+            let trailers = ready!(self.receiving.poll_trailers(cx)).map_err(|_| gone())?;
+            request_from_h2::last_chunk(trailers.as_ref(), &mut self.text);
+        }
+        self.ended = true;
+        Poll::Ready(Ok(!self.text.is_empty()))
+    }
+
+    fn read_content(&mut self, into: &mut ReadBuf<'_>) {
+        let count = self.content.len().min(into.remaining());
+        into.put_slice(self.content.get(..count).unwrap_or_default());
+        self.content.advance(count);
+        // The client may send as much more; a stream that has ended needs no window.
+        let _ended = self.receiving.flow_control().release_capacity(count);
+        if self.content.is_empty() && self.framing == Framing::Chunked {
+            self.text.clear();
+            self.taken = 0;
+            self.text.extend_from_slice(b"\r\n");
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        while into.remaining() > 0 {
+            if let Some(rest) = self.text.get(self.taken..).filter(|rest| !rest.is_empty()) {
+                let count = rest.len().min(into.remaining());
+                into.put_slice(rest.get(..count).unwrap_or_default());
+                self.taken += count;
+                continue;
+            }
+            if !self.content.is_empty() {
+                self.read_content(into);
+                continue;
+            }
+            match self.poll_more(cx) {
+                Poll::Ready(Ok(true)) => {}
+                // What was read is told first; the rest comes with the next read.
+                _ if into.filled().len() > before => break,
+                Poll::Ready(Ok(false)) => break,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes the beginning of `bytes`.
+    fn poll_write(&mut self, cx: &mut Context<'_>, mut bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut taken = 0;
+        while !bytes.is_empty() {
+            let room = match self.poll_room(cx, bytes.len()) {
+                Poll::Ready(Ok(room)) => room,
+                // What was taken must be told first.
+                _ if taken > 0 => break,
+                waits_or_fails => return waits_or_fails,
+            };
+            let piece = self.response.next(bytes.get(..room).unwrap_or(bytes));
+            let (count, piece) = piece.map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+            if count == 0 {
+                // Behind the end of the response; nobody looks at it.
+                taken += bytes.len();
+                break;
+            }
+            send(piece, &mut self.respond, &mut self.sending)?;
+            taken += count;
+            bytes = bytes.get(count..).unwrap_or_default();
+        }
+        Poll::Ready(Ok(taken))
+    }
+
+    /// How many of the next `wanted` bytes may be looked at: what the client takes of content, else all.
+    fn poll_room(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
+        if !self.response.is_content() {
+            return Poll::Ready(Ok(wanted));
+        }
+        let Some(sending) = &mut self.sending else { return Poll::Ready(Err(gone())) };
+        let wanted = wanted.min(PIECE);
+        sending.reserve_capacity(wanted);
+        while sending.capacity() == 0 {
+            match ready!(sending.poll_capacity(cx)) {
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Poll::Ready(Err(gone())),
+            }
+        }
+        Poll::Ready(Ok(sending.capacity().min(wanted)))
+    }
+
+    /// Ends the response, if it may end here.
+    fn finish(&mut self) {
+        if self.response.is_done() || self.cut || !self.response.may_end() {
+            return;
+        }
+        self.response.finish();
+        if let Some(sending) = &mut self.sending {
+            let _gone = sending.send_data(Bytes::new(), true);
+        }
+    }
+
+    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.sending {
+            Some(sending) => sending.poll_reset(cx).map(drop),
+            None => self.respond.poll_reset(cx).map(drop),
+        }
+    }
+}
+
+fn send(
+    piece: Piece<'_>,
+    respond: &mut SendResponse<Bytes>,
+    sending: &mut Option<SendStream<Bytes>>,
+) -> io::Result<()> {
+    let sent = match (piece, sending) {
+        (Piece::Nothing, _) => Ok(()),
+        (Piece::Interim(response), _) => respond.send_informational(response),
+        (Piece::Head(response, end), sending) => {
+            respond.send_response(response, end).map(|stream| *sending = Some(stream))
+        }
+        (_, None) => return Err(gone()),
+        (Piece::Content(bytes, end), Some(sending)) => sending.send_data(Bytes::copy_from_slice(bytes), end),
+        (Piece::Trailers(trailers), Some(sending)) => sending.send_trailers(trailers),
+        (Piece::End, Some(sending)) => sending.send_data(Bytes::new(), true),
+    };
+    sent.map_err(|_| gone())
+}
+
+impl Translated for Exchange {
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.inner().poll_read(cx, into)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, first: &[u8], second: &[u8]) -> Poll<io::Result<usize>> {
+        let inner = self.inner();
+        let of_first = ready!(inner.poll_write(cx, first))?;
+        if of_first < first.len() {
+            return Poll::Ready(Ok(of_first));
+        }
+        match inner.poll_write(cx, second) {
+            Poll::Ready(Ok(of_second)) => Poll::Ready(Ok(of_first + of_second)),
+            // What was taken must be told first; the next write meets the same.
+            _ if of_first > 0 => Poll::Ready(Ok(of_first)),
+            waits_or_fails => waits_or_fails,
+        }
+    }
+
+    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner().finish();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut inner = self.locked();
+        if inner.has_waiting() {
+            return Poll::Ready(());
+        }
+        // The end and an error are found by reading as well.
+        inner.poll_more(cx).map(drop)
+    }
+
+    /// The end of the request is no news while its response is waited for: only a reset is.
+    fn poll_peek(&self, cx: &mut Context<'_>) -> Poll<Waiting> {
+        let mut inner = self.locked();
+        if inner.poll_reset(cx).is_ready() {
+            return Poll::Ready(Waiting::Failure);
+        }
+        if inner.has_waiting() { Poll::Ready(Waiting::Bytes) } else { Poll::Pending }
+    }
+
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.locked().poll_reset(cx)
+    }
+
+    fn reset(&self) {
+        self.locked().cut = true;
+    }
+
+    fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.facts.addresses
+    }
+
+    fn is_secure(&self) -> bool {
+        self.facts.is_secure
+    }
+
+    fn client_certificate(&self) -> &[u8] {
+        &self.facts.client_certificate
+    }
+}
+
+fn gone() -> io::Error {
+    io::ErrorKind::ConnectionReset.into()
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let inner = self.inner();
+        inner.finish();
+        if inner.response.is_done() {
+            if !inner.ended && !inner.receiving.is_end_stream() {
+                // RFC 9113 §8.1: the rest of the request is not needed.
+                inner.respond.send_reset(h2::Reason::NO_ERROR);
+            }
+            return;
+        }
+        match &mut inner.sending {
+            Some(sending) => sending.send_reset(h2::Reason::INTERNAL_ERROR),
+            None => inner.respond.send_reset(h2::Reason::INTERNAL_ERROR),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! A client's connection below HTTP/2, with an eye on its frames.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+
+use evenkeel_http::frames::{Flood, FrameMeter};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use crate::clock;
+use crate::stream::Stream;
+
+/// No flood was seen.
+const CALM: u8 = u8::MAX;
+
+/// What was seen of a client that burns our time.
+#[derive(Debug)]
+pub(super) struct Watch(AtomicU8);
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self(AtomicU8::new(CALM))
+    }
+}
+
+impl Watch {
+    /// What there was too much of.
+    pub(super) fn flood(&self) -> Option<Flood> {
+        Flood::ALL.get(usize::from(self.0.load(Ordering::Relaxed))).copied()
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Watched {
+    stream: Stream,
+    /// Read before it was known that HTTP/2 is spoken; not taken yet from here on.
+    first: Vec<u8>,
+    taken: usize,
+    began: Instant,
+    meter: FrameMeter,
+    watch: Arc<Watch>,
+}
+
+impl Watched {
+    pub(super) fn new(stream: Stream, first: Vec<u8>, watch: Arc<Watch>) -> Self {
+        Self { stream, first, taken: 0, began: clock::now(), meter: FrameMeter::default(), watch }
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.watch.flood().is_some() {
+            // Nothing more of it is worth a look; the connection says so and ends.
+            return Poll::Pending;
+        }
+        let before = into.filled().len();
+        if let Some(rest) = this.first.get(this.taken..).filter(|rest| !rest.is_empty()) {
+            let count = rest.len().min(into.remaining());
+            into.put_slice(rest.get(..count).unwrap_or_default());
+            this.taken += count;
+            if this.taken == this.first.len() {
+                (this.first, this.taken) = (Vec::new(), 0);
+            }
+        } else {
+            ready!(Pin::new(&mut this.stream).poll_read(cx, into))?;
+        }
+        let second = (clock::now() - this.began).as_secs();
+        if let Err(flood) = this.meter.see(into.filled().get(before..).unwrap_or_default(), second) {
+            this.watch.0.store(flood as u8, Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
+        self.meter.sent(1);
+        Poll::Ready(written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));
+        self.meter.sent(1);
+        Poll::Ready(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
