@@ -19,7 +19,6 @@ use h2::{RecvStream, SendStream};
 use tokio::io::ReadBuf;
 
 use super::connection::Lease;
-
 use crate::stream::Waiting;
 use crate::translated::{Translated, Trouble};
 use crate::websocket;
