@@ -124,6 +124,8 @@ struct Role {
     certificates: Certificates,
     acceptors: Acceptors,
     connectors: Connectors,
+    /// What documents that list servers are asked for with.
+    documents: Connectors,
     tickets: Arc<Tickets>,
     listening: Listening,
 }
@@ -147,6 +149,7 @@ impl Role {
             certificates: Certificates::default(),
             acceptors: BTreeMap::new(),
             connectors: BTreeMap::new(),
+            documents: BTreeMap::new(),
             tickets: Arc::default(),
             listening: Listening::default(),
         })
@@ -161,6 +164,7 @@ impl Role {
         self.logs.check(plan)?;
         let acceptors = self.acceptors(plan)?;
         let connectors = connector::of_plan(plan, &self.certificates, |pool| self.connectors.get(pool))?;
+        let documents = connector::of_documents(plan, &self.certificates, |pool| self.documents.get(pool))?;
         self.start_discovery(plan)?;
         let opened_logs = self.logs.open(plan, self.workers.len())?;
         let opened = self.listening.open(plan, &self.workers).await?;
@@ -188,8 +192,9 @@ impl Role {
         self.health.watch(&table);
         self.table = Some(table);
         if let Some(discovery) = &self.discovery {
-            discovery.watch(plan);
+            discovery.watch(plan, &documents);
         }
+        self.documents = documents;
         closing.wait().await;
         Ok(())
     }
