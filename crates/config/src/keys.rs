@@ -648,7 +648,7 @@ impl Kind {
                  `\"_http._tcp.app.internal\"`"
                     .into()
             }
-            Self::Url => "a URL such as `\"http://registry.internal:8500/servers\"`".into(),
+            Self::Url => "a URL such as `\"https://registry.internal/servers\"`".into(),
             Self::Nameservers => {
                 "an IP address with or without a port such as `\"192.0.2.53\"` or `\"192.0.2.53:5353\"`, or a list of them".into()
             }

@@ -174,7 +174,7 @@ fn kind(kind: &Kind) -> Value {
         Kind::FlagOrTime { .. } => json!({ "anyOf": [{ "type": "boolean" }, matching(DURATION)] }),
         Kind::ServerAddress => matching(SERVER),
         Kind::Origin => matching(ORIGIN),
-        Kind::Url => matching("^http://"),
+        Kind::Url => matching("^https?://"),
         Kind::Nameservers => one_or_list(&matching(NAMESERVER), 1),
         Kind::Secrets => json!({
             "type": "object",

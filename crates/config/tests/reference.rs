@@ -132,7 +132,7 @@ fn with(section: Section, line: &str) -> String {
         Section::Queue => format!("{listener}[pool.website.queue]\n{line}\n{pool}"),
         Section::ServersFrom => {
             let given = ["dns", "file", "http"].into_iter().any(own);
-            let source = if given { "" } else { "http = \"http://192.0.2.1/\"\n" };
+            let source = if given { "" } else { "http = \"https://192.0.2.1/\"\n" };
             format!("{listener}[pool.website.servers-from]\n{source}{line}\n")
         }
         Section::Resolver => format!("{listener}{pool}[resolver]\n{line}\n"),
@@ -368,6 +368,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "server-name-with-check-address",
     "server-service-with-weight",
     "server-wildcard",
+    "servers-from-ca-without-https",
     "servers-from-misplaced-keys",
     "size-too-large",
     "size-too-small",

@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use evenkeel_config::plan::{CertificateFiles, Certificates, Listener, Plan, Tls, Trust};
+use evenkeel_config::plan::{CertificateFiles, Certificates, Listener, Plan, Pool, Tls, Trust};
 use evenkeel_proxy::message as proxy;
 use evenkeel_proxy::tls::acceptor;
 use evenkeel_proxy::tls::examine::{self, Examined};
@@ -160,7 +160,7 @@ pub(crate) fn too_large(all: &proxy::Certificates) -> Option<String> {
         material.certificate.as_ref().map_or(0, of) + material.ca.as_ref().map_or(0, String::len)
     };
     let bytes = all.listeners.values().map(of_listener).sum::<usize>()
-        + all.pools.values().map(of_pool).sum::<usize>();
+        + all.pools.values().chain(all.documents.values()).map(of_pool).sum::<usize>();
     (bytes > LARGEST_TOGETHER).then(|| {
         format!(
             "the files of all certificates have {} MiB together; {} MiB are allowed",
@@ -191,6 +191,16 @@ pub(crate) fn check(plan: &Plan) -> (Vec<Trouble>, Vec<Trouble>) {
             let why = format!("the certificate {} is doubtful: {why}", file.display());
             doubts.push(in_pool(Trouble { file, why, replaced: true }));
         }
+    }
+    for (pool, tls) in plan.pools.iter().filter_map(|pool| Some((pool, pool.document_tls()?))) {
+        let found = match &roots {
+            Ok(roots) => read_for_pool(&tls, None, roots),
+            Err(trouble) if tls.trust == Trust::System => FoundForPool::of(trouble),
+            Err(_) => read_for_pool(&tls, None, &Roots::default()),
+        };
+        let in_pool =
+            |trouble: Trouble| Trouble { why: format!("pool {}: {}", pool.name, trouble.why), ..trouble };
+        errors.extend(found.troubles.into_iter().map(in_pool));
     }
     for listener in &plan.listeners {
         let Some(tls) = &listener.tls else { continue };
@@ -326,6 +336,9 @@ pub(crate) fn stamps(plan: &Plan) -> Vec<Stamp> {
     }
     for tls in plan.pools.iter().filter_map(|pool| pool.tls.as_ref()) {
         stamps.extend(servers::files(tls).iter().map(|path| stamp(path)));
+    }
+    for tls in plan.pools.iter().filter_map(Pool::document_tls) {
+        stamps.extend(servers::files(&tls).iter().map(|path| stamp(path)));
     }
     stamps.sort();
     stamps.dedup();

@@ -17,18 +17,22 @@ use std::time::Duration;
 
 use evenkeel_config::found::List;
 use evenkeel_config::plan::{From, Plan, Resolver, Source};
+use evenkeel_sys::changes::{Bell, Changes};
 use evenkeel_traffic::name::Name;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::message::{Event, News};
+use crate::tls::connector::{Connector, Connectors};
 use names::Names;
 
 /// Looks under way at once; further ones wait for one of them to end. The supervisor keeps files free for them.
 const MOST_LOOKS: usize = 16;
 /// The longest that a look may take, whatever it waits for.
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
+/// The shortest time from one look at a file to the next.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// The pause after a look that failed; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause after a look that failed.
@@ -41,7 +45,7 @@ pub(crate) const MOST_EVENTS: usize = 64;
 /// The running discovery thread.
 #[derive(Debug)]
 pub(crate) struct Handle {
-    plans: mpsc::UnboundedSender<Arc<Plan>>,
+    plans: mpsc::UnboundedSender<(Arc<Plan>, Connectors)>,
     thread: JoinHandle<()>,
 }
 
@@ -61,10 +65,10 @@ impl Handle {
         Ok(Self { plans, thread })
     }
 
-    /// From now on the sources of this plan are followed.
-    pub(crate) fn watch(&self, plan: &Arc<Plan>) {
+    /// From now on the sources of this plan are followed, documents over TLS with these connectors.
+    pub(crate) fn watch(&self, plan: &Arc<Plan>, documents: &Connectors) {
         // A thread that has panicked hears nothing; what it found stays.
-        let _ended = self.plans.send(plan.clone());
+        let _ended = self.plans.send((plan.clone(), documents.clone()));
     }
 
     /// Ends all looks.
@@ -79,6 +83,7 @@ impl Handle {
 /// A source that is followed.
 struct Watched {
     source: Source,
+    connector: Option<Arc<Connector>>,
     task: AbortHandle,
 }
 
@@ -88,11 +93,14 @@ impl Drop for Watched {
     }
 }
 
-async fn follow(mut plans: mpsc::UnboundedReceiver<Arc<Plan>>, events: mpsc::Sender<Event>) {
+async fn follow(mut plans: mpsc::UnboundedReceiver<(Arc<Plan>, Connectors)>, events: mpsc::Sender<Event>) {
+    // Without it files are looked at in their interval.
+    let changes = Changes::open().ok();
+    let _ends_with_this = changes.clone().map(|changes| Ends(tokio::spawn(changes.follow()).abort_handle()));
     let looks = Arc::new(Semaphore::new(MOST_LOOKS));
     let mut watched: BTreeMap<(Name, Name), Watched> = BTreeMap::new();
     let mut names: Option<(Resolver, Arc<Names>)> = None;
-    while let Some(plan) = plans.recv().await {
+    while let Some((plan, documents)) = plans.recv().await {
         let resolver = match names.take().filter(|(settings, _)| *settings == plan.resolver) {
             Some((_, kept)) => kept,
             None => {
@@ -106,15 +114,44 @@ async fn follow(mut plans: mpsc::UnboundedReceiver<Arc<Plan>>, events: mpsc::Sen
         for pool in &plan.pools {
             for source in &pool.sources {
                 let key = (pool.name.clone(), source.name.clone());
-                let kept = before.remove(&key).filter(|known| known.source == *source);
+                let secure = matches!(&source.from, From::Http { trust: Some(_), .. });
+                let connector = documents.get(&pool.name).filter(|_| secure);
+                let number = |connector: Option<&Arc<Connector>>| connector.map(|connector| connector.number);
+                let same = |known: &Watched| {
+                    known.source == *source && number(known.connector.as_ref()) == number(connector)
+                };
+                let kept = before.remove(&key).filter(same);
                 let next = kept.unwrap_or_else(|| {
                     let reporter = Reporter::new(pool.name.clone(), source.name.clone(), events.clone());
-                    let work = watch(source.clone(), resolver.clone(), looks.clone(), reporter);
-                    Watched { source: source.clone(), task: tokio::spawn(work).abort_handle() }
+                    let tools = Tools {
+                        names: resolver.clone(),
+                        looks: looks.clone(),
+                        changes: changes.clone(),
+                        connector: connector.cloned(),
+                    };
+                    let task = tokio::spawn(watch(source.clone(), tools, reporter)).abort_handle();
+                    Watched { source: source.clone(), connector: connector.cloned(), task }
                 });
                 watched.insert(key, next);
             }
         }
+    }
+}
+
+/// What looks are done with.
+struct Tools {
+    names: Arc<Names>,
+    looks: Arc<Semaphore>,
+    changes: Option<Arc<Changes>>,
+    connector: Option<Arc<Connector>>,
+}
+
+/// Ends a task when it is dropped.
+struct Ends(AbortHandle);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -131,9 +168,11 @@ struct Look {
 }
 
 /// Looks at one source until it is told to stop.
-async fn watch(source: Source, names: Arc<Names>, looks: Arc<Semaphore>, mut reporter: Reporter) {
+async fn watch(source: Source, tools: Tools, mut reporter: Reporter) {
+    let Tools { names, looks, changes, connector } = tools;
     let mut file = file::Reader::default();
-    let mut document = http::Client::default();
+    let mut document = http::Client::new(connector);
+    let bell = Bell::default();
     let mut failures: u32 = 0;
     loop {
         let Ok(permit) = looks.acquire().await else { return };
@@ -141,8 +180,12 @@ async fn watch(source: Source, names: Arc<Names>, looks: Arc<Semaphore>, mut rep
             match &source.from {
                 From::Names { host, port } => names::hosts(&names, host, *port).await,
                 From::Services { name } => names::services(&names, name, &source).await,
-                From::File { path, interval } => file.look(path, *interval).await,
-                From::Http { url, interval, timeout } => {
+                From::File { path, interval } => {
+                    // Before the look: what happens after it is not missed.
+                    bell.watch(changes.as_ref(), path).await;
+                    file.look(path, *interval).await
+                }
+                From::Http { url, interval, timeout, .. } => {
                     match tokio::time::timeout(*timeout, document.look(url, *interval, &names)).await {
                         Ok(look) => look,
                         Err(_) => Err(format!("no whole answer within {timeout:?}")),
@@ -167,7 +210,11 @@ async fn watch(source: Source, names: Arc<Names>, looks: Arc<Semaphore>, mut rep
                 backoff(failures)
             }
         };
-        tokio::time::sleep(pause + spread(pause)).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause + spread(pause)) => {}
+            // Somebody who writes all the time is looked at ten times a second.
+            () = bell.rung() => tokio::time::sleep(SHORTEST_PAUSE.min(pause)).await,
+        }
     }
 }
 

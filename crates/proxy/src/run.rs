@@ -144,6 +144,8 @@ struct Role {
     has_retired: bool,
     acceptors: Acceptors,
     connectors: Connectors,
+    /// What documents that list servers are asked for with.
+    documents: Connectors,
     tickets: Arc<Tickets>,
     listening: Listening,
 }
@@ -169,6 +171,7 @@ impl Role {
             has_retired: false,
             acceptors: BTreeMap::new(),
             connectors: BTreeMap::new(),
+            documents: BTreeMap::new(),
             tickets: Arc::default(),
             listening: Listening::default(),
         })
@@ -183,6 +186,7 @@ impl Role {
         self.logs.check(plan)?;
         let acceptors = self.acceptors(plan)?;
         let connectors = connector::of_plan(plan, &self.certificates, |pool| self.connectors.get(pool))?;
+        let documents = connector::of_documents(plan, &self.certificates, |pool| self.documents.get(pool))?;
         self.start_discovery(plan)?;
         let opened_logs = self.logs.open(plan, self.workers.len())?;
         let opened = self.listening.open(plan, &self.workers).await?;
@@ -211,8 +215,9 @@ impl Role {
         self.health.watch(&table);
         self.table = Some(table);
         if let Some(discovery) = &self.discovery {
-            discovery.watch(plan);
+            discovery.watch(plan, &documents);
         }
+        self.documents = documents;
         closing.wait().await;
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! the object and, where the operator can do something, what.
 
 mod calls;
+pub mod changes;
 pub mod channel;
 pub mod namespace;
 pub mod netlink;

@@ -3,7 +3,7 @@
 use super::Differences;
 use super::shown::duration;
 use crate::overlay::described;
-use crate::plan::{Families, From, Pool, Resolver, Server, Source};
+use crate::plan::{Families, From, Pool, Resolver, Server, Source, Trust};
 
 pub(super) fn compare(old: &Pool, new: &Pool, differences: &mut Differences) {
     for source in &new.sources {
@@ -28,8 +28,11 @@ fn shown(source: &Source) -> String {
     let mut words = vec![source.from.to_string()];
     match &source.from {
         From::File { interval, .. } => words.push(format!("interval {}", duration(*interval))),
-        From::Http { interval, timeout, .. } => {
+        From::Http { interval, timeout, trust, .. } => {
             words.push(format!("interval {}, timeout {}", duration(*interval), duration(*timeout)));
+            if let Some(Trust::Authorities(ca)) = trust {
+                words.push(format!("authorities of {}", ca.display()));
+            }
         }
         From::Names { .. } | From::Services { .. } => {}
     }

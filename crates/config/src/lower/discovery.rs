@@ -114,7 +114,7 @@ fn servers_from(typed: &ServersFrom, problems: &mut Problems) -> Option<plan::So
         [] => {
             problems
                 .error(typed.span, "`servers-from` does not say where from")
-                .help("write one of `dns = \"app.internal:8080\"`, `file = \"/PATH\"` and `http = \"http://HOST/PATH\"`");
+                .help("write one of `dns = \"app.internal:8080\"`, `file = \"/PATH\"` and `http = \"https://HOST/PATH\"`");
         }
         [first, second, ..] => {
             problems
@@ -137,6 +137,13 @@ fn servers_from(typed: &ServersFrom, problems: &mut Problems) -> Option<plan::So
             .error(timeout.span, "`timeout` means nothing without `http`")
             .help("remove it; names are looked up within the `timeout` in `[resolver]`");
     }
+    let url = typed.http.as_ref().map(|url| &url.value);
+    let secure = url.is_some_and(|url| url.secure);
+    if let Some(ca) = typed.ca.as_ref().filter(|_| !secure && (url.is_some() || !given("http"))) {
+        problems
+            .error(ca.span, "`ca` means nothing without `http = \"https://…\"`: no certificate is looked at")
+            .help("remove it, or write `https://` in `http`");
+    }
     let or = |usual: Duration| typed.interval.map_or(usual, |interval| interval.value);
     let from = if let Some(dns) = &typed.dns {
         dns.value.clone()
@@ -147,6 +154,10 @@ fn servers_from(typed: &ServersFrom, problems: &mut Problems) -> Option<plan::So
             url: typed.http.as_ref()?.value.clone(),
             interval: or(HTTP_INTERVAL),
             timeout: time(typed.timeout, Section::ServersFrom, "timeout", HTTP),
+            trust: secure.then(|| match &typed.ca {
+                Some(ca) => plan::Trust::Authorities(ca.value.clone()),
+                None => plan::Trust::System,
+            }),
         }
     };
     Some(plan::Source {

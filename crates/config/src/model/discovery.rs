@@ -39,6 +39,7 @@ pub(crate) struct ServersFrom {
     pub(crate) dns: Setting<From>,
     pub(crate) file: Setting<PathBuf>,
     pub(crate) http: Setting<Url>,
+    pub(crate) ca: Setting<PathBuf>,
     pub(crate) interval: Setting<Duration>,
     pub(crate) timeout: Setting<Duration>,
     pub(crate) max_servers: Setting<u64>,
@@ -70,6 +71,7 @@ impl Reader<'_> {
             dns: self.dns(problems),
             file: self.file("file", "is no path of a file", problems),
             http: self.url(problems),
+            ca: self.file("ca", "is no path of a file", problems),
             interval: self.time("interval", problems),
             timeout: self.time("timeout", problems),
             max_servers: self.count("max-servers", problems),
@@ -100,16 +102,9 @@ impl Reader<'_> {
         };
         let url = url(&text.text);
         if url.is_none() {
-            let help = if text.text.starts_with("https:") {
-                "write a URL that begins with `http://`; what is served over TLS only can be fetched into a file by a timer, \
-                 for `file`"
-                    .into()
-            } else {
-                format!("write {}", key.kind.expectation())
-            };
             problems
                 .error(entry.span, format!("{} is no URL that can be asked", quoted(&text.text)))
-                .help(help);
+                .help(format!("write {}", key.kind.expectation()));
         }
         Some(At::new(url?, entry.span))
     }
@@ -166,27 +161,34 @@ fn is_host(text: &str) -> bool {
         && last.bytes().any(|byte| !byte.is_ascii_digit())
 }
 
-/// `http://HOST[:PORT][/PATH]`.
+/// `http://HOST[:PORT][/PATH]`, or the same with `https`.
 fn url(text: &str) -> Option<Url> {
-    let rest = text.strip_prefix("http://").filter(|_| text.len() <= LONGEST_URL)?;
+    let (secure, rest) = match text.strip_prefix("https://") {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix("http://")?),
+    };
+    if text.len() > LONGEST_URL {
+        return None;
+    }
+    let usual = Url::usual_port(secure);
     if !rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
         return None;
     }
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let target = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    let whole = |host: &str, port: u16| Url { host: host.to_owned(), port, target: target.clone() };
+    let whole = |host: &str, port: u16| Url { secure, host: host.to_owned(), port, target: target.clone() };
     if let Ok(address) = authority.parse::<SocketAddr>() {
         return (address.port() > 0).then(|| whole(&address.ip().to_string(), address.port()));
     }
     if let Ok(ip) = authority.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-        return Some(whole(&ip.to_string(), 80));
+        return Some(whole(&ip.to_string(), usual));
     }
     match authority.rsplit_once(':') {
         Some((host, port)) => {
             let port = port.parse().ok().filter(|port| *port > 0)?;
             is_host(host).then(|| whole(host, port))
         }
-        None => is_host(authority).then(|| whole(authority, 80)),
+        None => is_host(authority).then(|| whole(authority, usual)),
     }
 }
 
@@ -225,8 +227,12 @@ mod tests {
         assert_eq!(parts("http://a.internal?x=1"), some("a.internal", 80, "/?x=1"));
         assert_eq!(parts("http://[2001:db8::1]:81/"), some("2001:db8::1", 81, "/"));
         assert_eq!(url("http://[2001:db8::1]/a").unwrap().to_string(), "http://[2001:db8::1]/a");
+        assert_eq!(parts("https://a.internal/x"), some("a.internal", 443, "/x"));
+        assert_eq!(url("https://a.internal:443/x").unwrap().to_string(), "https://a.internal/x");
+        assert_eq!(url("https://a.internal:80/x").unwrap().to_string(), "https://a.internal:80/x");
         for wrong in [
-            "https://a.internal/",
+            "ftp://a.internal/",
+            "https://",
             "http://",
             "http://user@a.internal/",
             "http://a/#x",

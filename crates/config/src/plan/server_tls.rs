@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::keys::{CIPHER_SUITES, CURVES, TLS_VERSIONS};
+
 /// `[pool.NAME.tls]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerTls {
@@ -23,6 +25,23 @@ pub struct ServerTls {
     pub cipher_suites: Vec<String>,
     /// `curves`: of [`crate::keys::CURVES`], at least one that each version can use.
     pub curves: Vec<String>,
+}
+
+impl ServerTls {
+    /// With whom is believed said, and everything else as it is by default.
+    #[must_use]
+    pub fn trusting(trust: Trust) -> Self {
+        let all = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        Self {
+            trust,
+            sni: None,
+            verify_name: None,
+            certificate: None,
+            versions: all(TLS_VERSIONS),
+            cipher_suites: all(CIPHER_SUITES),
+            curves: all(CURVES),
+        }
+    }
 }
 
 /// Whom we believe.

@@ -11,6 +11,8 @@ use evenkeel_traffic::name::Name;
 use evenkeel_traffic::pick::{Priority, Weight};
 use serde::{Deserialize, Serialize};
 
+use super::{Pool, ServerTls, Trust};
+
 /// The most sources of all pools together: each has a task that looks.
 pub const MOST_SOURCES: usize = 1024;
 /// The most name servers.
@@ -94,6 +96,17 @@ pub struct Source {
     pub template: Template,
 }
 
+impl Pool {
+    /// With what the document of the pool is asked for, when that is done over TLS.
+    #[must_use]
+    pub fn document_tls(&self) -> Option<ServerTls> {
+        self.sources.iter().find_map(|source| match &source.from {
+            From::Http { trust: Some(trust), .. } => Some(ServerTls::trusting(trust.clone())),
+            _ => None,
+        })
+    }
+}
+
 /// What a source looks at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -117,7 +130,7 @@ pub enum From {
         /// `interval`: the pause between two looks.
         interval: Duration,
     },
-    /// A document over HTTP.
+    /// A document over HTTP, or over HTTPS.
     Http {
         /// `http`.
         url: Url,
@@ -125,12 +138,16 @@ pub enum From {
         interval: Duration,
         /// `timeout`: from the look-up of the host to the last byte of the document.
         timeout: Duration,
+        /// `ca`: who must have signed the certificate of the host; `None` with the scheme `http`.
+        trust: Option<Trust>,
     },
 }
 
-/// A URL with the scheme `http`.
+/// A URL with the scheme `http` or `https`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Url {
+    /// The scheme is `https`.
+    pub secure: bool,
     /// The host: a name or an IP address without brackets.
     pub host: String,
     /// The port.
@@ -141,16 +158,23 @@ pub struct Url {
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority(), self.target)
+        let scheme = if self.secure { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.authority(), self.target)
     }
 }
 
 impl Url {
+    /// The port of a URL that names none.
+    #[must_use]
+    pub fn usual_port(secure: bool) -> u16 {
+        if secure { 443 } else { 80 }
+    }
+
     /// Host and port as `Host` has them.
     #[must_use]
     pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.port == 80 { host } else { format!("{host}:{}", self.port) }
+        if self.port == Self::usual_port(self.secure) { host } else { format!("{host}:{}", self.port) }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use evenkeel_config::plan::{Plan, ServerTls, Trust};
+use evenkeel_config::plan::{Plan, Pool, ServerTls, Trust};
 use evenkeel_proxy::tls::connector;
 use evenkeel_proxy::tls::examine::{self, Examined};
 use evenkeel_proxy::tls::material::{Bytes, ServerMaterial};
@@ -114,13 +114,15 @@ impl Roots {
     }
 }
 
-/// The authorities of the system, if a pool of the plan believes them. When they are gone, those of `before` stay.
+/// The authorities of the system, if a pool of the plan, or whoever asks for its document, believes them. When they are gone, those of `before` stay.
 ///
 /// # Errors
 /// When there are none, and were none before.
 pub(crate) fn roots_for(plan: &Plan, before: Option<&Arc<Vec<Bytes>>>) -> Result<Roots, Trouble> {
     let of_system = |tls: &ServerTls| tls.trust == Trust::System;
-    if !plan.pools.iter().filter_map(|pool| pool.tls.as_ref()).any(of_system) {
+    let of_pool = |pool: &Pool| pool.tls.as_ref().is_some_and(of_system);
+    let of_document = |pool: &Pool| pool.document_tls().as_ref().is_some_and(of_system);
+    if !plan.pools.iter().any(|pool| of_pool(pool) || of_document(pool)) {
         return Ok(Roots::default());
     }
     match system_roots() {

@@ -69,7 +69,7 @@ impl Watch {
 
 fn speaks_tls(plan: &Plan) -> bool {
     plan.listeners.iter().any(|listener| listener.tls.is_some())
-        || plan.pools.iter().any(|pool| pool.tls.is_some())
+        || plan.pools.iter().any(|pool| pool.tls.is_some() || pool.document_tls().is_some())
 }
 
 /// What the first plan needs, with a new key for tickets, or those of the program before.
@@ -124,6 +124,19 @@ pub(super) fn read(plan: &Plan, before: &Read) -> Result<Read, Vec<String>> {
         errors.extend(failed.map(|trouble| format!("{owner}: {}", trouble.why)));
         read.certificates.pools.extend(found.material.map(|material| (pool.name.clone(), material)));
         read.examined.extend(found.examined.into_iter().map(|(file, said)| (owner.clone(), file, said)));
+        read.troubles.extend(found.troubles.into_iter().map(|trouble| (owner.clone(), trouble)));
+    }
+    for (name, tls) in plan.pools.iter().filter_map(|pool| Some((&pool.name, pool.document_tls()?))) {
+        let owner = Owner::Pool(name.clone());
+        let known = before.certificates.documents.get(name);
+        let found = match &roots {
+            Ok(roots) => read_for_pool(&tls, known, roots),
+            Err(trouble) if tls.trust == Trust::System => FoundForPool::of(trouble),
+            Err(_) => read_for_pool(&tls, known, &Roots::default()),
+        };
+        let failed = found.troubles.iter().filter(|trouble| !trouble.replaced);
+        errors.extend(failed.map(|trouble| format!("{owner}: {}", trouble.why)));
+        read.certificates.documents.extend(found.material.map(|material| (name.clone(), material)));
         read.troubles.extend(found.troubles.into_iter().map(|trouble| (owner.clone(), trouble)));
     }
     read.certificates.roots = roots.unwrap_or_default().certificates;
@@ -187,12 +200,20 @@ impl Read {
             .iter()
             .filter(|(name, material)| old_pools.get(*name).is_some_and(|old| old != *material))
             .map(|(name, _)| format!("pool {name}: what its TLS files hold has changed"));
+        let (old_documents, new_documents) = (&self.certificates.documents, &new.certificates.documents);
+        let documents = new_documents
+            .iter()
+            .filter(|(name, material)| old_documents.get(*name).is_some_and(|old| old != *material))
+            .map(|(name, _)| {
+                format!("pool {name}: whom the document of its servers must be from has changed")
+            });
         let roots = !self.certificates.roots.is_empty()
             && !new.certificates.roots.is_empty()
             && self.certificates.roots != new.certificates.roots;
         changed
             .map(|(name, _)| format!("listener {name}: what its TLS files hold has changed"))
             .chain(pools)
+            .chain(documents)
             .chain(roots.then(|| "the authorities that the system trusts have changed".to_owned()))
             .map(|what| Difference { what, needs_restart: false })
             .collect()

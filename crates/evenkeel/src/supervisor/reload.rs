@@ -37,6 +37,12 @@ pub(super) enum Origin {
     },
 }
 
+impl Origin {
+    fn wants_trial(&self) -> bool {
+        matches!(self, Self::Command { confirm: Some(_), .. })
+    }
+}
+
 /// Reloads that are wanted and under way.
 #[derive(Debug, Default)]
 pub(super) struct Reloads {
@@ -130,10 +136,10 @@ impl Supervisor {
     }
 
     fn want_reload(&mut self, origin: Origin, now: Instant) {
-        let wants_trial = matches!(origin, Origin::Command { confirm: Some(_), .. });
         let (blame, refusal) = if self.ending.is_some() {
             (Blame::Busy, "Evenkeel is stopping")
-        } else if let Some(why) = self.trial.as_ref().and_then(|trial| trial.in_the_way(wants_trial)) {
+        } else if let Some(why) = self.trial.as_ref().and_then(|trial| trial.in_the_way(origin.wants_trial()))
+        {
             (Blame::Conflict, why)
         } else if self.reloads.wanted.len() >= MOST_WAITING {
             (Blame::Busy, "too many reloads wait for the one under way: ask again later")
@@ -163,7 +169,22 @@ impl Supervisor {
         if self.reloads.wanted.is_empty() || !self.may_send_a_plan() {
             return;
         }
-        let origins = std::mem::take(&mut self.reloads.wanted);
+        let mut origins = std::mem::take(&mut self.reloads.wanted);
+        // A trial may have begun while they waited.
+        if let Some(trial) = &self.trial {
+            let in_the_way = |origin: &Origin| trial.in_the_way(origin.wants_trial());
+            let late: Vec<_> = origins.extract_if(.., |origin| in_the_way(origin).is_some()).collect();
+            for origin in late {
+                let why = in_the_way(&origin).unwrap_or_default();
+                tracing::warn!("no reload: {why}");
+                if let Origin::Command { asker, .. } = origin {
+                    self.answer(asker, refuse(Blame::Conflict, why));
+                }
+            }
+            if origins.is_empty() {
+                return;
+            }
+        }
         self.notify(&[Notice::Reloading]);
         self.reloads.before = shortest_trial(&origins).map(|_| self.before_trial());
         match self.send_plan(now) {

@@ -41,6 +41,8 @@ pub(super) struct Trial {
     before: Before,
     /// The runtime changes as the trial found them; others were made during the trial and stay.
     overlay: Overlay,
+    /// Others were made during a trial before this one.
+    edited: bool,
     revision: u64,
     until: Instant,
     until_seconds: u64,
@@ -116,14 +118,18 @@ impl Supervisor {
         by: &str,
         now: Instant,
     ) -> Option<Told> {
-        let before = match self.trial.take() {
-            Some(trial) => trial.before,
+        let (before, edited) = match self.trial.take() {
+            Some(trial) => {
+                let edited = trial.edited || trial.overlay != before.overlay;
+                (trial.before, edited)
+            }
             None if before.revision == self.revision => return None,
-            None => before,
+            None => (before, false),
         };
         let trial = Trial {
             before,
             overlay: self.overlay.clone(),
+            edited,
             revision: self.revision,
             until: now + within,
             until_seconds: seconds() + within.as_secs(),
@@ -189,7 +195,8 @@ impl Supervisor {
     fn roll_back(&mut self, now: Instant) {
         let Some(trial) = &self.trial else { return };
         let Before { file, overlay, keys, mut read, .. } = trial.before.clone();
-        let overlay = if self.overlay == trial.overlay { overlay } else { self.overlay.clone() };
+        let untouched = !trial.edited && self.overlay == trial.overlay;
+        let overlay = if untouched { overlay } else { self.overlay.clone() };
         // Those that were made meanwhile are newer, and open what the older ones have sealed.
         read.certificates.tickets.clone_from(&self.read.certificates.tickets);
         let (file, opened, missing) = self.what_can_come_back(&file);

@@ -6,6 +6,7 @@ mod big_bodies;
 mod body;
 mod deaths;
 mod discovery;
+mod discovery_sources;
 mod examples;
 mod live;
 mod memory;

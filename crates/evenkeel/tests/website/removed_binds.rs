@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use evenkeel_testkit::{BOUND, HttpClient, Signal, ToyServer, free_address};
 
-use crate::site::Site;
+use rustix::process::kill_process;
+
+use crate::site::{Site, inodes};
 
 /// Clients that connect as fast as they can, one request a connection.
 const CLIENTS: usize = 8;
@@ -128,4 +130,25 @@ fn whoever_was_connected_at_the_stop_is_answered_and_nobody_is_reset() {
     let seen = hammer.stop();
     assert!(seen.failed.is_empty(), "{:?}", &seen.failed[..seen.failed.len().min(5)]);
     assert!(seen.answered > 100 && seen.refused > 0, "{seen:?}");
+}
+
+#[test]
+fn a_role_that_dies_while_it_removes_a_bind_leaves_the_bind_in_use() {
+    let (site, _server, without, _, goes) = fixture(2);
+    let before = inodes(goes);
+    kill_process(site.role("proxy"), Signal::STOP).unwrap();
+    site.write(&without);
+    std::thread::scope(|scope| {
+        let reload = scope.spawn(|| site.command(&["reload"]));
+        site.wait_until(|status| status["phase"] == "reloading");
+        site.kill9("proxy");
+        assert_eq!(reload.join().unwrap().status.code(), Some(5));
+    });
+    site.wait_until(|status| {
+        crate::site::of_listener(status, "goes", "connections_total") == 0 && !status["traffic"].is_null()
+    });
+    assert_eq!(crate::site::fetch(goes, "/").unwrap(), "one");
+    // The role may have retired those that were there: they were opened anew, as many as before.
+    let after = inodes(goes);
+    assert!(after.len() == before.len() && after.is_disjoint(&before), "{before:?} {after:?}");
 }

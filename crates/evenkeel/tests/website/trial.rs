@@ -132,6 +132,21 @@ fn a_trial_after_a_trial_goes_back_to_what_was_before_the_first_with_what_can_co
 }
 
 #[test]
+fn servers_that_are_changed_during_a_trial_stay_so_after_another_try_and_the_rollback() {
+    let Fixture { before, after, stays, .. } = &fixture();
+    let site = Site::of(before, &[]);
+    site.write(after);
+    json(&site, &["reload", "--confirm", "1h", "--json"]);
+    assert!(site.command(&["server", "weight", "web/server", "9"]).status.success());
+    site.write(&after.replace("pool = \"web\"\n", "pool = \"web\"\nidle-timeout = \"9s\"\n"));
+    json(&site, &["reload", "--confirm", "1h", "--json"]);
+    let back = json(&site, &["reload", "--roll-back", "--json"]);
+    assert_eq!(back["missing"], serde_json::json!([]));
+    assert_eq!(of_server(&site.status(), "server", "weight"), 9);
+    assert_eq!(fetch(*stays, "/").unwrap(), "one");
+}
+
+#[test]
 fn a_trial_that_changes_nothing_is_none_and_its_time_has_bounds() {
     let Fixture { before, .. } = &fixture();
     let site = Site::of(before, &[]);

@@ -235,9 +235,14 @@ async fn a_document_is_asked_for_again_only_if_it_has_changed() {
         ok("", &"#".repeat(2 << 20)),
     ]);
     let address = server.address();
-    let url = Url { host: address.ip().to_string(), port: address.port(), target: "/servers?all".into() };
+    let url = Url {
+        secure: false,
+        host: address.ip().to_string(),
+        port: address.port(),
+        target: "/servers?all".into(),
+    };
     let names = Names::new(Resolver::default());
-    let mut client = http::Client::default();
+    let mut client = http::Client::new(None);
     let mut outcomes = Vec::new();
     for _ in 0..7 {
         outcomes.push(client.look(&url, INTERVAL, &names).await);
@@ -301,7 +306,7 @@ async fn a_name_is_followed_and_what_has_not_changed_is_not_told_again() {
     server.points("app.test", &["192.0.2.1"], 0);
     let (sender, mut events) = mpsc::channel(MOST_EVENTS);
     let handle = Handle::start(sender).unwrap();
-    handle.watch(&plan(&[(WEB, "app.test")], resolver(&server)));
+    handle.watch(&plan(&[(WEB, "app.test")], resolver(&server)), &Default::default());
     assert_eq!(next(&mut events).await, (WEB.into(), Some(1), false));
     let asked = server.asked().len();
     server.wait_until(|questions| questions.len() >= asked + 4);
@@ -321,9 +326,10 @@ async fn a_plan_that_leaves_a_source_as_it_is_does_not_disturb_it() {
     server.points("other.test", &["192.0.2.2", "192.0.2.3"], 300);
     let (sender, mut events) = mpsc::channel(MOST_EVENTS);
     let handle = Handle::start(sender).unwrap();
-    handle.watch(&plan(&[(WEB, "app.test")], resolver(&server)));
+    handle.watch(&plan(&[(WEB, "app.test")], resolver(&server)), &Default::default());
     assert_eq!(next(&mut events).await.1, Some(1));
-    handle.watch(&plan(&[(WEB, "app.test"), ("other", "other.test")], resolver(&server)));
+    handle
+        .watch(&plan(&[(WEB, "app.test"), ("other", "other.test")], resolver(&server)), &Default::default());
     assert_eq!(next(&mut events).await, ("other".into(), Some(2), false));
     let first = server.asked().iter().filter(|(name, _, _)| name == "app.test").count();
     assert_eq!(first, 2, "once for each family");

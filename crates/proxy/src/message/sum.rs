@@ -67,7 +67,7 @@ impl Snapshot {
         for pool in &mut self.pools {
             pool.queue.length = 0;
             for server in &mut pool.servers {
-                (server.running, server.idle) = (0, 0);
+                (server.running, server.idle, server.multiplexed) = (0, 0, 0);
             }
         }
         self
@@ -113,6 +113,9 @@ impl PoolSnapshot {
         if let (Some(sticky), Some(other)) = (&mut self.sticky, &other.sticky) {
             add_all(sticky, other);
         }
+        if let (Some(statuses), Some(other)) = (&mut self.grpc_total, &other.grpc_total) {
+            add_all(statuses, other);
+        }
         self.queue.add(&other.queue);
         for server in &mut self.servers {
             if let Some(other) = other.servers.iter().find(|other| server.is(other)) {
@@ -150,6 +153,7 @@ impl ServerSnapshot {
             tls.add(other);
         }
         self.idle += other.idle;
+        self.multiplexed += other.multiplexed;
         self.first_byte.add(&other.first_byte);
         if self.last_failure.is_none() {
             self.last_failure.clone_from(&other.last_failure);
@@ -200,6 +204,7 @@ mod tests {
             reused_total: 0,
             tls: None,
             idle: 3,
+            multiplexed: 1,
             first_byte: HistogramSnapshot { nanos: 5, ..HistogramSnapshot::default() },
             last_failure: None,
         };
@@ -211,6 +216,7 @@ mod tests {
             retries_denied_total: 0,
             all_down: None,
             sticky: None,
+            grpc_total: None,
             queue: QueueSnapshot::default(),
             servers: vec![server],
         };

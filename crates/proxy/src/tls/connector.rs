@@ -22,7 +22,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{AlertDescription, ClientConfig, Error, HandshakeKind};
 
 use super::examine;
-use super::material::{Bytes, ServerMaterial};
+use super::material::{Bytes, Certificates, ServerMaterial};
 use super::session::Session;
 use super::stream::TlsStream;
 use super::words;
@@ -302,27 +302,44 @@ fn sentence(known: Option<&Error>, error: &io::Error, name: &ServerName<'_>) -> 
     }
 }
 
-/// The connectors of a plan, by pool. What stays as it was is kept.
+/// The connectors of all pools whose servers are spoken to over TLS. What stays as it was is kept.
 pub(crate) fn of_plan<'a>(
     plan: &plan::Plan,
-    certificates: &super::material::Certificates,
+    certificates: &Certificates,
+    before: impl Fn(&Name) -> Option<&'a Arc<Connector>>,
+) -> Result<Connectors, String> {
+    let pools = plan.pools.iter().filter_map(|pool| Some((&pool.name, pool.tls.clone()?)));
+    of_each(pools, (&certificates.pools, &certificates.roots), before)
+}
+
+/// The connectors of all pools whose document is asked for over TLS.
+pub(crate) fn of_documents<'a>(
+    plan: &plan::Plan,
+    certificates: &Certificates,
+    before: impl Fn(&Name) -> Option<&'a Arc<Connector>>,
+) -> Result<Connectors, String> {
+    let pools = plan.pools.iter().filter_map(|pool| Some((&pool.name, pool.document_tls()?)));
+    of_each(pools, (&certificates.documents, &certificates.roots), before)
+}
+
+fn of_each<'p, 'a>(
+    pools: impl Iterator<Item = (&'p Name, plan::ServerTls)>,
+    (materials, roots): (&BTreeMap<Name, ServerMaterial>, &Arc<Vec<Bytes>>),
     before: impl Fn(&Name) -> Option<&'a Arc<Connector>>,
 ) -> Result<Connectors, String> {
     let mut connectors = BTreeMap::new();
-    for pool in &plan.pools {
-        let Some(tls) = &pool.tls else { continue };
-        let Some(material) = certificates.pools.get(&pool.name) else {
-            return Err(format!("nothing was read for the TLS of pool {}", pool.name));
+    for (name, tls) in pools {
+        let Some(material) = materials.get(name) else {
+            return Err(format!("nothing was read for the TLS of pool {name}"));
         };
-        let roots = &certificates.roots;
-        let kept = before(&pool.name).filter(|kept| kept.is_of(tls, material, roots));
+        let kept = before(name).filter(|kept| kept.is_of(&tls, material, roots));
         let connector = match kept {
             Some(kept) => kept.clone(),
-            None => Connector::new(tls, material, roots)
+            None => Connector::new(&tls, material, roots)
                 .map(Arc::new)
-                .map_err(|why| format!("pool {}: {why}", pool.name))?,
+                .map_err(|why| format!("pool {name}: {why}"))?,
         };
-        connectors.insert(pool.name.clone(), connector);
+        connectors.insert(name.clone(), connector);
     }
     Ok(connectors)
 }

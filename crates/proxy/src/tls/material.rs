@@ -18,6 +18,9 @@ pub struct Certificates {
     /// By the name of the pool.
     #[serde(default)]
     pub pools: BTreeMap<Name, ServerMaterial>,
+    /// What the documents of pools are asked for with, by the name of the pool.
+    #[serde(default)]
+    pub documents: BTreeMap<Name, ServerMaterial>,
     /// The authorities that the system trusts (DER); empty when no pool asks for them.
     #[serde(default)]
     pub roots: Arc<Vec<Bytes>>,

@@ -75,8 +75,12 @@ pub(super) const KEYS: &[Key] = &[
         "file = \"/etc/evenkeel/servers.json\"",
     ),
     key(Section::ServersFrom, "http", Kind::Url, Default::Nothing("nothing is asked")).says(
-        "A URL with the scheme `http` that lists servers, as JSON or one a line.",
-        "http = \"http://registry.internal:8500/servers\"",
+        "A URL with the scheme `http` or `https` that lists servers, as JSON or one a line.",
+        "http = \"https://registry.internal/servers\"",
+    ),
+    key(Section::ServersFrom, "ca", Kind::File, Default::Nothing("the authorities that the system trusts")).says(
+        "With `https`: a PEM file of authorities; the certificate of the host must be signed by one of them and be for its name.",
+        "ca = \"/etc/evenkeel/registry-ca.pem\"",
     ),
     key(
         Section::ServersFrom,
