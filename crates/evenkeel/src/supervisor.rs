@@ -264,6 +264,10 @@ impl Supervisor {
 
     /// Does what somebody wants.
     fn obey(&mut self, asker: Asker, by: String, command: Command, now: Instant) {
+        if self.upgrades.is_handing_over() {
+            return self
+                .answer(asker, refuse(Blame::Busy, "another program is taking over: ask again in a moment"));
+        }
         match command {
             Command::Status => self.ask_snapshot(asker, now),
             Command::Reload => self.reload_on_command(asker, by, None, now),

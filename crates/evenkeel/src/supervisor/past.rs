@@ -216,9 +216,14 @@ impl Past {
     }
 
     /// Cuts what is left.
-    pub(super) fn cut(&self) {
+    pub(super) fn cut(&mut self) {
         for old in &self.proxies {
             old.companion.kill();
+        }
+        // Killed at once it would leave its addresses behind.
+        if let Some(old) = &mut self.ha {
+            old.companion.tell(ha::Change::Stop);
+            old.by = Some(Instant::now() + super::availability::SHORTEST_RELEASE);
         }
     }
 }

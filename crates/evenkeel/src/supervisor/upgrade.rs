@@ -247,7 +247,9 @@ impl Supervisor {
     }
 
     fn is_settled(&self) -> bool {
-        self.complete && !self.is_under_way() && self.proxy.is_ready() == self.proxy.is_alive()
+        let is_starting = (self.proxy.is_alive() && !self.proxy.is_ready())
+            || (self.ha.keeper.is_alive() && !self.ha.keeper.is_ready());
+        self.complete && !self.is_under_way() && !is_starting
     }
 
     /// The roles say from now on only what they are asked.

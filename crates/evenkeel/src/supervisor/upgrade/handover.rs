@@ -222,6 +222,9 @@ impl Handover {
 
     pub(super) fn write(&self) -> Result<OwnedFd, String> {
         let text = serde_json::to_vec(self).map_err(|error| error.to_string())?;
+        if u64::try_from(text.len()).unwrap_or(u64::MAX) > LARGEST {
+            return Err(format!("it has more than {LARGEST} bytes"));
+        }
         successor::letter(&text).map_err(|error| error.to_string())
     }
 

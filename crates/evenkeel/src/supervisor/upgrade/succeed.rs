@@ -92,6 +92,10 @@ impl Supervisor {
     pub(super) fn execute(&self, now: Instant) -> String {
         let Stage::Closing { wish, .. } = &self.upgrades.stage else { return "it was not prepared".into() };
         let Some(program) = &self.upgrades.program else { return "there is no program".into() };
+        // It was good a moment ago; a file that was edited since would keep the next program from starting.
+        if let Err(refusal) = self.load() {
+            return refusal.detail;
+        }
         let (legacy, counts) = self.upgrades.retired.clone();
         let grips = self.grips(counts, now);
         let mut handover = self.handover(&wish.by, legacy, now);

@@ -7,6 +7,7 @@ mod active;
 mod changes;
 mod handover;
 mod listening;
+mod resume;
 mod waiting;
 
 use super::super::scene::{OWN, Scene, settings};
