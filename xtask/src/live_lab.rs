@@ -36,14 +36,17 @@ struct Plan {
 type Run = fn(&Path, &Path, &Plan) -> Result<Part, String>;
 const PARTS: [(&str, Run); 6] = [
     ("reloads", |_, program, _| reloads::of_reloads(program)),
-    ("active", |_, program, _| active::run(program)),
+    ("active", |_, program, _| active::of_reloads(program)),
     ("servers", |_, program, plan| servers::run(program, plan.servers)),
     ("drains", |_, program, _| drains::run(program)),
     ("restarts", |_, program, _| restarts::run(program)),
     ("fuzzer", |root, program, _| crate::api_fuzz::of_the_lab(root, program)),
 ];
 /// Run when they are asked for.
-const OTHERS: [(&str, Run); 1] = [("upgrades", |_, program, _| reloads::of_upgrades(program))];
+const OTHERS: [(&str, Run); 2] = [
+    ("upgrades", |_, program, _| reloads::of_upgrades(program)),
+    ("active-upgrades", |_, program, _| active::of_upgrades(program)),
+];
 
 /// Runs the lab with the arguments after `live-lab`.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {

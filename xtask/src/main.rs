@@ -24,7 +24,8 @@ usage: cargo xtask tidy                           what the compiler cannot see: 
        cargo xtask live-lab [--only PART] [--servers N]
                                                   reloads, servers that come and go, drains, restarts and kill -9 under load,
                                                   and what came of it to the guide (wrk, nginx; root for some); PART is
-                                                  reloads, active, servers, drains, restarts, fuzzer, or upgrades
+                                                  reloads, active, servers, drains, restarts, fuzzer, or
+                                                  upgrades, active-upgrades
        cargo xtask bench [--quick] [--turns N] [--seconds N] [--only PART] [--haproxy PROGRAM]
                                                   what a request costs HAProxy, nginx and Evenkeel
        cargo xtask instructions                   what parsing, rewriting and picking cost, counted by valgrind

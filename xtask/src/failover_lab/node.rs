@@ -57,7 +57,7 @@ impl Node {
     }
 
     /// Runs a command of the program against it.
-    pub(super) fn command(&self, arguments: &[&str]) -> Result<String, String> {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Result<String, String> {
         let socket = self.directory.path().join("control.sock");
         let output =
             std::process::Command::new(&self.binary).args(arguments).arg("--socket").arg(socket).output();

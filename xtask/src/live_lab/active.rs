@@ -1,4 +1,4 @@
-//! The same reloads on the active one of two nodes: the address must not go away for a moment.
+//! The same reloads, or upgrades, on the active one of two nodes: the address must not go away for a moment.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -10,21 +10,40 @@ use super::page::Part;
 use crate::failover_lab::{Node, Pair, Timing};
 
 const RELOADS: u32 = 100;
+const UPGRADES: u32 = 10;
 /// The client goes on for so long after the last one.
 const TAIL: Duration = Duration::from_millis(1500);
 /// Short enough that a node which is held up for a third of a second loses the address.
 const TIMING: Timing = Timing { version: 3, interval: Duration::from_millis(100) };
 
-pub(super) fn run(program: &Path) -> Result<Part, String> {
+pub(super) fn of_reloads(program: &Path) -> Result<Part, String> {
+    let what = format!("reloaded {RELOADS} times (weights, servers, routes, listeners)");
+    probed(program, "Reloads on the active node", &what, |pair, node| {
+        (1..=RELOADS).try_for_each(|turn| node.reload(&text(&pair.first_configuration(&[]), turn)))
+    })
+}
+
+pub(super) fn of_upgrades(program: &Path) -> Result<Part, String> {
+    let what = format!("upgraded {UPGRADES} times to the same program");
+    probed(program, "Upgrades of the active node", &what, |_, node| {
+        (1..=UPGRADES).try_for_each(|_| node.command(&["upgrade"]).map(drop))
+    })
+}
+
+fn probed(
+    program: &Path,
+    title: &str,
+    what: &str,
+    change: impl Fn(&Pair, &Node) -> Result<(), String>,
+) -> Result<Part, String> {
     if !(needs_root() && needs("ip") && needs("nft") && needs("chrt")) {
         return Err("this part needs root, `ip`, `nft` and `chrt`".into());
     }
     let mut part = Part::new(
-        "Reloads on the active node",
+        title,
         format!(
             "Two nodes with IPv4 and IPv6 virtual addresses, advertised each {:?}, in network namespaces. The active one is \
-             reloaded {RELOADS} times (weights, servers, routes, listeners), while a client asks each address for an echo \
-             every 2 ms and for a TCP connection every 5 ms.",
+             {what}, while a client asks each address for an echo every 2 ms and for a TCP connection every 5 ms.",
             TIMING.interval
         ),
     );
@@ -33,9 +52,7 @@ pub(super) fn run(program: &Path) -> Result<Part, String> {
     let (Some(first), Some(second)) = (&pair.a, &pair.b) else { return Err("a node is missing".into()) };
     let before = (elections(first)?, elections(second)?);
     let probes = pair.probe();
-    for turn in 1..=RELOADS {
-        first.reload(&text(&pair.first_configuration(&[]), turn))?;
-    }
+    change(&pair, first)?;
     std::thread::sleep(TAIL);
     for (one, family) in probes.into_iter().zip(TIMING.families()) {
         let (echo, connect) = (one.echo.stop(), one.connect.stop());
