@@ -34,28 +34,24 @@ struct Plan {
 
 /// A part of the lab: its name, and what it does.
 type Run = fn(&Path, &Path, &Plan) -> Result<Part, String>;
-const PARTS: [(&str, Run); 6] = [
+const PARTS: [(&str, Run); 8] = [
     ("reloads", |_, program, _| reloads::of_reloads(program)),
+    ("upgrades", |_, program, _| reloads::of_upgrades(program)),
+    ("active-upgrades", |_, program, _| active::of_upgrades(program)),
     ("active", |_, program, _| active::of_reloads(program)),
     ("servers", |_, program, plan| servers::run(program, plan.servers)),
     ("drains", |_, program, _| drains::run(program)),
     ("restarts", |_, program, _| restarts::run(program)),
     ("fuzzer", |root, program, _| crate::api_fuzz::of_the_lab(root, program)),
 ];
-/// Run when they are asked for.
-const OTHERS: [(&str, Run); 2] = [
-    ("upgrades", |_, program, _| reloads::of_upgrades(program)),
-    ("active-upgrades", |_, program, _| active::of_upgrades(program)),
-];
 
 /// Runs the lab with the arguments after `live-lab`.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
     let plan = understand(arguments)?;
     let wanted = |name: &str| plan.only.as_deref().is_none_or(|only| only == name);
-    let mut parts: Vec<(&str, Run)> = PARTS.into_iter().filter(|(name, _)| wanted(name)).collect();
-    parts.extend(OTHERS.into_iter().filter(|(name, _)| plan.only.as_deref() == Some(name)));
+    let parts: Vec<(&str, Run)> = PARTS.into_iter().filter(|(name, _)| wanted(name)).collect();
     if parts.is_empty() {
-        let names: Vec<&str> = PARTS.iter().chain(&OTHERS).map(|(name, _)| *name).collect();
+        let names: Vec<&str> = PARTS.iter().map(|(name, _)| *name).collect();
         return Err(format!("no such part; there are {}", names.join(", ")));
     }
     if !(needs("wrk") && needs("nginx")) {

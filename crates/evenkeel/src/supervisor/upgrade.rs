@@ -169,6 +169,12 @@ impl Supervisor {
             Some("an upgrade is under way already".to_owned())
         } else if !self.complete {
             Some("Evenkeel is starting: ask again in a moment".to_owned())
+        } else if self.trial.is_some() {
+            Some(
+                "a configuration is on trial, which a program that takes over would not know: confirm it with `evenkeel reload \
+                 --confirmed` or end the trial with `evenkeel reload --roll-back` first"
+                    .to_owned(),
+            )
         } else {
             self.past.is_in_the_way(now)
         };

@@ -14,7 +14,10 @@ use super::handover::{FORMAT, Grips, Handover, OldRole, VARIABLE};
 impl Supervisor {
     /// Something is done that the next program could not go on with.
     pub(super) fn is_under_way(&self) -> bool {
-        self.reloads.is_under_way() || self.edits.are_waiting() || self.steering.is_waiting()
+        self.reloads.is_under_way()
+            || self.trial.is_some()
+            || self.edits.are_waiting()
+            || self.steering.is_waiting()
     }
 
     /// What the next program must know; descriptors are not named yet.
