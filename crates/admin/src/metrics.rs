@@ -256,6 +256,36 @@ fn listeners(page: &mut Page, listeners: &[ListenerSnapshot]) {
             responses.sample(&[("listener", listener.name.as_str()), ("class", class)], count);
         }
     }
+    let simple: [Simple<ListenerSnapshot>; 2] = [
+        (
+            "evenkeel_listener_http2_connections_total",
+            Kind::Counter,
+            "Client connections over which HTTP/2 was spoken.",
+            |listener| listener.http2.connections_total,
+        ),
+        (
+            "evenkeel_listener_http2_streams_total",
+            Kind::Counter,
+            "Requests that came over HTTP/2.",
+            |listener| listener.http2.streams_total,
+        ),
+    ];
+    for (name, kind, help, value) in simple {
+        let mut family = page.family(name, kind, help);
+        for listener in http() {
+            family.sample(&[("listener", listener.name.as_str())], value(listener));
+        }
+    }
+    let mut floods = page.family(
+        "evenkeel_listener_http2_floods_total",
+        Kind::Counter,
+        "HTTP/2 connections that were cut because they burnt time, by what there was too much of.",
+    );
+    for listener in http() {
+        for (reason, count) in &listener.http2.floods_total {
+            floods.sample(&[("listener", listener.name.as_str()), ("reason", reason)], count);
+        }
+    }
     let mut answers = page.family(
         "evenkeel_listener_own_answers_total",
         Kind::Counter,

@@ -200,6 +200,7 @@ fn listener(old: &Listener, new: &Listener, differences: &mut Differences) {
                 &underscores(old.underscores),
                 &underscores(new.underscores),
             );
+            differences.compare("http2", &old.http2, &new.http2);
             differences.compare("redirect-to-https", &old.redirect, &new.redirect);
             differences.compare("hsts", &tls::hsts(old.hsts), &tls::hsts(new.hsts));
         }

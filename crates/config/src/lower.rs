@@ -242,6 +242,7 @@ fn http(typed: &Listener, problems: &mut Problems) -> Option<HttpMode> {
             Some("refuse") => Underscores::Refuse,
             _ => Underscores::Drop,
         },
+        http2: typed.http2.is_none_or(|flag| flag.value),
         redirect: typed.redirect_to_https.is_some_and(|flag| flag.value),
         hsts: typed.hsts.as_ref().and_then(|typed| tls::hsts(typed, problems)),
     })

@@ -94,6 +94,7 @@ pub(crate) struct Listener {
     pub(crate) trusted_proxies: Option<Vec<IpNet>>,
     pub(crate) forwarding_headers: Option<Vec<&'static str>>,
     pub(crate) underscore_headers: Setting<&'static str>,
+    pub(crate) http2: Setting<bool>,
     pub(crate) proxy_protocol: Option<ProxyProtocol>,
     pub(crate) tls: Option<Tls>,
     pub(crate) redirect_to_https: Setting<bool>,

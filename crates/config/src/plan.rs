@@ -219,6 +219,8 @@ pub struct HttpMode {
     pub forwarding: Forwarding,
     /// `underscore-headers`: what happens to fields with `_` in their name.
     pub underscores: Underscores,
+    /// `http2`: clients may speak it.
+    pub http2: bool,
     /// `redirect-to-https`: what no route takes is answered 308.
     pub redirect: bool,
     /// `hsts`; only with TLS.

@@ -211,8 +211,21 @@ pub struct ListenerSnapshot {
     pub durations: HistogramSnapshot,
     /// Connections closed because their PROXY header was missing or broken.
     pub proxy_headers_refused_total: u64,
+    /// What came over HTTP/2.
+    pub http2: Http2Snapshot,
     /// Handshakes, when it speaks TLS.
     pub tls: Option<TlsSnapshot>,
+}
+
+/// HTTP/2 of a listener, in a [`ListenerSnapshot`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Http2Snapshot {
+    /// Connections ever.
+    pub connections_total: u64,
+    /// Requests ever, each a stream of a connection.
+    pub streams_total: u64,
+    /// Connections that were cut because they burnt time, by what there was too much of.
+    pub floods_total: BTreeMap<String, u64>,
 }
 
 /// TLS of a listener, in a [`ListenerSnapshot`].

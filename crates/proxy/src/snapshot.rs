@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use evenkeel_config::plan::{Mode, Protocol, WhenAllDown};
 use evenkeel_http::answer::Reason;
+use evenkeel_http::frames::Flood;
 use evenkeel_http::grpc;
 use evenkeel_traffic::sticky::Outcome;
 use evenkeel_traffic::usability::{FULL_SHARE, Usability};
@@ -14,7 +15,8 @@ use crate::access_log::Logs;
 use crate::connections::Connections;
 use crate::histogram::Histogram;
 use crate::message::{
-    ListenerSnapshot, PoolSnapshot, QueueSnapshot, ServerSnapshot, ServerTlsSnapshot, Snapshot, TlsSnapshot,
+    Http2Snapshot, ListenerSnapshot, PoolSnapshot, QueueSnapshot, ServerSnapshot, ServerTlsSnapshot,
+    Snapshot, TlsSnapshot,
 };
 use crate::queue::LineCounters;
 use crate::table::{Counter, ListenerSlot, Pool, STATUS_CLASSES, Server, Table};
@@ -62,7 +64,17 @@ fn listener(slot: &ListenerSlot) -> ListenerSnapshot {
         latency: Histogram::sum(slot.counters.all().map(|counters| &counters.latency)),
         durations: Histogram::sum(slot.counters.all().map(|counters| &counters.durations)),
         proxy_headers_refused_total: slot.counters.sum(|counters| &counters.proxy_headers_refused_total),
+        http2: http2(slot),
         tls: current.tls.as_ref().map(|acceptor| tls(slot, acceptor.most)),
+    }
+}
+
+fn http2(slot: &ListenerSlot) -> Http2Snapshot {
+    let count = |flood: Flood| slot.counters.sum(|counters| &counters.http2_floods_total[flood as usize]);
+    Http2Snapshot {
+        connections_total: slot.counters.sum(|counters| &counters.http2_total),
+        streams_total: slot.counters.sum(|counters| &counters.http2_streams_total),
+        floods_total: Flood::ALL.map(|flood| (flood.code().into(), count(flood))).into(),
     }
 }
 

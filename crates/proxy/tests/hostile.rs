@@ -96,7 +96,7 @@ fn what_is_not_for_us_has_its_own_answer() {
     for (bytes, status, code) in [
         ("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 501, "connect-refused"),
         ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505, "unknown-version"),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "unknown-version"),
+        ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505, "unknown-version"),
         (
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
             501,

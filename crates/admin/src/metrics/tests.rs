@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::message::{LastReload, Phase, RoleStatus, SourceStatus, VirtualRouters};
-use evenkeel_proxy::message::QueueSnapshot;
+use evenkeel_proxy::message::{Http2Snapshot, QueueSnapshot};
 
 fn status() -> Status {
     let mut latency = HistogramSnapshot { nanos: 62_000_500_000, ..HistogramSnapshot::default() };
@@ -22,6 +22,11 @@ fn status() -> Status {
         latency: latency.clone(),
         durations: latency.clone(),
         proxy_headers_refused_total: 45,
+        http2: Http2Snapshot {
+            connections_total: 46,
+            streams_total: 47,
+            floods_total: BTreeMap::from([("resets".into(), 48)]),
+        },
         tls: Some(TlsSnapshot {
             handshakes: 40,
             max_handshakes: 41,
@@ -282,6 +287,9 @@ fn every_fact_is_on_the_page() {
         ("evenkeel_certificate_not_after_seconds", &[website, ("file", "/etc/www.pem")], 2_000_000.0),
         ("evenkeel_certificate_problem", &[website, ("file", "/etc/www.pem")], 1.0),
         ("evenkeel_listener_proxy_headers_refused_total", &[website], 45.0),
+        ("evenkeel_listener_http2_connections_total", &[website], 46.0),
+        ("evenkeel_listener_http2_streams_total", &[website], 47.0),
+        ("evenkeel_listener_http2_floods_total", &[website, ("reason", "resets")], 48.0),
         ("evenkeel_listener_tls_handshakes", &[website], 40.0),
         ("evenkeel_listener_tls_handshakes_limit", &[website], 41.0),
         ("evenkeel_listener_tls_handshakes_total", &[website], 42.0),

@@ -330,6 +330,11 @@ const REST: &[Key] = &[
          `X_User` from `X-User`, so a client could pass one off as the other. `\"refuse\"` answers the request 400.",
         "underscore-headers = \"keep\"",
     ),
+    key(Section::Listener, "http2", Kind::Flag, Default::Value("true")).http_only().says(
+        "Clients may speak HTTP/2: over TLS they agree on it in the handshake (ALPN), without TLS they begin with it (prior \
+         knowledge). `false` leaves HTTP/1.1 only.",
+        "http2 = false",
+    ),
     key(Section::Listener, "tls", Kind::Table(Section::Tls), Default::Nothing("plain text")).says(
         "TLS to the clients of this listener.",
         "tls = { certificates = \"/etc/evenkeel/certificates\" }",

@@ -89,6 +89,7 @@ fn listener(name: At<Name>, reader: &Reader<'_>, problems: &mut Problems) -> Lis
         trusted_proxies: reader.networks("trusted-proxies", problems),
         forwarding_headers: reader.words("forwarding-headers", problems),
         underscore_headers: reader.word("underscore-headers", problems),
+        http2: reader.flag("http2", problems),
         proxy_protocol: reader.table("proxy-protocol", Section::ProxyProtocol, problems).map(|proxy| {
             ProxyProtocol { from: proxy.networks("from", problems), mode: proxy.word("mode", problems) }
         }),

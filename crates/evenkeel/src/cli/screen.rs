@@ -369,6 +369,7 @@ pub(super) mod tests {
                     latency: HistogramSnapshot::default(),
                     durations: HistogramSnapshot::default(),
                     proxy_headers_refused_total: 0,
+                    http2: Default::default(),
                     tls: None,
                 }],
                 pools: vec![PoolSnapshot {

@@ -95,6 +95,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) target: &'a [u8],
     pub(crate) host: &'a [u8],
     pub(crate) version: Version,
+    /// It came over HTTP/2.
+    pub(crate) http2: bool,
     pub(crate) referer: Option<&'a [u8]>,
     pub(crate) user_agent: Option<&'a [u8]>,
 }
@@ -102,6 +104,7 @@ pub(crate) struct Asked<'a> {
 impl Asked<'_> {
     fn version(&self) -> &'static [u8] {
         match self.version {
+            _ if self.http2 => b"HTTP/2.0",
             Version::Http10 => b"HTTP/1.0",
             Version::Http11 => b"HTTP/1.1",
         }

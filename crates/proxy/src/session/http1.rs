@@ -25,6 +25,7 @@ use std::time::Duration;
 use evenkeel_config::plan::{HttpMode, Mode};
 use tokio::time::Instant;
 
+use super::http2;
 use crate::alarm::Alarm;
 use crate::buffer::Buffer;
 use crate::clock;
@@ -68,7 +69,7 @@ impl Client<'_> {
 }
 
 /// What becomes of a client's connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Next {
     /// Another request may follow.
     Another,
@@ -76,6 +77,8 @@ enum Next {
     Idle,
     /// It is over.
     Close,
+    /// The client speaks HTTP/2; these are its first bytes.
+    Http2(Box<[u8]>),
     /// The plan changed while a request waited for a server: the same request is to be routed again.
     Moved,
 }
@@ -107,11 +110,18 @@ pub(crate) fn serve(mut stream: Stream, peer: Option<IpAddr>, counted: Counted) 
             alarm: Alarm::new(timer),
             note: None,
         };
-        while wait_for_request(&mut client).await {
+        let mut first = None;
+        while first.is_none() && wait_for_request(&mut client).await {
             // An accepted connection counts as readable until a read has shown otherwise, so nothing may come of it.
-            if Box::pin(burst(&mut client)).await == Next::Close {
-                return;
+            match Box::pin(burst(&mut client)).await {
+                Next::Close => return,
+                Next::Http2(bytes) => first = Some(bytes),
+                Next::Another | Next::Idle | Next::Moved => {}
             }
+        }
+        if let Some(first) = first {
+            // A task of its own, so that connections that live on with HTTP/1 are no larger for it.
+            tokio::spawn(http2::serve(stream, first.into(), peer, counted));
         }
     }
 }
@@ -179,6 +189,9 @@ async fn serve_requests(client: &mut Client<'_>, heads: &mut Heads) -> Next {
             receive::Received::Head => {}
             receive::Received::Nothing => return Next::Idle,
             receive::Received::End => return Next::Close,
+            receive::Received::Bad(_) if mode.http2 && begins_http2(client, &inbound) => {
+                return Next::Http2(inbound.unread().into());
+            }
             receive::Received::Bad(reason) => {
                 begin_note(client, clock::now());
                 let next = refuse::and_close(client, reason, None).await;
@@ -196,6 +209,11 @@ async fn serve_requests(client: &mut Client<'_>, heads: &mut Heads) -> Next {
             (end, _) => return end,
         }
     }
+}
+
+/// Says whether a client that was not understood has begun with the preface of HTTP/2 (RFC 9113 §3.4).
+fn begins_http2(client: &Client<'_>, inbound: &Buffer) -> bool {
+    client.stream.is_reusable() && inbound.unread().starts_with(b"PRI * HTTP/2.0")
 }
 
 fn begin_note(client: &mut Client<'_>, now: Instant) {

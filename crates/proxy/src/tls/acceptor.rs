@@ -52,7 +52,8 @@ pub fn check(name: &Name, plan: &plan::Listener, material: &Material) -> Result<
 /// What a listener speaks over TLS; empty leaves it to clients.
 pub(crate) fn protocols(plan: &plan::Listener) -> &'static [&'static [u8]] {
     match plan.mode {
-        plan::Mode::Http(_) => HTTP_PROTOCOLS,
+        plan::Mode::Http(ref mode) if mode.http2 => HTTP_PROTOCOLS,
+        plan::Mode::Http(_) => &HTTP_PROTOCOLS[1..],
         plan::Mode::Tcp(_) => &[],
     }
 }

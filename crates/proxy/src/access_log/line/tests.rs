@@ -16,6 +16,7 @@ fn asked() -> Asked<'static> {
         target: b"/a?b",
         host: b"example.com",
         version: Version::Http11,
+        http2: false,
         referer: None,
         user_agent: Some(b"curl/8"),
     }
@@ -130,6 +131,7 @@ fn the_longest_line_has_room() {
         target: &long,
         host: &long,
         version: Version::Http10,
+        http2: false,
         referer: Some(&long),
         user_agent: Some(&long),
     };
@@ -144,4 +146,11 @@ fn the_longest_line_has_room() {
     for format in [LogFormat::Json, LogFormat::Common, LogFormat::Combined] {
         assert!(line(format, &facts).contains("\\u0001...") || format != LogFormat::Json);
     }
+}
+
+#[test]
+fn http2_is_told_as_such() {
+    let mut out = Vec::new();
+    write(LogFormat::Common, &facts(Some(Asked { http2: true, ..asked() })), &stamp(), &mut out);
+    assert!(String::from_utf8(out).unwrap().contains("\"GET /a?b HTTP/2.0\" 200"));
 }

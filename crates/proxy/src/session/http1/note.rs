@@ -107,7 +107,11 @@ pub(super) fn close(client: &Client<'_>, listener: &Listener, head: Option<&Requ
             listener: client.counted.slot.name.as_str(),
             client: address,
             peer: client.peer.filter(|&peer| address != Some(peer)),
-            http: Some(Http { asked: head.map(asked), status: note.status, head_out: note.head_out }),
+            http: Some(Http {
+                asked: head.map(|head| asked(head, !client.stream.is_reusable())),
+                status: note.status,
+                head_out: note.head_out,
+            }),
             bytes_in: note.bytes_in,
             bytes_out: note.bytes_out,
             pool: pool.map(|pool| pool.plan.name.as_str()),
@@ -126,7 +130,7 @@ pub(super) fn close(client: &Client<'_>, listener: &Listener, head: Option<&Requ
     ended
 }
 
-fn asked(head: &RequestHead) -> Asked<'_> {
+fn asked(head: &RequestHead, http2: bool) -> Asked<'_> {
     let field = |name| head.fields.named(name).next();
     Asked {
         method: head.method_text(),
@@ -136,6 +140,7 @@ fn asked(head: &RequestHead) -> Asked<'_> {
         },
         host: head.host(),
         version: head.version,
+        http2,
         referer: field("referer"),
         user_agent: field("user-agent"),
     }
