@@ -481,7 +481,7 @@ fn calls(page: &mut Page, pools: &[PoolSnapshot]) {
 }
 
 fn servers(page: &mut Page, pools: &[PoolSnapshot]) {
-    let simple: [Simple<ServerSnapshot>; 8] = [
+    let simple: [Simple<ServerSnapshot>; 9] = [
         ("evenkeel_server_running", Kind::Gauge, "Requests, or TCP connections, under way.", |server| {
             server.running
         }),
