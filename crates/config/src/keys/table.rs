@@ -34,9 +34,6 @@ const MOST_IDLE: u64 = 65_536;
 /// The fastest body rate that may be asked for, in bytes per second.
 const FASTEST_BODY: u64 = 1 << 30;
 
-/// The longest life of a cookie that browsers grant.
-const LONGEST_COOKIE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
-
 /// The shortest pause between two checks of one server.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::{LONGEST_COOKIE, key};
+use super::key;
 use crate::keys::{Default, Key, Kind, Section};
+
+/// The longest life of a cookie that browsers grant.
+const LONGEST_COOKIE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 pub(super) const KEYS: &[Key] = &[
     key(Section::Sticky, "cookie", Kind::Cookie, Default::Required).says(

@@ -243,6 +243,11 @@ impl OneTry<'_, '_> {
             match download.poll(cx, stream, &mut upstream.stream, &head, self.outbound) {
                 Poll::Ready(ended) => Poll::Ready(ended),
                 Poll::Pending => {
+                    // A call that is given up says so, even while its server is silent.
+                    let translated = self.client.stream.translated();
+                    if translated.is_some_and(|client| client.poll_gone(cx).is_ready()) {
+                        return Poll::Ready(Err(DownloadError::ClientGone));
+                    }
                     // A request that still moves is progress too.
                     let moved = download.moved.max(self.upload.moved);
                     let (deadline, gone) = match download.waits_for {
