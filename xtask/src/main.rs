@@ -29,7 +29,7 @@ usage: cargo xtask tidy                           what the compiler cannot see: 
        cargo xtask bench [--quick] [--turns N] [--seconds N] [--only PART] [--haproxy PROGRAM]
                                                   what a request costs HAProxy, nginx and Evenkeel
        cargo xtask instructions                   what parsing, rewriting and picking cost, counted by valgrind
-       cargo xtask sim --seed N [--runs N]        replays a simulated election, or runs many from this seed on
+       cargo xtask sim [--handover] --seed N [--runs N]   replays a simulated election (or handovers), or runs many from this seed on
        cargo xtask failover-lab [--only CASE] [--repeat N] [--timing PART]
                                                   breaks pairs of nodes and measures what a client sees (root); CASE is a
                                                   fault, flood, soak, or nobody-sees[/CASE|/many|/soak]: a whole site";

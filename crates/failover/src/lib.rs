@@ -5,5 +5,6 @@
 
 pub mod announce;
 mod checksum;
+pub mod handover;
 pub mod track;
 pub mod vrrp;

@@ -19,6 +19,7 @@
 mod chaos;
 mod check;
 mod clock;
+pub mod handover;
 mod neighbour;
 mod network;
 mod process;
@@ -70,6 +71,8 @@ impl Seen {
 /// A promise that was not kept, with everything that led to it. Printed, it ends with the command to see it again.
 #[derive(Clone, Debug)]
 pub struct Failure {
+    /// The command that makes runs of this kind.
+    command: &'static str,
     /// The run.
     pub seed: u64,
     /// What was not kept, and when.
@@ -91,7 +94,7 @@ impl fmt::Display for Failure {
             writeln!(f, "{line}")?;
         }
         writeln!(f, "seed {}: {}", self.seed, self.what)?;
-        write!(f, "to see all of it again: cargo xtask sim --seed {}", self.seed)
+        write!(f, "to see all of it again: {} --seed {}", self.command, self.seed)
     }
 }
 
@@ -106,7 +109,7 @@ pub fn run(seed: u64) -> Result<Seen, Box<Failure>> {
         Err(_) => {
             let (trace, outcome) = trace(seed);
             let what = outcome.err().unwrap_or_else(|| "the run differs when it is traced".to_owned());
-            Err(Box::new(Failure { seed, what, trace }))
+            Err(Box::new(Failure { command: "cargo xtask sim", seed, what, trace }))
         }
     }
 }
