@@ -1,5 +1,5 @@
-//! A blocking HTTP/2 client on raw frames (RFC 9113), which sends exactly the frames that it is told, so that tests can be
-//! wrong on purpose.
+//! A blocking HTTP/2 client on raw frames (RFC 9113), which sends exactly the frames that it is told, so that tests can
+//! be wrong on purpose.
 //!
 //! It shares no code with the program under test: a mistake made twice would hide itself.
 
@@ -209,7 +209,7 @@ impl Http2 {
         let all = [&[(1, 0)], settings].concat();
         bytes.extend(Frame::new(kind::SETTINGS, 0, 0, settings_payload(&all)).bytes());
         self.send(&bytes)?;
-        let theirs = self.next()?.ok_or_else(|| io::Error::other("closed instead of settings"))?;
+        let theirs = self.next_frame()?.ok_or_else(|| io::Error::other("closed instead of settings"))?;
         if theirs.kind != kind::SETTINGS || theirs.has(flag::ACK) {
             return Err(io::Error::other(format!("no settings first but {theirs:?}")));
         }
@@ -251,7 +251,7 @@ impl Http2 {
 
     /// The next frame; `None` when the other side has closed the connection, in whichever way. A PING and SETTINGS are
     /// answered.
-    pub fn next(&mut self) -> io::Result<Option<Frame>> {
+    pub fn next_frame(&mut self) -> io::Result<Option<Frame>> {
         let Some(header) = self.take(9)? else { return Ok(None) };
         let length = u32::from_be_bytes([0, header[0], header[1], header[2]]);
         let length = usize::try_from(length).map_err(io::Error::other)?;
@@ -269,7 +269,7 @@ impl Http2 {
     /// Waits for the next frame of this kind, and forgets the others.
     pub fn wait_for(&mut self, kind: u8) -> io::Result<Option<Frame>> {
         loop {
-            match self.next()? {
+            match self.next_frame()? {
                 Some(frame) if frame.kind != kind => {}
                 found => return Ok(found),
             }
@@ -286,7 +286,7 @@ impl Http2 {
             }
         }
         while answer.end == End::Closed {
-            let Some(frame) = self.next()? else { break };
+            let Some(frame) = self.next_frame()? else { break };
             if !self.belongs(&frame, stream, &mut answer)? && frame.stream != 0 {
                 later.push(frame);
             }
@@ -298,7 +298,7 @@ impl Http2 {
     /// Reads until the other side closes; what it said of the whole connection last.
     pub fn closed(&mut self) -> io::Result<End> {
         let mut end = End::Closed;
-        while let Some(frame) = self.next()? {
+        while let Some(frame) = self.next_frame()? {
             if frame.kind == kind::GOAWAY {
                 end = End::GoAway(frame.number(4));
             }
@@ -323,7 +323,7 @@ impl Http2 {
             kind::HEADERS if !frame.has(flag::END_HEADERS) => {
                 let mut block = frame.payload.clone();
                 loop {
-                    let Some(more) = self.next()? else { return Ok(true) };
+                    let Some(more) = self.next_frame()? else { return Ok(true) };
                     block.extend_from_slice(&more.payload);
                     if more.kind != kind::CONTINUATION || more.stream != stream {
                         return Err(io::Error::other(format!("a head is interrupted by {more:?}")));

@@ -5,12 +5,16 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::Instant;
 
-use evenkeel_testkit::http2::{Answer, End, Http2, fields, flag, get, kind, post, read_fields};
-use evenkeel_testkit::{BOUND, Connection, Signal, ToyServer, free_address, needs, temp_dir, websocket_echo};
+use evenkeel_testkit::http2::{
+    Answer, End, Http2, PREFACE, fields, flag, get, kind, post, read_fields, settings_payload,
+};
+use evenkeel_testkit::{
+    BOUND, Connection, Signal, ToyServer, free_address, needs, raw, temp_dir, websocket_echo,
+};
 
 use super::origin::pattern;
 use super::{House, INTERNAL_ERROR, NAME};
-use crate::site::text;
+use crate::site::{Site, text};
 use crate::tls::curl;
 
 /// Sends content as the windows allow, and the end of the stream with it.
@@ -285,6 +289,34 @@ fn websocket_goes_through_to_a_server_of_http1() {
     client.head(1, &fields, false).unwrap();
     let refused = client.answer(1).unwrap();
     assert_eq!(clean(&refused), (200, "hello".to_owned()));
+}
+
+#[test]
+fn prior_knowledge_is_enough_without_tls_unless_it_is_switched_off() {
+    let (origin, address) = (super::origin::start(), free_address());
+    let config = |more: &str| {
+        format!(
+            "[listener.website]\nbind = \"{address}\"\npool = \"website\"\n{more}\n\
+             [pool.website.servers]\nweb = \"{}\"\n",
+            origin.address()
+        )
+    };
+    let site = Site::start(&config(""));
+    let mut client = Http2::connect(address).unwrap();
+    client.greet(&[]).unwrap();
+    assert_eq!(clean(&client.get(1, "/").unwrap()), (200, "hello".to_owned()));
+    // In pieces, as a network may cut it.
+    let mut client = Http2::connect(address).unwrap();
+    for byte in PREFACE {
+        client.send([*byte]).unwrap();
+    }
+    client.frame(kind::SETTINGS, 0, 0, settings_payload(&[(1, 0)])).unwrap();
+    assert_eq!(clean(&client.get(1, "/").unwrap()), (200, "hello".to_owned()));
+
+    site.write(&config("http2 = false"));
+    assert!(site.command(&["reload"]).status.success());
+    let refused = raw(address, PREFACE).unwrap();
+    assert!(refused.starts_with(b"HTTP/1.1 "), "{:?}", String::from_utf8_lossy(&refused));
 }
 
 #[test]

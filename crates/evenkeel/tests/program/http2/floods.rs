@@ -106,7 +106,7 @@ fn flood(client: &mut Http2, flood: &Flood) -> Option<End> {
     }
     // Whether it was cut behind the last of it: a question that nobody else asks.
     client.frame(kind::PING, 0, 0, *b"are you?").ok()?;
-    while let Some(frame) = client.next().unwrap_or(None) {
+    while let Some(frame) = client.next_frame().unwrap_or(None) {
         if frame.kind == kind::GOAWAY {
             return Some(End::GoAway(frame.number(4)));
         }
@@ -182,7 +182,7 @@ fn who_takes_nothing_is_not_waited_for_forever() {
         }
         // Each is reset, or all of them go with the connection; then that is idle and ends as well.
         let mut resets = 0;
-        while let Some(frame) = client.next().unwrap() {
+        while let Some(frame) = client.next_frame().unwrap() {
             resets += u32::from(frame.kind == kind::RST_STREAM);
         }
         assert!(resets <= 100);

@@ -9,9 +9,8 @@ pub(super) fn start() -> ToyServer {
     ToyServer::start(|mut connection| while let Ok(true) = serve(&mut connection) {})
 }
 
-/// `/` `hello` · `/bytes/N` N bytes · `/echo` what came, with its trailers · `/early` an answer before the content is read ·
-/// `/break` a response that breaks · `/stuck` nothing · `/status/N` · `/hints` · `/cookies` · `/slow` head, then waits for
-/// the end of the connection.
+/// `/` says hello, `/bytes/N` N bytes, `/echo` what came with its trailers, `/early` answers before the content is read,
+/// `/break` breaks off, `/stuck` reads nothing, `/hold` never answers, `/status/N`, `/hints`, `/cookies` as they say.
 fn serve(connection: &mut Connection) -> io::Result<bool> {
     let head = connection.read_head()?;
     let target = head.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
@@ -61,11 +60,6 @@ fn serve(connection: &mut Connection) -> io::Result<bool> {
         }
         "break-chunks" => {
             connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegin\r\n")?;
-            return Ok(false);
-        }
-        "slow" => {
-            connection.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegin")?;
-            connection.read_to_end()?;
             return Ok(false);
         }
         "status" => {

@@ -159,7 +159,7 @@ fn quiet(client: &mut Http2) {
     let mut pong = || -> io::Result<()> {
         client.frame(kind::PING, 0, 0, [7; 8])?;
         loop {
-            let frame = client.next()?.ok_or(io::ErrorKind::UnexpectedEof)?;
+            let frame = client.next_frame()?.ok_or(io::ErrorKind::UnexpectedEof)?;
             assert_ne!(frame.kind, kind::DATA, "more than the window");
             if frame.kind == kind::PING {
                 return Ok(());
