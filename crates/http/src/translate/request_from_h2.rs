@@ -40,6 +40,13 @@ pub fn head(
 ) -> Result<Framing, Reason> {
     let Parts { method, uri, headers, .. } = parts;
     let connect = *method == Method::CONNECT;
+    // RFC 9113 §8.5, §8.3.1, §8.2.1: malformed, and not seen by the library.
+    if connect && uri.authority().is_none()
+        || uri.path() == "*" && *method != Method::OPTIONS
+        || headers.values().any(has_blanks_around)
+    {
+        return Err(Reason::BadRequest);
+    }
     if connect && websocket_key.is_none() {
         return Err(Reason::ConnectRefused);
     }
@@ -83,6 +90,13 @@ pub fn head(
     Ok(framing)
 }
 
+/// A parser of HTTP/1.1 would take them away, so that the value would be another.
+fn has_blanks_around(value: &HeaderValue) -> bool {
+    let value = value.as_bytes();
+    [value.first(), value.last()].contains(&Some(&b' '))
+        || [value.first(), value.last()].contains(&Some(&b'\t'))
+}
+
 /// RFC 9113 §8.3.1: `:authority` counts, and a `Host` beside it says the same or is a trick.
 fn host(authority: Option<&str>, headers: &HeaderMap, out: &mut Vec<u8>) -> Result<(), Reason> {
     let mut said = headers.get_all(header::HOST).iter().map(HeaderValue::as_bytes);
@@ -111,7 +125,8 @@ pub fn last_chunk(trailers: Option<&HeaderMap>, out: &mut Vec<u8>) {
     for (name, value) in trailers.into_iter().flatten() {
         let length = name.as_str().len() + value.len() + 2;
         bytes += length + 2;
-        let harmless = matches!(crate::head::Known::of(name.as_str().as_bytes()), crate::head::Known::Other);
+        let harmless = matches!(crate::head::Known::of(name.as_str().as_bytes()), crate::head::Known::Other)
+            && !has_blanks_around(value);
         if harmless && length <= LONGEST_TRAILER && bytes <= MOST_TRAILER_BYTES {
             field(name.as_str().as_bytes(), value.as_bytes(), out);
         }
@@ -178,6 +193,19 @@ mod tests {
         assert_eq!(translated(twice, true), Err(Reason::BadHost));
         let none = translated(Request::get("/"), true).unwrap().0;
         assert_eq!(none, "GET / HTTP/1.1\r\n\r\n");
+    }
+
+    #[test]
+    fn what_http2_calls_malformed_is_refused() {
+        for value in [" a", "a ", "\ta", "a\t"] {
+            let mut request = Request::new(());
+            request.headers_mut().insert("x", HeaderValue::from_str(value).unwrap());
+            let (parts, ()) = request.into_parts();
+            assert_eq!(head(&parts, None, true, &mut Vec::new()), Err(Reason::BadRequest), "{value:?}");
+        }
+        assert_eq!(translated(Request::get("*"), true), Err(Reason::BadRequest));
+        assert_eq!(translated(Request::builder().method("CONNECT").uri("/"), false), Err(Reason::BadRequest));
+        assert!(translated(Request::options("*"), true).unwrap().0.starts_with("OPTIONS * HTTP/1.1\r\n"));
     }
 
     #[test]
