@@ -95,6 +95,9 @@ fn what_is_confirmed_stays_and_a_plain_reload_waits_for_the_end_of_the_trial() {
         |line| line.contains("no reload: a configuration is on trial"),
         BOUND,
     );
+    let refused = site.command(&["upgrade"]);
+    assert!(!refused.status.success(), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("a configuration is on trial"), "{refused:?}");
     assert_eq!(fetch(*stays, "/").unwrap(), "two");
 
     assert!(text(&site, &["reload", "--confirmed"]).contains("stays"));
