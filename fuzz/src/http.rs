@@ -13,7 +13,8 @@ use evenkeel_http::rewrite::{self, OwnCookie, ToClient, ToServer};
 use evenkeel_http::uri::{parse_host, parse_target, query_value};
 
 /// Room for what rewriting adds.
-const GENEROUS: Limits = Limits { head_bytes: 128 * 1024, target_bytes: 128 * 1024, headers: MOST_HEADERS };
+pub(crate) const GENEROUS: Limits =
+    Limits { head_bytes: 128 * 1024, target_bytes: 128 * 1024, headers: MOST_HEADERS };
 
 /// A request head: no difference between whole and in pieces; the head that a server gets asks for the same.
 pub fn request_head(data: &[u8]) {
@@ -159,7 +160,7 @@ fn grow(
 }
 
 /// Moves a chunked body in pieces. `Ok(None)`: it has no end.
-fn carry(unwrap: bool, bytes: &[u8], piece: usize) -> Result<Option<Vec<u8>>, Reason> {
+pub(crate) fn carry(unwrap: bool, bytes: &[u8], piece: usize) -> Result<Option<Vec<u8>>, Reason> {
     let mut transfer = Transfer::new(Framing::Chunked, unwrap);
     let (mut written, mut unread, mut rest) = (Vec::new(), Vec::new(), bytes);
     loop {

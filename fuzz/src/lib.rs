@@ -5,6 +5,7 @@ mod agent;
 mod config;
 mod failover;
 mod found;
+mod from_h2;
 mod http;
 mod proxy_header;
 mod sys;
@@ -15,6 +16,7 @@ pub use agent::agent;
 pub use config::config;
 pub use failover::{arp, election, ndp, vrrp};
 pub use found::servers_document;
+pub use from_h2::{frames, request_from_h2, response_to_h2};
 pub use http::{body, cookie, request_head, response_head, uri};
 pub use proxy_header::proxy_header;
 pub use sys::netlink;
@@ -32,12 +34,15 @@ pub const TARGETS: &[Target] = &[
     ("config", config),
     ("election", election),
     ("grpc_health", grpc_health),
+    ("frames", frames),
     ("ndp", ndp),
     ("netlink", netlink),
+    ("request_from_h2", request_from_h2),
     ("request_head", request_head),
     ("request_to_h2", request_to_h2),
     ("response_from_h2", response_from_h2),
     ("response_head", response_head),
+    ("response_to_h2", response_to_h2),
     ("servers_document", servers_document),
     ("uri", uri),
     ("cookie", cookie),
