@@ -6,6 +6,7 @@ mod config;
 mod failover;
 mod found;
 mod http;
+mod http2;
 mod proxy_header;
 mod sys;
 mod tls;
@@ -15,6 +16,7 @@ pub use config::config;
 pub use failover::{arp, election, ndp, vrrp};
 pub use found::servers_document;
 pub use http::{body, cookie, request_head, response_head, uri};
+pub use http2::{frames, request_from_h2, response_to_h2};
 pub use proxy_header::proxy_header;
 pub use sys::netlink;
 pub use tls::tls_hello;
@@ -30,9 +32,12 @@ pub const TARGETS: &[Target] = &[
     ("config", config),
     ("election", election),
     ("ndp", ndp),
+    ("frames", frames),
     ("netlink", netlink),
+    ("request_from_h2", request_from_h2),
     ("request_head", request_head),
     ("response_head", response_head),
+    ("response_to_h2", response_to_h2),
     ("servers_document", servers_document),
     ("uri", uri),
     ("cookie", cookie),
