@@ -33,13 +33,10 @@ const MOST_CONNECTIONS: u64 = 10_000_000;
 const MOST_IDLE: u64 = 65_536;
 /// The fastest body rate that may be asked for, in bytes per second.
 const FASTEST_BODY: u64 = 1 << 30;
-
 /// The longest life of a cookie that browsers grant.
 const LONGEST_COOKIE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
-
 /// The shortest pause between two checks of one server.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
-
 const PAUSE: Kind = Kind::Time { least: SHORTEST_PAUSE, most: LONGEST_TIMEOUT };
 const ROW: Kind = Kind::Count { least: 1, most: LONGEST_ROW as u64, auto: false };
 const TIMEOUT: Kind = Kind::Time { least: SHORTEST_TIMEOUT, most: LONGEST_TIMEOUT };
