@@ -59,6 +59,24 @@ impl fmt::Display for Flood {
     }
 }
 
+/// Why a connection is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The client does too much of something.
+    Flood(Flood),
+    /// A frame breaks a rule that its header alone shows.
+    Fault(Fault),
+}
+
+/// A broken rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection does not begin with SETTINGS (RFC 9113 §3.4): a connection error `PROTOCOL_ERROR`.
+    NoSettings,
+    /// A frame of a kind that has one size has another (§6.3 to §6.9): a connection error `FRAME_SIZE_ERROR`.
+    Size,
+}
+
 /// Seconds after which half of what was counted is forgotten.
 const HALF_LIFE: u64 = 1;
 /// Resets that are forgiven, and from there on how many of the opened requests may be reset.
@@ -90,6 +108,8 @@ pub struct FrameMeter {
     empty: u32,
     /// Of the head that is under way.
     continuations: u32,
+    /// The first frame was seen.
+    begun: bool,
 }
 
 impl Default for FrameMeter {
@@ -106,6 +126,7 @@ impl Default for FrameMeter {
             useful: 0,
             empty: 0,
             continuations: 0,
+            begun: false,
         }
     }
 }
@@ -114,9 +135,9 @@ impl FrameMeter {
     /// Looks at the next bytes of the client. `second` is the time, in whole seconds from any beginning.
     ///
     /// # Errors
-    /// What there is too much of.
+    /// What there is too much of, or what is wrong with a frame.
     // fuzz: frames
-    pub fn see(&mut self, mut bytes: &[u8], second: u64) -> Result<(), Flood> {
+    pub fn see(&mut self, mut bytes: &[u8], second: u64) -> Result<(), Cut> {
         self.forget(second);
         while !bytes.is_empty() {
             let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
@@ -162,10 +183,16 @@ impl FrameMeter {
         }
     }
 
-    fn frame(&mut self) -> Result<(), Flood> {
+    fn frame(&mut self) -> Result<(), Cut> {
         let [high, middle, low, kind, flags, ..] = self.header;
         let length = u32::from_be_bytes([0, high, middle, low]);
         self.skip = length.into();
+        if !std::mem::replace(&mut self.begun, true) && (kind, flags & 0x1) != (4, 0) {
+            return Err(Cut::Fault(Fault::NoSettings));
+        }
+        if !has_right_size(kind, flags, length) {
+            return Err(Cut::Fault(Fault::Size));
+        }
         let ends_stream = flags & 0x1 != 0;
         match kind {
             // DATA, HEADERS, CONTINUATION.
@@ -191,7 +218,7 @@ impl FrameMeter {
             // PRIORITY, WINDOW_UPDATE, PUSH_PROMISE, GOAWAY, unknown.
             _ => self.fuss = self.fuss.saturating_add(1),
         }
-        self.judge()
+        self.judge().map_err(Cut::Flood)
     }
 
     fn judge(&self) -> Result<(), Flood> {
@@ -214,6 +241,23 @@ impl FrameMeter {
     }
 }
 
+fn has_right_size(kind: u8, flags: u8, length: u32) -> bool {
+    match kind {
+        // PRIORITY.
+        2 => length == 5,
+        // RST_STREAM and WINDOW_UPDATE.
+        3 | 8 => length == 4,
+        // SETTINGS: an acknowledgement has none.
+        4 if flags & 0x1 != 0 => length == 0,
+        4 => length.is_multiple_of(6),
+        // PING.
+        6 => length == 8,
+        // GOAWAY.
+        7 => length >= 8,
+        _ => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,11 +269,22 @@ mod tests {
         bytes
     }
 
-    /// What comes of a preface and these frames, all within one second.
-    fn seen(frames: impl IntoIterator<Item = Vec<u8>>) -> Result<(), Flood> {
+    /// A meter that has seen a greeting.
+    fn greeted() -> FrameMeter {
         let mut meter = FrameMeter::default();
-        meter.see(&[0; PREFACE], 0)?;
-        frames.into_iter().try_for_each(|frame| meter.see(&frame, 0))
+        meter.see(&[0; PREFACE], 0).unwrap();
+        meter.see(&frame(4, 0, 0), 0).unwrap();
+        meter.questions = 0;
+        meter
+    }
+
+    /// What comes of these frames after a greeting, all within one second.
+    fn seen(frames: impl IntoIterator<Item = Vec<u8>>) -> Result<(), Flood> {
+        let mut meter = greeted();
+        frames.into_iter().try_for_each(|frame| meter.see(&frame, 0)).map_err(|cut| match cut {
+            Cut::Flood(flood) => flood,
+            Cut::Fault(fault) => panic!("{fault:?}"),
+        })
     }
 
     fn times(count: u32, frame: &[u8]) -> Vec<Vec<u8>> {
@@ -258,6 +313,7 @@ mod tests {
     #[test]
     fn acknowledgements_and_last_frames_are_no_fault() {
         assert_eq!(seen(times(5000, &frame(6, 1, 8))), Ok(()));
+        assert_eq!(seen(times(5000, &frame(4, 1, 0))), Ok(()));
         assert_eq!(seen(times(5000, &frame(0, 1, 0))), Ok(()));
     }
 
@@ -275,8 +331,7 @@ mod tests {
 
     #[test]
     fn time_forgives() {
-        let mut meter = FrameMeter::default();
-        meter.see(&[0; PREFACE], 0).unwrap();
+        let mut meter = greeted();
         for second in 0..1000 {
             for _ in 0..QUESTIONS / 2 {
                 meter.see(&frame(6, 0, 8), second).unwrap();
@@ -286,13 +341,34 @@ mod tests {
 
     #[test]
     fn pieces_make_no_difference() {
-        let mut bytes = vec![0; PREFACE];
-        bytes.extend(times(QUESTIONS, &frame(6, 0, 8)).concat());
+        let mut bytes = [vec![0; PREFACE], frame(4, 0, 0)].concat();
+        bytes.extend(times(QUESTIONS - 1, &frame(6, 0, 8)).concat());
         let mut meter = FrameMeter::default();
         for byte in &bytes {
             meter.see(std::slice::from_ref(byte), 0).unwrap();
         }
-        assert_eq!(meter.see(&frame(6, 0, 8), 0), Err(Flood::Questions));
+        assert_eq!(meter.see(&frame(6, 0, 8), 0), Err(Cut::Flood(Flood::Questions)));
+    }
+
+    #[test]
+    fn frames_of_one_size_have_it_and_settings_come_first() {
+        for (kind, flags, right, wrong) in [
+            (2, 0, 5, 4),
+            (3, 0, 4, 5),
+            (4, 0, 12, 13),
+            (4, 1, 0, 6),
+            (6, 0, 8, 7),
+            (7, 0, 8, 7),
+            (8, 0, 4, 3),
+        ] {
+            assert_eq!(greeted().see(&frame(kind, flags, right), 0), Ok(()), "{kind}");
+            assert_eq!(greeted().see(&frame(kind, flags, wrong), 0), Err(Cut::Fault(Fault::Size)), "{kind}");
+        }
+        for first in [frame(6, 0, 8), frame(1, 5, 3), frame(4, 1, 0)] {
+            let mut meter = FrameMeter::default();
+            meter.see(&[0; PREFACE], 0).unwrap();
+            assert_eq!(meter.see(&first, 0), Err(Cut::Fault(Fault::NoSettings)));
+        }
     }
 
     #[test]

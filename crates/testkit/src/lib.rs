@@ -8,6 +8,7 @@
 
 mod certificates;
 mod http;
+pub mod http2;
 mod keepalived;
 pub mod lab;
 mod name_server;

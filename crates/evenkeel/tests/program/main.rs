@@ -5,6 +5,7 @@
 mod demo;
 mod demo_ha;
 mod health;
+mod http2;
 mod life;
 mod logs;
 mod metrics;

@@ -7,9 +7,9 @@
 
 use std::io::Write as _;
 
-use http::header;
 use http::header::{HeaderMap, HeaderValue};
 use http::request::Parts;
+use http::{Method, header};
 
 use crate::body::{LONGEST_TRAILER, MOST_TRAILER_BYTES};
 
@@ -31,10 +31,15 @@ pub enum Framing {
 // fuzz: request_from_h2
 pub fn head(parts: &Parts, websocket_key: Option<&str>, end: bool, out: &mut Vec<u8>) -> Framing {
     let Parts { method, uri, headers, .. } = parts;
+    // RFC 9113 §8.5, §8.3.1, §8.2.1: malformed, and not seen by the library. A second blank keeps it from being a request.
+    let malformed = *method == Method::CONNECT && uri.authority().is_none()
+        || uri.path() == "*" && *method != Method::OPTIONS
+        || headers.values().any(has_blanks_around);
+    let blank = if malformed { "  " } else { " " };
     let method = if websocket_key.is_some() { "GET" } else { method.as_str() };
     let target = uri.path_and_query().map_or("", |target| target.as_str());
     // RFC 9113 §8.3.1: a path, or `*`, as the library has seen to: a whole address would count more than `Host`.
-    for part in [method, " ", if target.is_empty() { "/" } else { target }, " HTTP/1.1\r\n"] {
+    for part in [method, blank, if target.is_empty() { "/" } else { target }, " HTTP/1.1\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
     hosts(uri.authority().map(|authority| authority.as_str()), headers, out);
@@ -76,6 +81,13 @@ pub fn head(parts: &Parts, websocket_key: Option<&str>, end: bool, out: &mut Vec
     framing
 }
 
+/// A parser of HTTP/1.1 would take them away, so that the value would be another.
+fn has_blanks_around(value: &HeaderValue) -> bool {
+    let value = value.as_bytes();
+    [value.first(), value.last()].contains(&Some(&b' '))
+        || [value.first(), value.last()].contains(&Some(&b'\t'))
+}
+
 /// RFC 9113 §8.3.1: `:authority` counts, and a `Host` beside it says the same or is a trick, which shows as two of them.
 fn hosts(authority: Option<&str>, headers: &HeaderMap, out: &mut Vec<u8>) {
     let authority = authority.map(str::as_bytes);
@@ -101,7 +113,8 @@ pub fn last_chunk(trailers: Option<&HeaderMap>, out: &mut Vec<u8>) {
     for (name, value) in trailers.into_iter().flatten() {
         let length = name.as_str().len() + value.len() + 2;
         bytes += length + 2;
-        let harmless = matches!(crate::head::Known::of(name.as_str().as_bytes()), crate::head::Known::Other);
+        let harmless = matches!(crate::head::Known::of(name.as_str().as_bytes()), crate::head::Known::Other)
+            && !has_blanks_around(value);
         if harmless && length <= LONGEST_TRAILER && bytes <= MOST_TRAILER_BYTES {
             field(name.as_str().as_bytes(), value.as_bytes(), out);
         }
@@ -193,6 +206,16 @@ mod tests {
         for wrong in ["http://b/", "b", ""] {
             assert!(http::uri::PathAndQuery::try_from(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_http2_calls_malformed_is_refused() {
+        for value in [" a", "a ", "\ta", "a\t"] {
+            assert_eq!(understood(get().header("x", value)), Err(Reason::BadRequest), "{value:?}");
+        }
+        assert_eq!(understood(Request::get("*").header("host", "a")), Err(Reason::BadRequest));
+        assert_eq!(understood(Request::builder().method("CONNECT").uri("/")), Err(Reason::BadRequest));
+        assert!(translated(Request::options("*"), true).0.starts_with("OPTIONS * HTTP/1.1\r\n"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use evenkeel_config::plan::HttpMode;
-use evenkeel_http::frames::Flood;
+use evenkeel_http::frames::{Cut, Fault, Flood};
 use h2::server::{self, Connection};
 use tokio::time::Instant;
 
@@ -37,8 +37,9 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Bytes of one response that wait to be sent.
 const SEND_BUFFER: usize = 64 * 1024;
-/// Streams that the client has reset before we have looked at them (CVE-2023-44487).
-const MOST_UNSEEN_RESETS: usize = 20;
+/// Streams that the client has reset before we have looked at them (CVE-2023-44487). More than what is counted as a
+/// flood, so that the log says which.
+const MOST_UNSEEN_RESETS: usize = 256;
 /// Streams that the client has made us reset (CVE-2025-8671), in the life of a connection.
 const MOST_OWN_RESETS: usize = 200;
 /// How long a connection that is to end may take to say so.
@@ -137,8 +138,8 @@ impl Session<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let accepted = self.connection.poll_accept(cx);
-            if let Some(flood) = self.watch.flood().filter(|_| self.state != State::Over) {
-                self.cut(flood);
+            if let Some(cut) = self.watch.cut().filter(|_| self.state != State::Over) {
+                self.cut(cut);
                 continue;
             }
             match accepted {
@@ -191,15 +192,26 @@ impl Session<'_> {
         self.alarm.set(PARTING);
     }
 
-    /// The client burns our time.
-    fn cut(&mut self, flood: Flood) {
+    /// The client burns our time, or breaks a rule that the library does not look at.
+    fn cut(&mut self, cut: Cut) {
         self.state = State::Over;
+        self.alarm.set(PARTING);
+        let reason = match cut {
+            Cut::Flood(flood) => {
+                self.note_flood(flood, &flood);
+                h2::Reason::ENHANCE_YOUR_CALM
+            }
+            Cut::Fault(Fault::NoSettings) => h2::Reason::PROTOCOL_ERROR,
+            Cut::Fault(Fault::Size) => h2::Reason::FRAME_SIZE_ERROR,
+        };
+        self.connection.abrupt_shutdown(reason);
+    }
+
+    fn note_flood(&self, flood: Flood, why: &dyn std::fmt::Display) {
         let slot = &self.counted.slot;
         slot.counters.of(self.counted.worker.index).http2_floods_total[flood as usize].add(1);
         let peer = self.peer.map_or_else(|| "a unix socket".to_owned(), |peer| peer.to_string());
-        tracing::warn!(listener = %slot.name, code = flood.code(), "HTTP/2 connection of {peer} is cut: {flood}");
-        self.connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
-        self.alarm.set(PARTING);
+        tracing::warn!(listener = %slot.name, code = flood.code(), "HTTP/2 connection of {peer} is cut: {why}");
     }
 
     fn failed(&mut self, error: &h2::Error) {
@@ -207,10 +219,7 @@ impl Session<'_> {
             && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
             && error.is_library()
         {
-            let slot = &self.counted.slot;
-            slot.counters.of(self.counted.worker.index).http2_floods_total[Flood::Library as usize].add(1);
-            let peer = self.peer.map_or_else(|| "a unix socket".to_owned(), |peer| peer.to_string());
-            tracing::warn!(listener = %slot.name, code = Flood::Library.code(), "HTTP/2 connection of {peer} is cut: {error}");
+            self.note_flood(Flood::Library, &format_args!("{}: {error}", Flood::Library));
         } else {
             tracing::debug!(listener = %self.counted.slot.name, %error, "HTTP/2 connection has ended");
         }

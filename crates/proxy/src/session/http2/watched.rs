@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
-use evenkeel_http::frames::{Flood, FrameMeter};
+use evenkeel_http::frames::{Cut, Fault, Flood, FrameMeter};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use crate::clock;
 use crate::stream::Stream;
 
-/// No flood was seen.
+/// Nothing was seen.
 const CALM: u8 = u8::MAX;
+/// Faults, as numbers beyond those of floods.
+const NO_SETTINGS: u8 = 100;
+const SIZE: u8 = 101;
 
-/// What was seen of a client that burns our time.
+/// What was seen of a client that burns our time or breaks a rule.
 #[derive(Debug)]
 pub(super) struct Watch(AtomicU8);
 
@@ -27,9 +30,22 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// What there was too much of.
-    pub(super) fn flood(&self) -> Option<Flood> {
-        Flood::ALL.get(usize::from(self.0.load(Ordering::Relaxed))).copied()
+    /// Why the connection is to end.
+    pub(super) fn cut(&self) -> Option<Cut> {
+        match self.0.load(Ordering::Relaxed) {
+            NO_SETTINGS => Some(Cut::Fault(Fault::NoSettings)),
+            SIZE => Some(Cut::Fault(Fault::Size)),
+            flood => Flood::ALL.get(usize::from(flood)).copied().map(Cut::Flood),
+        }
+    }
+
+    fn set(&self, cut: Cut) {
+        let number = match cut {
+            Cut::Flood(flood) => flood as u8,
+            Cut::Fault(Fault::NoSettings) => NO_SETTINGS,
+            Cut::Fault(Fault::Size) => SIZE,
+        };
+        self.0.store(number, Ordering::Relaxed);
     }
 }
 
@@ -58,7 +74,7 @@ impl AsyncRead for Watched {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.watch.flood().is_some() {
+        if this.watch.cut().is_some() {
             // Nothing more of it is worth a look; the connection says so and ends.
             return Poll::Pending;
         }
@@ -74,8 +90,11 @@ impl AsyncRead for Watched {
             ready!(Pin::new(&mut this.stream).poll_read(cx, into))?;
         }
         let second = (clock::now() - this.began).as_secs();
-        if let Err(flood) = this.meter.see(into.filled().get(before..).unwrap_or_default(), second) {
-            this.watch.0.store(flood as u8, Ordering::Relaxed);
+        if let Err(cut) = this.meter.see(into.filled().get(before..).unwrap_or_default(), second) {
+            this.watch.set(cut);
+            // The library would give another reason first. Whoever reads looks why nothing comes.
+            into.set_filled(before);
+            return Poll::Pending;
         }
         Poll::Ready(Ok(()))
     }
