@@ -251,6 +251,10 @@ impl Http2 {
 
     /// The next frame; `None` when the other side has closed the connection, in whichever way. A PING and SETTINGS are
     /// answered.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a connection is no list: it can be written to meanwhile"
+    )]
     pub fn next(&mut self) -> io::Result<Option<Frame>> {
         let Some(header) = self.take(9)? else { return Ok(None) };
         let length = u32::from_be_bytes([0, header[0], header[1], header[2]]);
