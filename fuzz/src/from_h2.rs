@@ -72,7 +72,7 @@ pub fn request_from_h2(data: &[u8]) {
         return;
     }
     let mut out = Vec::new();
-    let Ok(framing) = request_from_h2::head(&parts, key, end, &mut out) else { return };
+    let framing = request_from_h2::head(&parts, key, end, &mut out);
     let mut head = RequestHead::default();
     match parse_request(&out, &mut HeadScan::default(), &GENEROUS, &mut head) {
         Err(_) => return,

@@ -213,6 +213,11 @@ impl Stream {
         }
     }
 
+    /// Says whether the other side has given up a request that shares its connection with others.
+    pub(crate) fn is_given_up(&self, cx: &mut Context<'_>) -> bool {
+        matches!(self, Self::Translated(stream) if stream.poll_gone(cx).is_ready())
+    }
+
     /// Ready when something may be waiting to be read.
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         match self {

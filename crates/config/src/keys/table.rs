@@ -36,7 +36,6 @@ const FASTEST_BODY: u64 = 1 << 30;
 
 /// The shortest pause between two checks of one server.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
-
 const PAUSE: Kind = Kind::Time { least: SHORTEST_PAUSE, most: LONGEST_TIMEOUT };
 const ROW: Kind = Kind::Count { least: 1, most: LONGEST_ROW as u64, auto: false };
 const TIMEOUT: Kind = Kind::Time { least: SHORTEST_TIMEOUT, most: LONGEST_TIMEOUT };

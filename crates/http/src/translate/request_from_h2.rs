@@ -1,8 +1,9 @@
 //! A request of HTTP/2 as HTTP/1.1 bytes (RFC 9113 §8.3).
 //!
 //! What is written is read by [`crate::head::parse_request`] and [`crate::body`] before anything is believed, so nothing is
-//! checked twice: here only what is lost on the way is looked at. Invariants: no name or value is changed; a request whose
-//! end was not seen never looks complete, because its length or its last chunk is missing.
+//! refused here: what HTTP/1.1 has no request for is written so that it is refused there, with the same answer and the same
+//! line in the log. Invariants: no name or value is changed; a request whose end was not seen never looks complete, because
+//! its length or its last chunk is missing.
 
 use std::io::Write as _;
 
@@ -10,7 +11,6 @@ use http::header::{HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, header};
 
-use crate::answer::Reason;
 use crate::body::{LONGEST_TRAILER, MOST_TRAILER_BYTES};
 
 /// How the content of a request goes on.
@@ -28,34 +28,21 @@ pub enum Framing {
 
 /// Appends the head of a request; `end` says that nothing follows it. `websocket_key` is what a client that asks to speak
 /// WebSocket (RFC 8441) would have chosen with HTTP/1.1; without it nothing but HTTP is asked for.
-///
-/// # Errors
-/// When HTTP/1.1 has no such request: two hosts that differ, or a method for tunnels of another kind.
 // fuzz: request_from_h2
-pub fn head(
-    parts: &Parts,
-    websocket_key: Option<&str>,
-    end: bool,
-    out: &mut Vec<u8>,
-) -> Result<Framing, Reason> {
+pub fn head(parts: &Parts, websocket_key: Option<&str>, end: bool, out: &mut Vec<u8>) -> Framing {
     let Parts { method, uri, headers, .. } = parts;
-    let connect = *method == Method::CONNECT;
-    // RFC 9113 §8.5, §8.3.1, §8.2.1: malformed, and not seen by the library.
-    if connect && uri.authority().is_none()
+    // RFC 9113 §8.5, §8.3.1, §8.2.1: malformed, and not seen by the library. A second blank keeps it from being a request.
+    let malformed = *method == Method::CONNECT && uri.authority().is_none()
         || uri.path() == "*" && *method != Method::OPTIONS
-        || headers.values().any(has_blanks_around)
-    {
-        return Err(Reason::BadRequest);
-    }
-    if connect && websocket_key.is_none() {
-        return Err(Reason::ConnectRefused);
-    }
-    let method = if connect { "GET" } else { method.as_str() };
+        || headers.values().any(has_blanks_around);
+    let blank = if malformed { "  " } else { " " };
+    let method = if websocket_key.is_some() { "GET" } else { method.as_str() };
     let target = uri.path_and_query().map_or("", |target| target.as_str());
-    for part in [method, " ", if target.is_empty() { "/" } else { target }, " HTTP/1.1\r\n"] {
+    // RFC 9113 §8.3.1: a path, or `*`, as the library has seen to: a whole address would count more than `Host`.
+    for part in [method, blank, if target.is_empty() { "/" } else { target }, " HTTP/1.1\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
-    host(uri.authority().map(|authority| authority.as_str()), headers, out)?;
+    hosts(uri.authority().map(|authority| authority.as_str()), headers, out);
     let mut cookies = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
     if let Some(first) = cookies.next() {
         // RFC 9113 §8.2.3: what was cut for compression is one value.
@@ -68,7 +55,9 @@ pub fn head(
         out.extend_from_slice(b"\r\n");
     }
     for (name, value) in headers {
-        if *name != header::HOST && *name != header::COOKIE {
+        // A key beside ours would be another handshake.
+        let ours = websocket_key.is_some() && *name == header::SEC_WEBSOCKET_KEY;
+        if *name != header::HOST && *name != header::COOKIE && !ours {
             field(name.as_str().as_bytes(), value.as_bytes(), out);
         }
     }
@@ -80,6 +69,8 @@ pub fn head(
             Framing::Tunnel
         }
         (None, true) => Framing::None,
+        // No request but a tunnel: what it carries is no content.
+        (None, false) if method == "CONNECT" => Framing::Tunnel,
         (None, false) if headers.contains_key(header::CONTENT_LENGTH) => Framing::Length,
         (None, false) => {
             out.extend_from_slice(b"transfer-encoding: chunked\r\n");
@@ -87,7 +78,7 @@ pub fn head(
         }
     };
     out.extend_from_slice(b"\r\n");
-    Ok(framing)
+    framing
 }
 
 /// A parser of HTTP/1.1 would take them away, so that the value would be another.
@@ -97,18 +88,15 @@ fn has_blanks_around(value: &HeaderValue) -> bool {
         || [value.first(), value.last()].contains(&Some(&b'\t'))
 }
 
-/// RFC 9113 §8.3.1: `:authority` counts, and a `Host` beside it says the same or is a trick.
-fn host(authority: Option<&str>, headers: &HeaderMap, out: &mut Vec<u8>) -> Result<(), Reason> {
-    let mut said = headers.get_all(header::HOST).iter().map(HeaderValue::as_bytes);
-    let (first, second) = (said.next(), said.next());
-    match (authority.map(str::as_bytes), first, second) {
-        (_, _, Some(_)) => Err(Reason::BadHost),
-        (Some(authority), Some(host), None) if !authority.eq_ignore_ascii_case(host) => Err(Reason::BadHost),
-        (Some(host), _, None) | (None, Some(host), None) => {
+/// RFC 9113 §8.3.1: `:authority` counts, and a `Host` beside it says the same or is a trick, which shows as two of them.
+fn hosts(authority: Option<&str>, headers: &HeaderMap, out: &mut Vec<u8>) {
+    let authority = authority.map(str::as_bytes);
+    let said = headers.get_all(header::HOST).iter().map(HeaderValue::as_bytes);
+    for (place, host) in authority.into_iter().chain(said).enumerate() {
+        let repeats = place == 1 && authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host));
+        if !repeats {
             field(b"host", host, out);
-            Ok(())
         }
-        (None, None, None) => Ok(()),
     }
 }
 
@@ -145,14 +133,24 @@ mod tests {
     use http::Request;
 
     use super::*;
+    use crate::answer::Reason;
     use crate::head::{HeadScan, RequestHead, parse_request};
     use crate::limits::Limits;
 
-    fn translated(request: http::request::Builder, end: bool) -> Result<(String, Framing), Reason> {
+    fn translated(request: http::request::Builder, end: bool) -> (String, Framing) {
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let mut out = Vec::new();
-        let framing = head(&parts, None, end, &mut out)?;
-        Ok((String::from_utf8(out).unwrap(), framing))
+        let framing = head(&parts, None, end, &mut out);
+        (String::from_utf8(out).unwrap(), framing)
+    }
+
+    /// What the session makes of it: the host, or why it is refused.
+    fn understood(request: http::request::Builder) -> Result<String, Reason> {
+        let (text, _) = translated(request, true);
+        let mut head = RequestHead::default();
+        let length = parse_request(text.as_bytes(), &mut HeadScan::default(), &Limits::default(), &mut head)?;
+        assert_eq!(length, Some(text.len()));
+        Ok(String::from_utf8_lossy(head.host()).into_owned())
     }
 
     fn get() -> http::request::Builder {
@@ -162,61 +160,75 @@ mod tests {
     #[test]
     fn a_request_is_the_same_request() {
         let request = get().header("accept", "*/*").header("x-a", "1").header("x-a", "2");
-        let (text, framing) = translated(request, true).unwrap();
+        let (text, framing) = translated(request, true);
         let whole =
             "GET /a?b=c HTTP/1.1\r\nhost: shop.example.com\r\naccept: */*\r\nx-a: 1\r\nx-a: 2\r\n\r\n";
         assert_eq!((text.as_str(), framing), (whole, Framing::None));
-        let mut head = RequestHead::default();
-        let read = parse_request(text.as_bytes(), &mut HeadScan::default(), &Limits::default(), &mut head);
-        assert_eq!((read, head.host()), (Ok(Some(text.len())), &b"shop.example.com"[..]));
+        assert_eq!(understood(get()), Ok("shop.example.com".into()));
     }
 
     #[test]
     fn crumbs_of_cookies_are_joined() {
         let request = get().header("cookie", "a=1").header("x", "y").header("cookie", "b=2");
-        assert!(translated(request, true).unwrap().0.contains("\r\ncookie: a=1; b=2\r\nx: y\r\n"));
+        assert!(translated(request, true).0.contains("\r\ncookie: a=1; b=2\r\nx: y\r\n"));
     }
 
     #[test]
     fn content_is_counted_or_cut_into_chunks() {
-        let (text, framing) = translated(get().header("content-length", "5"), false).unwrap();
+        let (text, framing) = translated(get().header("content-length", "5"), false);
         assert_eq!((framing, text.contains("transfer-encoding")), (Framing::Length, false));
-        let (text, framing) = translated(get(), false).unwrap();
+        let (text, framing) = translated(get(), false);
         assert!(framing == Framing::Chunked && text.ends_with("\r\ntransfer-encoding: chunked\r\n\r\n"));
     }
 
     #[test]
     fn two_hosts_must_be_one() {
-        assert!(translated(get().header("host", "SHOP.example.com"), true).is_ok());
-        assert_eq!(translated(get().header("host", "other.example.com"), true), Err(Reason::BadHost));
+        assert_eq!(understood(get().header("host", "SHOP.example.com")), Ok("shop.example.com".into()));
+        assert_eq!(understood(get().header("host", "other.example.com")), Err(Reason::BadHost));
+        assert_eq!(understood(Request::get("/").header("host", "a")), Ok("a".into()));
         let twice = Request::get("/").header("host", "a").header("host", "a");
-        assert_eq!(translated(twice, true), Err(Reason::BadHost));
-        let none = translated(Request::get("/"), true).unwrap().0;
-        assert_eq!(none, "GET / HTTP/1.1\r\n\r\n");
+        assert_eq!(understood(twice), Err(Reason::BadHost));
+        assert_eq!(understood(Request::get("/")), Err(Reason::BadHost));
+    }
+
+    #[test]
+    fn a_path_cannot_name_another_host() {
+        let path = |path: &'static str| {
+            let mut parts = http::uri::Parts::default();
+            parts.scheme = Some(http::uri::Scheme::HTTP);
+            parts.authority = Some("a".parse().unwrap());
+            parts.path_and_query = Some(http::uri::PathAndQuery::from_static(path));
+            Request::builder().method("OPTIONS").uri(http::Uri::from_parts(parts).unwrap())
+        };
+        assert_eq!(understood(path("/http://b/")), Ok("a".into()));
+        assert_eq!(understood(path("*")), Ok("a".into()));
+        assert_eq!(understood(path("?x=y")), Err(Reason::BadRequest));
+        for wrong in ["http://b/", "b", ""] {
+            assert!(http::uri::PathAndQuery::try_from(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
     fn what_http2_calls_malformed_is_refused() {
         for value in [" a", "a ", "\ta", "a\t"] {
-            let mut request = Request::new(());
-            request.headers_mut().insert("x", HeaderValue::from_str(value).unwrap());
-            let (parts, ()) = request.into_parts();
-            assert_eq!(head(&parts, None, true, &mut Vec::new()), Err(Reason::BadRequest), "{value:?}");
+            assert_eq!(understood(get().header("x", value)), Err(Reason::BadRequest), "{value:?}");
         }
-        assert_eq!(translated(Request::get("*"), true), Err(Reason::BadRequest));
-        assert_eq!(translated(Request::builder().method("CONNECT").uri("/"), false), Err(Reason::BadRequest));
-        assert!(translated(Request::options("*"), true).unwrap().0.starts_with("OPTIONS * HTTP/1.1\r\n"));
+        assert_eq!(understood(Request::get("*").header("host", "a")), Err(Reason::BadRequest));
+        assert_eq!(understood(Request::builder().method("CONNECT").uri("/")), Err(Reason::BadRequest));
+        assert!(translated(Request::options("*"), true).0.starts_with("OPTIONS * HTTP/1.1\r\n"));
     }
 
     #[test]
     fn websocket_is_asked_for_as_http1_does() {
-        let request = Request::builder().method("CONNECT").uri("https://a/chat").body(()).unwrap();
+        let request = Request::builder().method("CONNECT").uri("https://a/chat");
+        let request = request.header("sec-websocket-key", "bWluZQ==").body(()).unwrap();
         let (parts, ()) = request.into_parts();
         let mut out = Vec::new();
-        assert_eq!(head(&parts, Some("a2V5"), false, &mut out), Ok(Framing::Tunnel));
+        assert_eq!(head(&parts, Some("a2V5"), false, &mut out), Framing::Tunnel);
         let text = "GET /chat HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-key: a2V5\r\n\r\n";
         assert_eq!(String::from_utf8(out).unwrap(), text);
-        assert_eq!(head(&parts, None, false, &mut Vec::new()), Err(Reason::ConnectRefused));
+        let other = Request::builder().method("CONNECT").uri("a:443");
+        assert_eq!(understood(other), Err(Reason::ConnectRefused));
     }
 
     #[test]

@@ -149,6 +149,9 @@ impl ResponseToH2 {
             *response.status_mut() = StatusCode::OK;
             self.state = State::Tunnel;
             Piece::Head(response, false)
+        } else if self.accept.is_some() && response.status().is_success() {
+            // The client would take it for an agreement (RFC 8441 §5).
+            return Err(Reason::BadResponse);
         } else {
             let body = Body::new(head.framing);
             let end = body.is_done();
@@ -249,6 +252,12 @@ mod tests {
         assert_eq!(sent(&Asked::CONNECT, Some("abc"), text, 100).unwrap(), ["200 OK  end=false", "raw"]);
         assert_eq!(sent(&Asked::CONNECT, Some("xyz"), text, 100), Err(Reason::BadResponse));
         assert_eq!(sent(&Asked::GET, None, text, 100), Err(Reason::BadResponse));
+        // A page is no agreement, though its status says to HTTP/2 that it is one.
+        let page = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+        assert_eq!(sent(&Asked::CONNECT, Some("abc"), page, 100), Err(Reason::BadResponse));
+        let refused = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno";
+        let said = ["403 Forbidden content-length end=false", "no"];
+        assert_eq!(sent(&Asked::CONNECT, Some("abc"), refused, 100).unwrap(), said);
     }
 
     proptest! {

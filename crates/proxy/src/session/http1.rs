@@ -156,11 +156,16 @@ async fn wait_for_request(client: &mut Client<'_>) -> bool {
         if client.stream.poll_readable(cx).is_ready() {
             return Poll::Ready(true);
         }
-        if !ending {
-            let _rung = bell.as_mut().poll(cx);
+        while !ending {
+            let rung = bell.as_mut().poll(cx).is_ready();
             if client.counted.is_ending() {
                 ending = true;
                 client.alarm.set(LAST_CHANCE);
+            } else if rung {
+                // It rang for others; the next time it may be for this one.
+                bell.set(client.counted.worker.bell.notified());
+            } else {
+                break;
             }
         }
         client.alarm.poll(cx).map(|()| false)

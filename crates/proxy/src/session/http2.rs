@@ -2,7 +2,7 @@
 //! own.
 //!
 //! The library keeps the rules of RFC 9113; the bounds are ours. Invariants: the connection is counted until its last
-//! request has ended; no more requests are served at once than [`MOST_STREAMS`]; of what a client sends no more waits
+//! request has ended; no more requests are served at once than [`MOST_REQUESTS`]; of what a client sends no more waits
 //! than [`STREAM_WINDOW`] for each of them and [`CONNECTION_WINDOW`] for all; a client that burns time is cut.
 
 mod exchange;
@@ -29,6 +29,8 @@ use watched::{Watch, Watched};
 
 /// Requests of one connection that are served at once.
 pub(crate) const MOST_STREAMS: u32 = 128;
+/// The same with those that the client has given up and that have not ended yet (CVE-2025-8671).
+const MOST_REQUESTS: usize = 2 * MOST_STREAMS as usize;
 /// Bytes of one request's content that wait to be passed on.
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// The same of all requests of a connection.
@@ -116,15 +118,15 @@ impl Session<'_> {
         let mut bell = std::pin::pin!(bell);
         // From here on no ring is missed.
         bell.as_mut().enable();
+        if counted.is_ending() {
+            self.end();
+        }
         poll_fn(|cx| {
-            if self.state == State::Open {
-                while bell.as_mut().poll(cx).is_ready() {
-                    // It rings once only, and for other reasons as well.
-                    bell.set(counted.worker.bell.notified());
-                    bell.as_mut().enable();
-                }
+            while self.state == State::Open && bell.as_mut().poll(cx).is_ready() {
                 if counted.is_ending() {
                     self.end();
+                } else {
+                    bell.set(counted.worker.bell.notified());
                 }
             }
             self.poll(cx)
@@ -141,17 +143,18 @@ impl Session<'_> {
                 continue;
             }
             match accepted {
-                Poll::Ready(Some(Ok((request, respond)))) => {
+                Poll::Ready(Some(Ok((request, mut respond)))) => {
                     self.last = Instant::now();
                     let counters = self.counted.slot.counters.of(self.counted.worker.index);
                     counters.http2_streams_total.add(1);
-                    let refused = self.state == State::Over;
-                    if let Some(stream) =
-                        Exchange::begin(request, respond, self.facts.clone()).filter(|_| !refused)
-                    {
-                        let stream = Stream::Translated(Box::new(stream));
-                        tokio::spawn(http1::serve_one(stream, self.peer, self.counted.clone()));
+                    // A stream that was reset is none to the library, though its request may still be under way.
+                    if self.state == State::Over || self.under_way() >= MOST_REQUESTS {
+                        respond.send_reset(h2::Reason::REFUSED_STREAM);
+                        continue;
                     }
+                    let stream = Exchange::begin(request, respond, self.facts.clone());
+                    let stream = Stream::Translated(Box::new(stream));
+                    tokio::spawn(http1::serve_one(stream, self.peer, self.counted.clone()));
                 }
                 Poll::Ready(Some(Err(error))) => {
                     self.failed(&error);
@@ -163,7 +166,7 @@ impl Session<'_> {
         }
         while self.alarm.poll(cx).is_ready() {
             let now = Instant::now();
-            let busy = Arc::strong_count(self.counted) > 2;
+            let busy = self.under_way() > 0;
             match self.state {
                 State::Over => return Poll::Ready(()),
                 State::Ending if !busy => return Poll::Ready(()),
@@ -174,6 +177,12 @@ impl Session<'_> {
             }
         }
         Poll::Pending
+    }
+
+    /// Requests that are served.
+    fn under_way(&self) -> usize {
+        // The others are ours and that of `run`.
+        Arc::strong_count(self.counted).saturating_sub(2)
     }
 
     /// No more requests; those that are under way go on.

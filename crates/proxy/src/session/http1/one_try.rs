@@ -242,6 +242,8 @@ impl OneTry<'_, '_> {
             let stream = &mut self.client.stream;
             match download.poll(cx, stream, &mut upstream.stream, &head, self.outbound) {
                 Poll::Ready(ended) => Poll::Ready(ended),
+                // On a connection with others nothing else tells that nobody wants the rest.
+                Poll::Pending if stream.is_given_up(cx) => Poll::Ready(Err(DownloadError::ClientGone)),
                 Poll::Pending => {
                     // A call that is given up says so, even while its server is silent.
                     let translated = self.client.stream.translated();

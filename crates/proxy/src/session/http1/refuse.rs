@@ -96,6 +96,10 @@ pub(super) async fn write_all(client: &mut Client<'_>, mut bytes: &[u8]) -> bool
 
 /// Ends our direction and waits a little for the client to end its own.
 pub(super) async fn part(client: &mut Client<'_>) {
+    if !client.stream.is_reusable() {
+        // Its end is no reset of what it was sent.
+        return;
+    }
     client.alarm.set(PARTING);
     let mut thrown_away = 0;
     let mut buffer = Buffer::of_size(0);

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use evenkeel_http::answer::Reason;
 use evenkeel_http::translate::request_from_h2::{self, Framing};
 use evenkeel_http::translate::response_to_h2::{Piece, ResponseToH2};
 use h2::ext::Protocol;
@@ -69,12 +68,12 @@ struct Inner {
 }
 
 impl Exchange {
-    /// Begins with what has come; one that no session can serve is answered at once.
+    /// Begins with what has come.
     pub(super) fn begin(
         request: Request<RecvStream>,
-        mut respond: SendResponse<Bytes>,
+        respond: SendResponse<Bytes>,
         facts: Arc<Facts>,
-    ) -> Option<Self> {
+    ) -> Self {
         let (parts, receiving) = request.into_parts();
         let protocol = parts.extensions.get::<Protocol>();
         let key = match protocol.map(Protocol::as_str) {
@@ -83,18 +82,7 @@ impl Exchange {
         };
         let mut text = Vec::with_capacity(512);
         let end = receiving.is_end_stream();
-        let framing = match request_from_h2::head(&parts, key.as_deref(), end, &mut text) {
-            Ok(framing) if protocol.is_none() || key.is_some() => framing,
-            refused => {
-                let reason = refused.err().unwrap_or(Reason::ConnectRefused);
-                let mut response = Response::new(());
-                *response.status_mut() =
-                    StatusCode::from_u16(reason.status().0).unwrap_or(StatusCode::BAD_REQUEST);
-                // A client that is gone needs no answer.
-                let _gone = respond.send_response(response, true);
-                return None;
-            }
-        };
+        let framing = request_from_h2::head(&parts, key.as_deref(), end, &mut text);
         let method = if parts.method == Method::HEAD { Method::HEAD } else { Method::GET };
         let accept = key.map(|key| websocket::accept(key.as_bytes()));
         let inner = Inner {
@@ -109,7 +97,7 @@ impl Exchange {
             response: ResponseToH2::new(&method, accept.as_deref()),
             cut: false,
         };
-        Some(Self { facts, inner: Mutex::new(inner) })
+        Self { facts, inner: Mutex::new(inner) }
     }
 
     fn inner(&mut self) -> &mut Inner {
@@ -199,8 +187,10 @@ impl Inner {
                 _ if taken > 0 => break,
                 waits_or_fails => return waits_or_fails,
             };
-            let piece = self.response.next(bytes.get(..room).unwrap_or(bytes));
-            let (count, piece) = piece.map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+            let Ok((count, piece)) = self.response.next(bytes.get(..room).unwrap_or(bytes)) else {
+                self.say_bad_gateway();
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            };
             if count == 0 {
                 // Behind the end of the response; nobody looks at it.
                 taken += bytes.len();
@@ -228,6 +218,16 @@ impl Inner {
             }
         }
         Poll::Ready(Ok(sending.capacity().min(wanted)))
+    }
+
+    /// The server has given no response that HTTP/2 could carry.
+    fn say_bad_gateway(&mut self) {
+        if self.sending.is_none() {
+            let mut response = Response::new(());
+            *response.status_mut() = StatusCode::BAD_GATEWAY;
+            self.response.finish();
+            self.sending = self.respond.send_response(response, true).ok();
+        }
     }
 
     /// Ends the response, if it may end here.
@@ -340,10 +340,8 @@ impl Drop for Exchange {
         let inner = self.inner();
         inner.finish();
         if inner.response.is_done() {
-            if !inner.ended && !inner.receiving.is_end_stream() {
-                // RFC 9113 §8.1: the rest of the request is not needed.
-                inner.respond.send_reset(h2::Reason::NO_ERROR);
-            }
+            // If the request has not ended, the library says that its rest is not needed (RFC 9113 §8.1), behind what of
+            // the response still waits to be sent.
             return;
         }
         match &mut inner.sending {
