@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 
 use evenkeel_config::plan::{Probe, SendProxy};
 use evenkeel_http::proxy_header::write::{self, Extensions, For, Tls};
-use rustls::ProtocolVersion;
 use tokio::io::AsyncWriteExt;
 
 use crate::listener::Counted;
@@ -28,25 +27,15 @@ impl OfClient<'_> {
         match form {
             SendProxy::V1 => write::v1(whom, &mut header),
             SendProxy::V2(wanted) => {
-                let tls = self.stream.tls();
-                let asked = tls.map_or(self.passing, |tls| tls.asked());
-                let suite = tls.and_then(|tls| tls.session().negotiated_cipher_suite());
-                // The library's names of the suites of TLS 1.3 are not those of IANA.
-                let cipher = suite.and_then(|suite| suite.suite().as_str()).unwrap_or_default();
-                let cipher = cipher.replacen("TLS13_", "TLS_", 1);
+                let tls = self.stream.told();
+                let asked = tls.as_ref().map_or(self.passing, |tls| &tls.asked);
                 let extensions = Extensions {
-                    protocol: tls.and_then(|tls| tls.session().alpn_protocol()).filter(|_| wanted.alpn),
+                    protocol: tls.as_ref().and_then(|tls| tls.protocol.as_deref()).filter(|_| wanted.alpn),
                     authority: Some(asked.as_bytes()).filter(|name| wanted.authority && !name.is_empty()),
-                    tls: tls.filter(|_| wanted.ssl).map(|tls| {
-                        let session = tls.session();
-                        Tls {
-                            version: match session.protocol_version() {
-                                Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
-                                _ => "TLSv1.3",
-                            },
-                            cipher: &cipher,
-                            certificate: !tls.client_certificate().is_empty(),
-                        }
+                    tls: tls.as_ref().filter(|_| wanted.ssl).map(|tls| Tls {
+                        version: tls.version,
+                        cipher: &tls.cipher,
+                        certificate: tls.certificate,
                     }),
                     checksum: wanted.checksum,
                 };

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::tls::stream::TlsStream;
+use crate::tls::told::Told;
 use crate::translated::Translated;
 
 /// See the module.
@@ -83,6 +84,15 @@ impl Stream {
             Self::Tcp(_) | Self::Unix(_) => false,
             Self::Tls(_) => true,
             Self::Translated(stream) => stream.is_secure(),
+        }
+    }
+
+    /// What servers may be told of the client's TLS.
+    pub(crate) fn told(&self) -> Option<Told> {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => None,
+            Self::Tls(stream) => Some(Told::of(stream)),
+            Self::Translated(stream) => stream.told(),
         }
     }
 

@@ -16,6 +16,7 @@ pub(crate) mod client_certificate;
 pub(crate) mod session;
 pub(crate) mod stream;
 pub(crate) mod tickets;
+pub(crate) mod told;
 pub(crate) mod words;
 
 use std::sync::Arc;

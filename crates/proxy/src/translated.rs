@@ -13,6 +13,7 @@ use evenkeel_http::grpc;
 use tokio::io::ReadBuf;
 
 use crate::stream::Waiting;
+use crate::tls::told::Told;
 
 /// What else is to be known of a request to a server that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,11 @@ pub(crate) trait Translated: Debug + Send + Sync {
 
     /// What the client's certificate says, as header lines; empty without one.
     fn client_certificate(&self) -> &[u8];
+
+    /// What servers may be told of the client's TLS.
+    fn told(&self) -> Option<Told> {
+        None
+    }
 
     /// Why it failed, if that says more than that it broke.
     fn trouble(&self) -> Option<Trouble> {

@@ -55,7 +55,7 @@ pub fn temp_dir() -> TempDir {
         .expect("a temporary directory")
 }
 
-/// The program that end-to-end tests run: `$EVENKEEL_BIN` (the release build, in `./test`), else the one that cargo
+/// The program that end-to-end tests run: `$EVENKEEL_BIN` (such as a release build), else the one that cargo
 /// built for the test: `env!("CARGO_BIN_EXE_evenkeel")`.
 #[must_use]
 pub fn evenkeel(built_by_cargo: &str) -> PathBuf {

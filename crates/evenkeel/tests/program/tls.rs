@@ -30,7 +30,7 @@ pub(crate) fn certificates(list: &[&Issued]) -> String {
 /// What curl makes of `path` at this name and address.
 pub(crate) fn curl(authority: &Authority, name: &str, address: SocketAddr, more: &[&str]) -> Output {
     Command::new("curl")
-        .args(["-sS", "--max-time", "20", "--cacert"])
+        .args(["-sS", "--max-time", "20", "--http1.1", "--cacert"])
         .arg(authority.ca())
         .args(["--connect-to", &format!("{name}:443:{address}")])
         .args(more)
@@ -91,7 +91,8 @@ fn the_name_that_a_client_asks_for_chooses_the_certificate() {
     let kind = |sigalgs: &str| s_client(address, &["-servername", "a.example.com", "-sigalgs", sigalgs]);
     assert!(kind("ECDSA+SHA256:RSA-PSS+SHA256").contains("Peer signature type: ECDSA"));
     assert!(kind("RSA-PSS+SHA256").contains("Peer signature type: RSA-PSS"));
-    assert!(s_client(address, &["-alpn", "h2,http/1.1"]).contains("ALPN protocol: http/1.1"));
+    assert!(s_client(address, &["-alpn", "http/1.1,h2"]).contains("ALPN protocol: h2"));
+    assert!(s_client(address, &["-alpn", "http/1.1"]).contains("ALPN protocol: http/1.1"));
     assert!(!s_client(address, &["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"]).contains("subject="));
 
     site.write(&config("\nstrict-sni = true\nversions = [\"1.3\"]\n"));
@@ -342,7 +343,17 @@ fn a_certificate_is_swapped_under_load_and_no_request_is_lost() {
     let site = Site::start(&secured(address, nginx.address(), "", &certificates(&[&issued])));
     let load = |close: bool| {
         let mut command = Command::new("curl");
-        command.args(["-sS", "--max-time", "60", "-o", "/dev/null", "-w", "%{http_code}\n", "--cacert"]);
+        command.args([
+            "-sS",
+            "--max-time",
+            "60",
+            "--http1.1",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}\n",
+            "--cacert",
+        ]);
         command.arg(authority.ca()).args(["--connect-to", &format!("www.example.com:443:{address}")]);
         if close {
             command.args(["-H", "Connection: close"]);

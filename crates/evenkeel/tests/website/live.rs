@@ -251,7 +251,7 @@ fn changes_outlive_a_kill_and_a_restart_and_are_saved_with_the_comments() {
     said(&site, &["server", "add", "website/s2", &servers[2].address().to_string(), "--weight", "2"]);
     said(&site, &["server", "remove", "website/s0", "--force"]);
     said(&site, &["server", "weight", "website/s1", "3"]);
-    site.program.kill();
+    site.program.kill_tree();
     drop(site);
 
     let site = start(&text, state.path());

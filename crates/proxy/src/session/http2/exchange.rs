@@ -19,6 +19,7 @@ use http::{Method, Request, Response, StatusCode};
 use tokio::io::ReadBuf;
 
 use crate::stream::{Stream, Waiting};
+use crate::tls::told::Told;
 use crate::translated::Translated;
 use crate::websocket;
 
@@ -31,6 +32,7 @@ pub(super) struct Facts {
     addresses: Option<(SocketAddr, SocketAddr)>,
     is_secure: bool,
     client_certificate: Box<[u8]>,
+    told: Option<Told>,
 }
 
 impl Facts {
@@ -39,6 +41,7 @@ impl Facts {
             addresses: stream.addresses(),
             is_secure: stream.is_secure(),
             client_certificate: stream.client_certificate().into(),
+            told: stream.told(),
         }
     }
 }
@@ -328,6 +331,10 @@ impl Translated for Exchange {
 
     fn client_certificate(&self) -> &[u8] {
         &self.facts.client_certificate
+    }
+
+    fn told(&self) -> Option<Told> {
+        self.facts.told.clone()
     }
 }
 
