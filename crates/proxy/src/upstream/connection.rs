@@ -152,19 +152,23 @@ impl Connection {
         u32::try_from(self.sender.current_max_send_streams()).unwrap_or(u32::MAX).min(MOST_STREAMS)
     }
 
+    /// Free places on it. A connection that the server has ended, or is about to, has none.
+    pub(super) fn free(&self) -> u32 {
+        let ready = self.sender.clone().poll_ready(&mut Context::from_waker(Waker::noop()));
+        match ready {
+            Poll::Ready(Ok(())) => {
+                self.capacity().saturating_sub(self.shared.streams.load(Ordering::Relaxed))
+            }
+            Poll::Ready(Err(_)) | Poll::Pending => 0,
+        }
+    }
+
     /// Takes a place on it, if there is one.
     pub(super) fn lease(&self) -> Option<Lease> {
-        if self.shared.streams.load(Ordering::Relaxed) >= self.capacity() {
-            return None;
-        }
-        let mut sender = self.sender.clone();
-        // A connection that the server has ended, or is about to, takes no more.
-        let ready = sender.poll_ready(&mut Context::from_waker(Waker::noop()));
-        if !matches!(ready, Poll::Ready(Ok(()))) {
-            return None;
-        }
-        self.shared.streams.fetch_add(1, Ordering::Relaxed);
-        Some(Lease { sender, shared: self.shared.clone(), scheme: self.scheme })
+        (self.free() > 0).then(|| {
+            self.shared.streams.fetch_add(1, Ordering::Relaxed);
+            Lease { sender: self.sender.clone(), shared: self.shared.clone(), scheme: self.scheme }
+        })
     }
 
     /// Says whether it can still be used.

@@ -60,6 +60,23 @@ pub(super) enum Next<'n> {
     Full,
 }
 
+/// What a request wants of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'n> {
+    /// How it was opened.
+    pub(super) manner: u64,
+    /// For this name, when connections differ by it.
+    pub(super) name: Option<&'n ServerName<'n>>,
+    /// Idle ones may be used.
+    pub(super) keeps: bool,
+}
+
+impl Wanted<'_> {
+    fn fits(self, connection: &Connection) -> bool {
+        connection.fits(self.manner, self.name) && (self.keeps || connection.idle_since().is_none())
+    }
+}
+
 impl Multiplexed {
     pub(crate) fn new(workers: usize) -> Self {
         Self((0..workers.max(1)).map(|_| Nest::new()).collect())
@@ -103,32 +120,28 @@ impl Nest {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place on a connection for requests like this one; on one that is idle only if such are kept. `in_turn` is
-    /// one who has waited; nobody else goes before those who wait.
-    pub(super) fn lease(
-        &self,
-        manner: u64,
-        name: Option<&ServerName<'_>>,
-        keeps: bool,
-        in_turn: bool,
-    ) -> Option<Lease> {
+    /// Takes a place on a connection. `in_turn` is one who has waited; nobody else goes before those who wait.
+    pub(super) fn lease(&self, wanted: Wanted<'_>, in_turn: bool) -> Option<Lease> {
         if !in_turn && self.waiting.load(Ordering::Relaxed) > 0 {
             return None;
         }
         let mut connections = self.lock();
         connections.retain(Connection::is_alive);
-        let fitting = connections.iter().filter(|connection| {
-            connection.fits(manner, name) && (keeps || connection.idle_since().is_none())
-        });
-        fitting.into_iter().find_map(Connection::lease)
+        connections.iter().filter(|connection| wanted.fits(connection)).find_map(Connection::lease)
     }
 
-    /// What a request does that has found no place.
-    pub(super) fn next(&self) -> Next<'_> {
+    /// What a request does that has found no place, or has to let others go first.
+    pub(super) fn next(&self, wanted: Wanted<'_>) -> Next<'_> {
         let opening = self.opening.load(Ordering::Relaxed);
         let waiting = self.waiting.load(Ordering::Relaxed);
-        let open = self.lock().len() + opening as usize;
-        let expected = opening.saturating_mul(self.capacity.load(Ordering::Relaxed).max(1));
+        let connections = self.lock();
+        let open = connections.len() + opening as usize;
+        // Those who wait are on their way to these.
+        let fitting = connections.iter().filter(|connection| wanted.fits(connection));
+        let free = fitting.fold(0, |free: u32, connection| free.saturating_add(connection.free()));
+        drop(connections);
+        let expected =
+            opening.saturating_mul(self.capacity.load(Ordering::Relaxed).max(1)).saturating_add(free);
         match () {
             () if waiting + opening >= expected && open < MOST_CONNECTIONS => Next::Open(self.open()),
             () if waiting < MOST_WAITING => Next::Wait,

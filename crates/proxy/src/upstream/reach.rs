@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::connection::{Connection, Lease};
 use super::exchange::Exchange;
-use super::multiplexed::{Nest, Next, Opening, Spoken};
+use super::multiplexed::{Nest, Next, Opening, Spoken, Wanted};
 use super::{NotOpened, To, Upstream, connect, reuse};
 use crate::clock;
 use crate::idle::Certainty;
@@ -67,9 +67,10 @@ impl Way<'_> {
         let deadline = Instant::now() + self.pool.plan.connect_timeout;
         let name = self.server.tls.as_ref().and_then(|tls| tls.name_of(self.to.host));
         let keeps = !self.pool.plan.keep_alive.is_zero();
+        let wanted = Wanted { manner: self.server.manner(), name: name.as_ref(), keeps };
         let mut in_turn = false;
         loop {
-            if let Some(lease) = self.nest.lease(self.server.manner(), name.as_ref(), keeps, in_turn) {
+            if let Some(lease) = self.nest.lease(wanted, in_turn) {
                 if in_turn {
                     self.nest.pass_on();
                 }
@@ -83,7 +84,7 @@ impl Way<'_> {
                     None => self.open(self.nest.open(), deadline).await,
                 };
             }
-            match self.nest.next() {
+            match self.nest.next(wanted) {
                 Next::Open(opening) => return self.open(opening, deadline).await,
                 Next::Full => return Err(NotOpened::full(Reason::QueueFull)),
                 Next::Wait => match tokio::time::timeout_at(deadline, self.nest.wait()).await {
