@@ -11,9 +11,9 @@ use crate::message::{Event, PoolPulse};
 use crate::table::{Pool, Table};
 
 /// Between two looks.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(20);
 /// A sign of life comes with every so many looks, also when nothing has changed.
-const SIGNS: u32 = 2;
+const SIGNS: u32 = 5;
 
 /// See the module.
 #[derive(Debug, Default)]

@@ -3,6 +3,8 @@
 //! Sessions know HTTP/1 only. What is spoken on a multiplexed connection is translated below them, so that routing,
 //! retries, rewriting and logs are written once. A translated stream serves one request and is never kept for another.
 
+pub(crate) mod flow;
+
 use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;

@@ -18,12 +18,13 @@ mod upload;
 
 use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use evenkeel_config::plan::{HttpMode, Mode};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use super::http2;
 use crate::alarm::Alarm;
@@ -54,7 +55,18 @@ struct Client<'a> {
     note: Option<Box<Note>>,
 }
 
-impl Client<'_> {
+impl<'a> Client<'a> {
+    /// `timer` rings when it has not begun a request in time.
+    fn new(
+        stream: &'a mut Stream,
+        peer: Option<IpAddr>,
+        counted: &'a Counted,
+        timer: Pin<&'a mut Sleep>,
+    ) -> Self {
+        let quiet_until = timer.deadline();
+        Self { stream, peer, counted, alarm: Alarm::new(timer), quiet_until, note: None }
+    }
+
     /// Says whether the client has come over TLS: what is `https` follows from it.
     fn is_secure(&self) -> bool {
         self.stream.is_secure()
@@ -102,14 +114,7 @@ pub(crate) fn serve(mut stream: Stream, peer: Option<IpAddr>, counted: Counted) 
             return;
         };
         let timer = std::pin::pin!(tokio::time::sleep(patience));
-        let mut client = Client {
-            stream: &mut stream,
-            peer,
-            counted: &counted,
-            quiet_until: timer.deadline(),
-            alarm: Alarm::new(timer),
-            note: None,
-        };
+        let mut client = Client::new(&mut stream, peer, &counted, timer);
         let mut first = None;
         while first.is_none() && wait_for_request(&mut client).await {
             // An accepted connection counts as readable until a read has shown otherwise, so nothing may come of it.
@@ -132,14 +137,7 @@ pub(crate) async fn serve_one(mut stream: Stream, peer: Option<IpAddr>, counted:
         return;
     };
     let timer = std::pin::pin!(tokio::time::sleep(patience));
-    let mut client = Client {
-        stream: &mut stream,
-        peer,
-        counted: &counted,
-        quiet_until: timer.deadline(),
-        alarm: Alarm::new(timer),
-        note: None,
-    };
+    let mut client = Client::new(&mut stream, peer, &counted, timer);
     // A second look finds the end of the stream.
     Box::pin(burst(&mut client)).await;
 }

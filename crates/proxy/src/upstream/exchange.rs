@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use evenkeel_http::grpc;
 use evenkeel_http::translate::request_to_h2::{Asked, Head, Piece, RequestToH2, Setting};
 use evenkeel_http::translate::response_from_h2::{self, Framing};
@@ -20,11 +20,9 @@ use tokio::io::ReadBuf;
 
 use super::connection::Lease;
 use crate::stream::Waiting;
+use crate::translated::flow::{self, Incoming, Unread, gone};
 use crate::translated::{Translated, Trouble};
 use crate::websocket;
-
-/// Bytes of content that are handed over at once: one frame (RFC 9113 §4.2).
-const PIECE: usize = 16 * 1024;
 
 /// See the module.
 #[derive(Debug)]
@@ -36,10 +34,7 @@ pub(crate) struct Exchange {
     sending: Option<SendStream<Bytes>>,
     asked: Asked,
     receiving: Receiving,
-    /// Text that comes before `content`: a head, a line of a chunk, trailers.
-    text: Vec<u8>,
-    taken: usize,
-    content: Bytes,
+    unread: Unread,
     trouble: Option<Trouble>,
     grpc_status: Option<grpc::Status>,
 }
@@ -64,9 +59,7 @@ impl Exchange {
             sending: None,
             asked: Asked::default(),
             receiving: Receiving::Nothing,
-            text: Vec::new(),
-            taken: 0,
-            content: Bytes::new(),
+            unread: Unread::default(),
             trouble: None,
             grpc_status: None,
         }
@@ -79,9 +72,8 @@ impl Exchange {
             let room = match self.poll_room(cx, bytes.len()) {
                 Poll::Ready(Ok(room)) => room,
                 // What was taken must be told first.
-                Poll::Pending | Poll::Ready(Err(_)) if taken > 0 => break,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
+                _ if taken > 0 => break,
+                waits_or_fails => return waits_or_fails,
             };
             let setting = Setting {
                 scheme: self.lease.scheme,
@@ -105,19 +97,10 @@ impl Exchange {
 
     /// How many of the next `wanted` bytes may be looked at: what the server takes of content, else all.
     fn poll_room(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
-        if !self.request.is_content() {
-            return Poll::Ready(Ok(wanted));
+        match self.request.is_content() {
+            true => flow::poll_room(cx, self.sending.as_mut(), wanted),
+            false => Poll::Ready(Ok(wanted)),
         }
-        let Some(sending) = &mut self.sending else { return Poll::Ready(Err(gone())) };
-        let wanted = wanted.min(PIECE);
-        sending.reserve_capacity(wanted);
-        while sending.capacity() == 0 {
-            match ready!(sending.poll_capacity(cx)) {
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Poll::Ready(Err(gone())),
-            }
-        }
-        Poll::Ready(Ok(sending.capacity().min(wanted)))
     }
 
     fn send(&mut self, piece: Piece<'_>) -> io::Result<()> {
@@ -156,21 +139,66 @@ impl Exchange {
         }
     }
 
-    fn read_content(&mut self, buf: &mut ReadBuf<'_>) {
-        let count = self.content.len().min(buf.remaining());
-        buf.put_slice(self.content.get(..count).unwrap_or_default());
-        self.content.advance(count);
-        let Receiving::Content(receiving, framing) = &mut self.receiving else { return };
-        // The server may send as much more; a stream that has ended needs no window.
-        let _ended = receiving.flow_control().release_capacity(count);
-        if self.content.is_empty() && *framing == Framing::Chunked {
-            self.text.clear();
-            self.taken = 0;
-            self.text.extend_from_slice(b"\r\n");
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Option<Trouble>>> {
+        let Receiving::Head(response) = &mut self.receiving else { return Poll::Ready(Err(None)) };
+        if let Poll::Ready(Some(interim)) = response.poll_informational(cx) {
+            let (parts, ()) = interim.map_err(|error| nothing_done(&error))?.into_parts();
+            let written = response_from_h2::interim(&parts, self.unread.next_text());
+            return Poll::Ready(written.map(|()| true).map_err(|reason| Some(Trouble::Response(reason))));
         }
+        let response = ready!(Pin::new(response).poll(cx)).map_err(|error| nothing_done(&error))?;
+        let (parts, receiving) = response.into_parts();
+        let end = receiving.is_end_stream();
+        let accept = self.asked.websocket.as_deref().map(websocket::accept).unwrap_or_default();
+        let framing = response_from_h2::head(&parts, &self.asked, &accept, end, self.unread.next_text())
+            .map_err(|reason| Some(Trouble::Response(reason)))?;
+        self.grpc_status = grpc::status(&parts.headers);
+        self.receiving = match framing {
+            Framing::None => Receiving::End,
+            framing => Receiving::Content(receiving, framing),
+        };
+        Poll::Ready(Ok(true))
     }
 
-    /// Gets the next text or content; false at the proper end.
+    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Option<Trouble>>> {
+        let Receiving::Content(receiving, framing) = &mut self.receiving else {
+            return Poll::Ready(Err(None));
+        };
+        let chunked = *framing == Framing::Chunked;
+        // An empty frame is no end.
+        while let Some(content) = ready!(receiving.poll_data(cx)) {
+            let content = content.map_err(|_| None)?;
+            if !content.is_empty() {
+                if chunked {
+                    response_from_h2::chunk(content.len(), self.unread.next_text());
+                }
+                self.unread.next_content(content);
+                return Poll::Ready(Ok(true));
+            }
+        }
+        if chunked {
+            let trailers = ready!(receiving.poll_trailers(cx)).map_err(|_| None)?;
+            self.grpc_status = trailers.as_ref().and_then(grpc::status).or(self.grpc_status);
+            response_from_h2::last_chunk(trailers.as_ref(), self.unread.next_text())
+                .map_err(|reason| Some(Trouble::Response(reason)))?;
+        }
+        self.receiving = Receiving::End;
+        Poll::Ready(Ok(chunked))
+    }
+}
+
+impl Incoming for Exchange {
+    fn unread(&mut self) -> &mut Unread {
+        &mut self.unread
+    }
+
+    fn was_read(&mut self, count: usize) -> bool {
+        let Receiving::Content(receiving, framing) = &mut self.receiving else { return false };
+        // A stream that has ended needs no window.
+        let _ended = receiving.flow_control().release_capacity(count);
+        *framing == Framing::Chunked
+    }
+
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let more = match &mut self.receiving {
             // The writer goes first.
@@ -189,92 +217,15 @@ impl Exchange {
             }
         })
     }
-
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Option<Trouble>>> {
-        let Receiving::Head(response) = &mut self.receiving else { return Poll::Ready(Err(None)) };
-        if let Poll::Ready(Some(interim)) = response.poll_informational(cx) {
-            let (parts, ()) = interim.map_err(|error| nothing_done(&error))?.into_parts();
-            let written = response_from_h2::interim(&parts, &mut self.text);
-            return Poll::Ready(written.map(|()| true).map_err(|reason| Some(Trouble::Response(reason))));
-        }
-        let response = ready!(Pin::new(response).poll(cx)).map_err(|error| nothing_done(&error))?;
-        let (parts, receiving) = response.into_parts();
-        let end = receiving.is_end_stream();
-        let accept = self.asked.websocket.as_deref().map(websocket::accept).unwrap_or_default();
-        let framing = response_from_h2::head(&parts, &self.asked, &accept, end, &mut self.text)
-            .map_err(|reason| Some(Trouble::Response(reason)))?;
-        self.grpc_status = grpc::status(&parts.headers);
-        self.receiving = match framing {
-            Framing::None => Receiving::End,
-            framing => Receiving::Content(receiving, framing),
-        };
-        Poll::Ready(Ok(true))
-    }
-
-    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Option<Trouble>>> {
-        let Receiving::Content(receiving, framing) = &mut self.receiving else {
-            return Poll::Ready(Err(None));
-        };
-        // An empty frame is no end.
-        while let Some(content) = ready!(receiving.poll_data(cx)) {
-            self.content = content.map_err(|_| None)?;
-            if !self.content.is_empty() {
-                if *framing == Framing::Chunked {
-                    response_from_h2::chunk(self.content.len(), &mut self.text);
-                }
-                return Poll::Ready(Ok(true));
-            }
-        }
-        if *framing == Framing::Chunked {
-            let trailers = ready!(receiving.poll_trailers(cx)).map_err(|_| None)?;
-            self.grpc_status = trailers.as_ref().and_then(grpc::status).or(self.grpc_status);
-            response_from_h2::last_chunk(trailers.as_ref(), &mut self.text)
-                .map_err(|reason| Some(Trouble::Response(reason)))?;
-        }
-        self.receiving = Receiving::End;
-        Poll::Ready(Ok(!self.text.is_empty()))
-    }
 }
 
 impl Translated for Exchange {
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = into.filled().len();
-        while into.remaining() > 0 {
-            if let Some(rest) = self.text.get(self.taken..).filter(|rest| !rest.is_empty()) {
-                let count = rest.len().min(into.remaining());
-                into.put_slice(rest.get(..count).unwrap_or_default());
-                self.taken += count;
-                continue;
-            }
-            if !self.content.is_empty() {
-                self.read_content(into);
-                continue;
-            }
-            self.text.clear();
-            self.taken = 0;
-            match self.poll_more(cx) {
-                Poll::Ready(Ok(true)) => {}
-                // What was read is told first; the rest comes with the next read.
-                _ if into.filled().len() > before => break,
-                Poll::Ready(Ok(false)) => break,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        Poll::Ready(Ok(()))
+        Incoming::poll_read(self, cx, into)
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, first: &[u8], second: &[u8]) -> Poll<io::Result<usize>> {
-        let of_first = ready!(self.write(cx, first))?;
-        if of_first < first.len() {
-            return Poll::Ready(Ok(of_first));
-        }
-        match self.write(cx, second) {
-            Poll::Ready(Ok(of_second)) => Poll::Ready(Ok(of_first + of_second)),
-            // What was taken must be told first; the next write meets the same.
-            _ if of_first > 0 => Poll::Ready(Ok(of_first)),
-            waits_or_fails => waits_or_fails,
-        }
+        flow::poll_write_both((first, second), |bytes| self.write(cx, bytes))
     }
 
     /// Ends the request's direction of a tunnel; a request ends by itself.
@@ -325,10 +276,6 @@ impl Translated for Exchange {
 fn nothing_done(error: &h2::Error) -> Option<Trouble> {
     let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
     (error.is_remote() && (error.is_go_away() || refused)).then_some(Trouble::NothingDone)
-}
-
-fn gone() -> io::Error {
-    io::ErrorKind::ConnectionReset.into()
 }
 
 impl Drop for Exchange {

@@ -242,14 +242,9 @@ impl OneTry<'_, '_> {
             let stream = &mut self.client.stream;
             match download.poll(cx, stream, &mut upstream.stream, &head, self.outbound) {
                 Poll::Ready(ended) => Poll::Ready(ended),
-                // On a connection with others nothing else tells that nobody wants the rest.
+                // On a connection with others nothing else tells that nobody wants the rest, while the server is silent.
                 Poll::Pending if stream.is_given_up(cx) => Poll::Ready(Err(DownloadError::ClientGone)),
                 Poll::Pending => {
-                    // A call that is given up says so, even while its server is silent.
-                    let translated = self.client.stream.translated();
-                    if translated.is_some_and(|client| client.poll_gone(cx).is_ready()) {
-                        return Poll::Ready(Err(DownloadError::ClientGone));
-                    }
                     // A request that still moves is progress too.
                     let moved = download.moved.max(self.upload.moved);
                     let (deadline, gone) = match download.waits_for {

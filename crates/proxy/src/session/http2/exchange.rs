@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use evenkeel_http::translate::request_from_h2::{self, Framing};
 use evenkeel_http::translate::response_to_h2::{Piece, ResponseToH2};
 use h2::ext::Protocol;
@@ -21,10 +21,8 @@ use tokio::io::ReadBuf;
 use crate::stream::{Stream, Waiting};
 use crate::tls::told::Told;
 use crate::translated::Translated;
+use crate::translated::flow::{self, Incoming, Unread, gone};
 use crate::websocket;
-
-/// Bytes of content that are handed over at once: one frame (RFC 9113 §4.2).
-const PIECE: usize = 16 * 1024;
 
 /// What all requests of a connection have in common.
 #[derive(Debug)]
@@ -58,10 +56,7 @@ pub(super) struct Exchange {
 struct Inner {
     receiving: RecvStream,
     framing: Framing,
-    /// Text that comes before `content`: the head, a line of a chunk, trailers.
-    text: Vec<u8>,
-    taken: usize,
-    content: Bytes,
+    unread: Unread,
     /// Nothing more of the request comes.
     ended: bool,
     respond: SendResponse<Bytes>,
@@ -92,9 +87,7 @@ impl Exchange {
             receiving,
             ended: framing == Framing::None,
             framing,
-            text,
-            taken: 0,
-            content: Bytes::new(),
+            unread: Unread::of(text),
             respond,
             sending: None,
             response: ResponseToH2::new(&method, accept.as_deref()),
@@ -113,73 +106,6 @@ impl Exchange {
 }
 
 impl Inner {
-    fn has_waiting(&self) -> bool {
-        self.taken < self.text.len() || !self.content.is_empty()
-    }
-
-    /// Gets the next text or content; false at the proper end.
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        if self.ended {
-            return Poll::Ready(Ok(false));
-        }
-        self.text.clear();
-        self.taken = 0;
-        // An empty frame is no end.
-        while let Some(content) = ready!(self.receiving.poll_data(cx)) {
-            self.content = content.map_err(|_| gone())?;
-            if !self.content.is_empty() {
-                if self.framing == Framing::Chunked {
-                    request_from_h2::chunk(self.content.len(), &mut self.text);
-                }
-                return Poll::Ready(Ok(true));
-            }
-        }
-        if self.framing == Framing::Chunked {
-            let trailers = ready!(self.receiving.poll_trailers(cx)).map_err(|_| gone())?;
-            request_from_h2::last_chunk(trailers.as_ref(), &mut self.text);
-        }
-        self.ended = true;
-        Poll::Ready(Ok(!self.text.is_empty()))
-    }
-
-    fn read_content(&mut self, into: &mut ReadBuf<'_>) {
-        let count = self.content.len().min(into.remaining());
-        into.put_slice(self.content.get(..count).unwrap_or_default());
-        self.content.advance(count);
-        // The client may send as much more; a stream that has ended needs no window.
-        let _ended = self.receiving.flow_control().release_capacity(count);
-        if self.content.is_empty() && self.framing == Framing::Chunked {
-            self.text.clear();
-            self.taken = 0;
-            self.text.extend_from_slice(b"\r\n");
-        }
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = into.filled().len();
-        while into.remaining() > 0 {
-            if let Some(rest) = self.text.get(self.taken..).filter(|rest| !rest.is_empty()) {
-                let count = rest.len().min(into.remaining());
-                into.put_slice(rest.get(..count).unwrap_or_default());
-                self.taken += count;
-                continue;
-            }
-            if !self.content.is_empty() {
-                self.read_content(into);
-                continue;
-            }
-            match self.poll_more(cx) {
-                Poll::Ready(Ok(true)) => {}
-                // What was read is told first; the rest comes with the next read.
-                _ if into.filled().len() > before => break,
-                Poll::Ready(Ok(false)) => break,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-
     /// Takes the beginning of `bytes`.
     fn poll_write(&mut self, cx: &mut Context<'_>, mut bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut taken = 0;
@@ -208,19 +134,10 @@ impl Inner {
 
     /// How many of the next `wanted` bytes may be looked at: what the client takes of content, else all.
     fn poll_room(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
-        if !self.response.is_content() {
-            return Poll::Ready(Ok(wanted));
+        match self.response.is_content() {
+            true => flow::poll_room(cx, self.sending.as_mut(), wanted),
+            false => Poll::Ready(Ok(wanted)),
         }
-        let Some(sending) = &mut self.sending else { return Poll::Ready(Err(gone())) };
-        let wanted = wanted.min(PIECE);
-        sending.reserve_capacity(wanted);
-        while sending.capacity() == 0 {
-            match ready!(sending.poll_capacity(cx)) {
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Poll::Ready(Err(gone())),
-            }
-        }
-        Poll::Ready(Ok(sending.capacity().min(wanted)))
     }
 
     /// The server has given no response that HTTP/2 could carry.
@@ -252,6 +169,42 @@ impl Inner {
     }
 }
 
+impl Incoming for Inner {
+    fn unread(&mut self) -> &mut Unread {
+        &mut self.unread
+    }
+
+    fn was_read(&mut self, count: usize) -> bool {
+        // A stream that has ended needs no window.
+        let _ended = self.receiving.flow_control().release_capacity(count);
+        self.framing == Framing::Chunked
+    }
+
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if self.ended {
+            return Poll::Ready(Ok(false));
+        }
+        let chunked = self.framing == Framing::Chunked;
+        // An empty frame is no end.
+        while let Some(content) = ready!(self.receiving.poll_data(cx)) {
+            let content = content.map_err(|_| gone())?;
+            if !content.is_empty() {
+                if chunked {
+                    request_from_h2::chunk(content.len(), self.unread.next_text());
+                }
+                self.unread.next_content(content);
+                return Poll::Ready(Ok(true));
+            }
+        }
+        if chunked {
+            let trailers = ready!(self.receiving.poll_trailers(cx)).map_err(|_| gone())?;
+            request_from_h2::last_chunk(trailers.as_ref(), self.unread.next_text());
+        }
+        self.ended = true;
+        Poll::Ready(Ok(chunked))
+    }
+}
+
 fn send(
     piece: Piece<'_>,
     respond: &mut SendResponse<Bytes>,
@@ -278,16 +231,7 @@ impl Translated for Exchange {
 
     fn poll_write(&mut self, cx: &mut Context<'_>, first: &[u8], second: &[u8]) -> Poll<io::Result<usize>> {
         let inner = self.inner();
-        let of_first = ready!(inner.poll_write(cx, first))?;
-        if of_first < first.len() {
-            return Poll::Ready(Ok(of_first));
-        }
-        match inner.poll_write(cx, second) {
-            Poll::Ready(Ok(of_second)) => Poll::Ready(Ok(of_first + of_second)),
-            // What was taken must be told first; the next write meets the same.
-            _ if of_first > 0 => Poll::Ready(Ok(of_first)),
-            waits_or_fails => waits_or_fails,
-        }
+        flow::poll_write_both((first, second), |bytes| inner.poll_write(cx, bytes))
     }
 
     fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -297,7 +241,7 @@ impl Translated for Exchange {
 
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut inner = self.locked();
-        if inner.has_waiting() {
+        if !inner.unread.is_empty() {
             return Poll::Ready(());
         }
         // The end and an error are found by reading as well.
@@ -310,7 +254,7 @@ impl Translated for Exchange {
         if inner.poll_reset(cx).is_ready() {
             return Poll::Ready(Waiting::Failure);
         }
-        if inner.has_waiting() { Poll::Ready(Waiting::Bytes) } else { Poll::Pending }
+        if inner.unread.is_empty() { Poll::Pending } else { Poll::Ready(Waiting::Bytes) }
     }
 
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -336,10 +280,6 @@ impl Translated for Exchange {
     fn told(&self) -> Option<Told> {
         self.facts.told.clone()
     }
-}
-
-fn gone() -> io::Error {
-    io::ErrorKind::ConnectionReset.into()
 }
 
 impl Drop for Exchange {
