@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::{Method, header};
 
 use crate::body::{LONGEST_TRAILER, MOST_TRAILER_BYTES};
+use crate::head::{Known, is_token};
 
 /// How the content of a request goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +114,9 @@ pub fn last_chunk(trailers: Option<&HeaderMap>, out: &mut Vec<u8>) {
     for (name, value) in trailers.into_iter().flatten() {
         let length = name.as_str().len() + value.len() + 2;
         bytes += length + 2;
-        let harmless = matches!(crate::head::Known::of(name.as_str().as_bytes()), crate::head::Known::Other)
+        // The library lets more bytes be in a name than HTTP/1.1 does.
+        let harmless = is_token(name.as_str().as_bytes())
+            && Known::of(name.as_str().as_bytes()) == Known::Other
             && !has_blanks_around(value);
         if harmless && length <= LONGEST_TRAILER && bytes <= MOST_TRAILER_BYTES {
             field(name.as_str().as_bytes(), value.as_bytes(), out);
@@ -238,6 +241,9 @@ mod tests {
         trailers.insert("x-sum", HeaderValue::from_static("1"));
         // Would frame the message.
         trailers.insert("content-length", HeaderValue::from_static("1"));
+        // Would be refused, and the request with it.
+        let odd = http::HeaderName::from_lowercase(b"x\"y").expect("a name to the library");
+        trailers.insert(odd, HeaderValue::from_static("1"));
         last_chunk(Some(&trailers), &mut out);
         assert_eq!(out, b"0\r\nx-sum: 1\r\n\r\n");
         out.clear();
