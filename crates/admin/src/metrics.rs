@@ -76,6 +76,20 @@ impl Page {
         Family { page: self, name }
     }
 
+    /// Families of one sample for each of `things`, which come with their labels.
+    fn simple<'t, T: 't, const L: usize>(
+        &mut self,
+        families: &[Simple<T>],
+        things: &(impl Iterator<Item = ([(&'static str, &'t str); L], &'t T)> + Clone),
+    ) {
+        for &(name, kind, help, value) in families {
+            let mut family = self.family(name, kind, help);
+            for (labels, thing) in things.clone() {
+                family.sample(&labels, value(thing));
+            }
+        }
+    }
+
     fn line(&mut self, line: std::fmt::Arguments<'_>) {
         // A string takes whatever is written.
         let _written = self.0.write_fmt(line);
@@ -210,12 +224,7 @@ fn proxy(page: &mut Page, traffic: &Snapshot) {
             log.dropped_total
         }),
     ];
-    for (name, kind, help, value) in logs {
-        let mut family = page.family(name, kind, help);
-        for log in &traffic.logs {
-            family.sample(&[("to", &log.to)], value(log));
-        }
-    }
+    page.simple(&logs, &traffic.logs.iter().map(|log| ([("to", log.to.as_str())], log)));
 }
 
 fn listeners(page: &mut Page, listeners: &[ListenerSnapshot]) {
@@ -251,12 +260,7 @@ fn listeners(page: &mut Page, listeners: &[ListenerSnapshot]) {
             |listener| listener.bytes_out_total,
         ),
     ];
-    for (name, kind, help, value) in simple {
-        let mut family = page.family(name, kind, help);
-        for listener in listeners {
-            family.sample(&[("listener", listener.name.as_str())], value(listener));
-        }
-    }
+    page.simple(&simple, &listeners.iter().map(named));
     let http = || listeners.iter().filter(|listener| listener.mode == "http");
     let mut responses = page.family(
         "evenkeel_listener_responses_total",
@@ -282,12 +286,7 @@ fn listeners(page: &mut Page, listeners: &[ListenerSnapshot]) {
             |listener| listener.http2.streams_total,
         ),
     ];
-    for (name, kind, help, value) in simple {
-        let mut family = page.family(name, kind, help);
-        for listener in http() {
-            family.sample(&[("listener", listener.name.as_str())], value(listener));
-        }
-    }
+    page.simple(&simple, &http().map(named));
     let mut floods = page.family(
         "evenkeel_listener_http2_floods_total",
         Kind::Counter,
@@ -381,12 +380,7 @@ fn handshakes(page: &mut Page, listeners: &[ListenerSnapshot]) {
             |tls| tls.resumed_total,
         ),
     ];
-    for (name, kind, help, value) in simple {
-        let mut family = page.family(name, kind, help);
-        for (listener, tls) in secured() {
-            family.sample(&[("listener", listener.name.as_str())], value(tls));
-        }
-    }
+    page.simple(&simple, &secured().map(|(listener, tls)| (named(listener).0, tls)));
     let mut failures = page.family(
         "evenkeel_listener_tls_failures_total",
         Kind::Counter,
@@ -448,12 +442,7 @@ fn pools(page: &mut Page, pools: &[PoolSnapshot]) {
             |pool| pool.queue.left_total,
         ),
     ];
-    for (name, kind, help, value) in simple {
-        let mut family = page.family(name, kind, help);
-        for pool in pools {
-            family.sample(&[("pool", pool.name.as_str())], value(pool));
-        }
-    }
+    page.simple(&simple, &pools.iter().map(|pool| ([("pool", pool.name.as_str())], pool)));
     let mut waits = page.family(
         "evenkeel_pool_queue_seconds",
         Kind::Histogram,
@@ -532,12 +521,7 @@ fn servers(page: &mut Page, pools: &[PoolSnapshot]) {
         ("evenkeel_server_weight", Kind::Gauge, "The weight in force.", |server| server.weight.into()),
     ];
     let each = || pools.iter().flat_map(|pool| pool.servers.iter().map(move |server| (pool, server)));
-    for (name, kind, help, value) in simple {
-        let mut family = page.family(name, kind, help);
-        for (pool, server) in each() {
-            family.sample(&server_labels(pool, server), value(server));
-        }
-    }
+    page.simple(&simple, &each().map(|(pool, server)| (server_labels(pool, server), server)));
     let mut states = page.family(
         "evenkeel_server_state",
         Kind::Gauge,
@@ -557,6 +541,11 @@ fn servers(page: &mut Page, pools: &[PoolSnapshot]) {
     for (pool, server) in each() {
         first_byte.histogram(&server_labels(pool, server), &server.first_byte);
     }
+}
+
+/// A listener with its label.
+fn named(listener: &ListenerSnapshot) -> ([(&'static str, &str); 1], &ListenerSnapshot) {
+    ([("listener", listener.name.as_str())], listener)
 }
 
 fn server_labels<'l>(pool: &'l PoolSnapshot, server: &'l ServerSnapshot) -> [(&'static str, &'l str); 2] {

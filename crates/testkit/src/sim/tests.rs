@@ -1,34 +1,44 @@
 //! Thousands of seeds, a few seconds.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::*;
 
 /// Runs of every test run; `cargo xtask sim --runs` makes more.
 const SEEDS: u64 = 3000;
 
+/// Runs so many seeds on all processors and adds up what they saw; panics with a broken promise.
+pub(super) fn every_seed<S: Default + Send, R>(
+    seeds: u64,
+    run: impl Fn(u64) -> Result<R, Box<Failure>> + Sync,
+    add: impl Fn(&mut S, &R) + Sync,
+) -> S {
+    let seen = Mutex::new(S::default());
+    let next = AtomicU64::new(0);
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds {
+                return;
+            }
+            match run(seed) {
+                Ok(run) => add(&mut seen.lock().unwrap(), &run),
+                Err(failure) => panic!("{failure}"),
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    seen.into_inner().unwrap()
+}
+
 #[test]
 fn thousands_of_seeds_keep_every_promise() {
-    let workers = std::thread::available_parallelism().map_or(2, |cores| cores.get() as u64);
-    let seen = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers)
-            .map(|worker| {
-                scope.spawn(move || {
-                    let mut seen = Seen::default();
-                    for seed in (worker..SEEDS).step_by(usize::try_from(workers).unwrap()) {
-                        match run(seed) {
-                            Ok(run) => seen.add(&run),
-                            Err(failure) => panic!("{failure}"),
-                        }
-                    }
-                    seen
-                })
-            })
-            .collect();
-        let mut all = Seen::default();
-        for worker in workers {
-            all.add(&worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        all
-    });
+    let seen: Seen = every_seed(SEEDS, run, Seen::add);
     println!("{seen:?}");
     assert!(seen.quiets > SEEDS && seen.trials > SEEDS && seen.heals > SEEDS / 20, "{seen:?}");
     assert!(seen.dual_owners > SEEDS / 4 && seen.takeovers > SEEDS, "{seen:?}");
