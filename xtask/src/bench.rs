@@ -175,9 +175,11 @@ fn measure(site: &Site, plan: &Plan) -> Result<Vec<Row>, String> {
 fn load(site: &Site, peer: Peer, workload: &Workload, seconds: u32) -> Result<Cost, String> {
     let processes = site.workers(peer)?;
     let before = process::cpu_nanos(&processes);
+    let own_before = process::own_nanos(&processes);
     let output = generator(site.port(peer, workload.place), workload, seconds).output();
     let output = output.map_err(|error| format!("the load cannot be started: {error}"))?;
     let nanos = process::cpu_nanos(&processes).saturating_sub(before);
+    let own_nanos = process::own_nanos(&processes).saturating_sub(own_before);
     let text = String::from_utf8_lossy(&output.stdout);
     let (requests, failures) = match workload.kind {
         Kind::Streams(_) => told_by_h2load(&text),
@@ -185,7 +187,7 @@ fn load(site: &Site, peer: Peer, workload: &Workload, seconds: u32) -> Result<Co
     }
     .filter(|&(requests, _)| requests > 0)
     .ok_or_else(|| format!("{} served nothing: {text}", peer.name()))?;
-    Ok(Cost { nanos, requests, failures })
+    Ok(Cost { nanos, own_nanos, requests, failures })
 }
 
 /// What makes the load.

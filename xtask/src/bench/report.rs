@@ -16,6 +16,8 @@ use super::peers::Peer;
 pub(super) struct Cost {
     /// CPU time of the proxy.
     pub(super) nanos: u64,
+    /// What of it the program spent itself, outside the kernel.
+    pub(super) own_nanos: u64,
     pub(super) requests: u64,
     /// What went wrong, in wrk's words.
     pub(super) failures: String,
@@ -25,6 +27,11 @@ impl Cost {
     /// CPU time of one request, in microseconds.
     pub(super) fn micros(&self) -> f64 {
         self.nanos as f64 / self.requests as f64 / 1000.0
+    }
+
+    /// The part of it that the program spent itself, outside the kernel.
+    pub(super) fn own_micros(&self) -> f64 {
+        self.own_nanos as f64 / self.requests as f64 / 1000.0
     }
 }
 
@@ -47,6 +54,10 @@ impl Row {
 
     fn micros(&self, peer: Peer) -> Vec<f64> {
         self.turns.get(&peer).into_iter().flatten().map(Cost::micros).collect()
+    }
+
+    fn own_micros(&self, peer: Peer) -> Vec<f64> {
+        self.turns.get(&peer).into_iter().flatten().map(Cost::own_micros).collect()
     }
 
     /// The ratio to a HAProxy, turn by turn.
@@ -137,6 +148,7 @@ fn text(rows: &[Row], memory: &[Memory], versions: &[String], machine: &str, pla
             if ratio <= row.target { "yes" } else { "no" }
         );
     }
+    text.push_str(&own_text(rows));
     if !memory.is_empty() {
         text.push_str(
             "\n| memory | at start, 2 workers, all processes (PSS) | an idle connection after one request (RSS) | the \
@@ -165,6 +177,28 @@ fn text(rows: &[Row], memory: &[Memory], versions: &[String], machine: &str, pla
     text
 }
 
+/// The share of the programs themselves: no program can save what the kernel needs to receive and send.
+fn own_text(rows: &[Row]) -> String {
+    let mut text = String::from(
+        "\n## What of it is spent outside the kernel\n\n\
+         The rest goes into system calls, most of it into TCP on loopback, which costs the programs about the same.\n\n\
+         | workload | HAProxy µs | other HAProxy µs | nginx µs | Evenkeel µs |\n|---|---|---|---|---|\n",
+    );
+    for row in rows {
+        let of = |peer| shown_spread(row.own_micros(peer));
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} |",
+            row.name,
+            of(Peer::HaProxy),
+            of(Peer::OtherHaProxy),
+            of(Peer::Nginx),
+            of(Peer::Evenkeel)
+        );
+    }
+    text
+}
+
 fn raw(rows: &[Row], memory: &[Memory], versions: &[String], machine: &str, plan: &Plan, at: u64) -> Value {
     let turns = |row: &Row| -> Value {
         row.turns
@@ -173,7 +207,7 @@ fn raw(rows: &[Row], memory: &[Memory], versions: &[String], machine: &str, plan
                 let costs: Vec<Value> = costs
                     .iter()
                     .map(|cost| {
-                        json!({ "cpu_ns": cost.nanos, "requests": cost.requests, "failures": cost.failures })
+                        json!({ "cpu_ns": cost.nanos, "own_ns": cost.own_nanos, "requests": cost.requests, "failures": cost.failures })
                     })
                     .collect();
                 (peer.name().to_owned(), Value::from(costs))
@@ -225,7 +259,12 @@ mod tests {
     use super::*;
 
     fn cost(micros: u64) -> Cost {
-        Cost { nanos: micros * 1000 * 10, requests: 10, failures: String::new() }
+        Cost {
+            nanos: micros * 1000 * 10,
+            own_nanos: micros * 1000 * 5,
+            requests: 10,
+            failures: String::new(),
+        }
     }
 
     #[test]
@@ -253,5 +292,6 @@ mod tests {
             text.contains("| load | 10.00 (10.00–10.00) | – | – | 6.00 (6.00–6.00) | 0.60 (0.60–0.60) | – | ≤ 0.50 | no |"),
             "{text}"
         );
+        assert!(text.contains("| load | 5.00 (5.00–5.00) | – | – | 3.00 (3.00–3.00) |"), "{text}");
     }
 }
