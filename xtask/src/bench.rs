@@ -217,7 +217,7 @@ fn told_by_wrk(text: &str) -> Option<(u64, String)> {
 }
 
 /// The same; nothing when it did not speak HTTP/2.
-fn told_by_h2load(text: &str) -> Option<(u64, String)> {
+pub(crate) fn told_by_h2load(text: &str) -> Option<(u64, String)> {
     text.lines().find(|line| line.trim() == "Application protocol: h2")?;
     let line = text.lines().find_map(|line| line.strip_prefix("requests: "))?;
     let of = |what: &str| -> Option<u64> {

@@ -5,6 +5,7 @@
 //! machine are shown, and held against generous bounds only.
 
 mod active;
+mod certificates;
 mod drains;
 mod load;
 mod page;
@@ -34,13 +35,14 @@ struct Plan {
 
 /// A part of the lab: its name, and what it does.
 type Run = fn(&Path, &Path, &Plan) -> Result<Part, String>;
-const PARTS: [(&str, Run); 8] = [
+const PARTS: [(&str, Run); 9] = [
     ("reloads", |_, program, _| reloads::of_reloads(program)),
     ("upgrades", |_, program, _| reloads::of_upgrades(program)),
     ("active-upgrades", |_, program, _| active::of_upgrades(program)),
     ("active", |_, program, _| active::of_reloads(program)),
     ("servers", |_, program, plan| servers::run(program, plan.servers)),
     ("drains", |_, program, _| drains::run(program)),
+    ("certificates", |_, program, _| certificates::run(program)),
     ("restarts", |_, program, _| restarts::run(program)),
     ("fuzzer", |root, program, _| crate::api_fuzz::of_the_lab(root, program)),
 ];

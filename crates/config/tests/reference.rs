@@ -110,8 +110,12 @@ fn with(section: Section, line: &str) -> String {
             format!("{listener}[pool.website.send-proxy-protocol]\n{line}\n{pool}")
         }
         Section::ServerTls => {
-            let certificate = if own("key") { "certificate = \"/etc/evenkeel/a.pem\"\n" } else { "" };
-            format!("{listener}[pool.website.tls]\n{certificate}{line}\n{pool}")
+            let other = match (own("key"), own("crl")) {
+                (true, _) => "certificate = \"/etc/evenkeel/a.pem\"\n",
+                (_, true) => "ca = \"/etc/evenkeel/servers.pem\"\n",
+                _ => "",
+            };
+            format!("{listener}[pool.website.tls]\n{other}{line}\n{pool}")
         }
         Section::Health if own("send") || own("expect") => {
             format!("{listener}[pool.website.health]\n{line}\n{pool}")
@@ -353,6 +357,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "health-status-without-http",
     "notify-mistakes",
     "passive-eject-too-long",
+    "pool-tls-crl",
     "pool-tls-wrong",
     "send-proxy-wrong",
     "pool-unknown",

@@ -157,7 +157,8 @@ pub(crate) fn too_large(all: &proxy::Certificates) -> Option<String> {
         material.certificates.iter().map(of).sum::<usize>() + material.clients.as_ref().map_or(0, of_clients)
     };
     let of_pool = |material: &ServerMaterial| {
-        material.certificate.as_ref().map_or(0, of) + material.ca.as_ref().map_or(0, String::len)
+        material.certificate.as_ref().map_or(0, of)
+            + [&material.ca, &material.crl].into_iter().flatten().map(String::len).sum::<usize>()
     };
     let bytes = all.listeners.values().map(of_listener).sum::<usize>()
         + all.pools.values().chain(all.documents.values()).map(of_pool).sum::<usize>();

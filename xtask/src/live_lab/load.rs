@@ -29,10 +29,13 @@ pub(super) struct Loads {
 
 impl Loads {
     pub(super) fn start(address: SocketAddr) -> Self {
-        let url = format!("http://{address}/");
+        Self::start_at(&format!("http://{address}/"))
+    }
+
+    pub(super) fn start_at(url: &str) -> Self {
         Self {
-            kept: Load::start(&url, KEPT, LONGEST),
-            opened: Load::start_with(&url, OPENED, LONGEST, &["Connection: close"]),
+            kept: Load::start(url, KEPT, LONGEST),
+            opened: Load::start_with(url, OPENED, LONGEST, &["Connection: close"]),
         }
     }
 

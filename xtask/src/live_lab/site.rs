@@ -80,6 +80,19 @@ impl Site {
         serde_json::from_str(&self.command(&["status", "--json"])?).map_err(|error| error.to_string())
     }
 
+    /// The page for Prometheus.
+    pub(crate) fn metrics(&self) -> Result<String, String> {
+        let asked = HttpClient::connect(self.admin).and_then(|mut client| {
+            client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+            client.response()
+        });
+        match asked {
+            Ok(page) if page.status == 200 => Ok(page.text()),
+            Ok(page) => Err(format!("metrics are answered with {}: {}", page.status, page.text())),
+            Err(error) => Err(format!("no metrics: {error}")),
+        }
+    }
+
     /// Asks for the status until it shows what is wanted, up to a bound.
     pub(crate) fn wait_until(
         &self,

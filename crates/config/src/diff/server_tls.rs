@@ -12,6 +12,9 @@ pub(super) fn compare(old: &Pool, new: &Pool, differences: &mut Differences) {
         (None, None) => return,
     };
     differences.compare("tls.trust", &trust(old), &trust(new));
+    let crl =
+        |tls: &ServerTls| tls.crl.as_ref().map_or_else(|| "none".into(), |path| path.display().to_string());
+    differences.compare("tls.crl", &crl(old), &crl(new));
     let sni = |tls: &ServerTls| tls.sni.clone().unwrap_or_else(|| "the host of the request".into());
     differences.compare("tls.sni", &sni(old), &sni(new));
     let name = |tls: &ServerTls| tls.verify_name.clone().unwrap_or_else(|| "as sni".into());

@@ -13,6 +13,7 @@ pub(super) fn lower(typed: &model::ServerTls, problems: &mut Problems) -> Option
     let any = typed.accept_any.filter(|flag| flag.value);
     if let Some(any) = any {
         let pointless = [
+            ("crl", typed.crl.as_ref().map(|crl| crl.span)),
             ("ca", typed.ca.as_ref().map(|ca| ca.span)),
             ("verify-name", typed.verify_name.as_ref().map(|name| name.span)),
         ];
@@ -26,6 +27,12 @@ pub(super) fn lower(typed: &model::ServerTls, problems: &mut Problems) -> Option
             .warning(any.span, "the servers of this pool are not verified: anybody in between can be one")
             .help("name the authority that has signed their certificates with `ca = \"/etc/…/ca.pem\"`");
     }
+    if let (Some(crl), None, None) = (&typed.crl, &typed.ca, any) {
+        problems
+            .error(crl.span, "`crl` without `ca`")
+            .label("authorities that the system trusts would all need their lists in it")
+            .help("name the authority of the servers with `ca = \"/etc/…/ca.pem\"`, or remove `crl`");
+    }
     if let (Some(key), None) = (&typed.key, &typed.certificate) {
         problems.error(key.span, "`key` without `certificate`").help(
             "name the file of its certificate with `certificate = \"/etc/…/client.pem\"`, or remove `key`",
@@ -37,6 +44,7 @@ pub(super) fn lower(typed: &model::ServerTls, problems: &mut Problems) -> Option
             (None, Some(ca)) => Trust::Authorities(ca.value.clone()),
             (None, None) => Trust::System,
         },
+        crl: typed.crl.as_ref().map(|crl| crl.value.clone()),
         sni: typed.sni.as_ref().map(|name| name.value.to_ascii_lowercase()),
         verify_name: typed.verify_name.as_ref().map(|name| name.value.to_ascii_lowercase()),
         certificate: typed.certificate.as_ref().map(|certificate| CertificateFiles {

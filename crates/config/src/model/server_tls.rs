@@ -12,6 +12,7 @@ use crate::problems::{Problems, Span};
 #[derive(Debug)]
 pub(crate) struct ServerTls {
     pub(crate) ca: Setting<PathBuf>,
+    pub(crate) crl: Setting<PathBuf>,
     pub(crate) sni: Setting<String>,
     pub(crate) verify_name: Setting<String>,
     pub(crate) certificate: Setting<PathBuf>,
@@ -29,6 +30,7 @@ impl Reader<'_> {
     pub(super) fn server_tls(&self, problems: &mut Problems) -> ServerTls {
         ServerTls {
             ca: self.file("ca", NO_PATH, problems),
+            crl: self.file("crl", NO_PATH, problems),
             sni: self.checked("sni", problems, |name| {
                 let wrong = "is no name that can be asked for";
                 // RFC 6066 §3 knows no addresses.

@@ -13,6 +13,8 @@ use crate::keys::{CIPHER_SUITES, CURVES, TLS_VERSIONS};
 pub struct ServerTls {
     /// Who must have signed the certificates of servers.
     pub trust: Trust,
+    /// `crl`: lists of revoked certificates; only with [`Trust::Authorities`].
+    pub crl: Option<PathBuf>,
     /// `sni`: the name that is asked for; `None` is the host of the request.
     pub sni: Option<String>,
     /// `verify-name`: the name that certificates must be for; `None` is the one that is asked for.
@@ -34,6 +36,7 @@ impl ServerTls {
         let all = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         Self {
             trust,
+            crl: None,
             sni: None,
             verify_name: None,
             certificate: None,

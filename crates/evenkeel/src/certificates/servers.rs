@@ -38,18 +38,27 @@ pub(crate) fn read_for_pool(tls: &ServerTls, before: Option<&ServerMaterial>, ro
     let roots = &roots.certificates;
     let mut material = ServerMaterial::default();
     if let Trust::Authorities(path) = &tls.trust {
-        let read = list(path, "authorities").and_then(|ca| {
-            let alone = ServerMaterial { ca: Some(ca.clone()), certificate: None };
-            connector::check(tls, &alone, roots).map(|()| ca)
+        let read = || {
+            let of = |path: &PathBuf, what| list(path, what).map_err(|why| (path.clone(), why));
+            let with = |ca: &String, crl| {
+                let alone = ServerMaterial { ca: Some(ca.clone()), crl, certificate: None };
+                connector::check(tls, &alone, roots).map(|()| alone)
+            };
+            let ca = of(path, "authorities")?;
+            let alone = with(&ca, None).map_err(|why| (path.clone(), why))?;
+            let Some(path) = &tls.crl else { return Ok(alone) };
+            let crl = of(path, "revoked certificates")?;
+            with(&ca, Some(crl)).map_err(|why| (path.clone(), why))
+        };
+        // A list belongs to its authorities: both are kept, or none.
+        let believed = read().or_else(|(file, why)| {
+            let kept = before.filter(|before| before.ca.is_some()).cloned();
+            found.troubles.push(Trouble { file, why, replaced: kept.is_some() });
+            kept.ok_or(())
         });
-        material.ca = read.map_or_else(
-            |why| {
-                let kept = before.and_then(|before| before.ca.clone());
-                found.troubles.push(Trouble { file: path.clone(), why, replaced: kept.is_some() });
-                kept
-            },
-            Some,
-        );
+        if let Ok(ServerMaterial { ca, crl, .. }) = believed {
+            (material.ca, material.crl) = (ca, crl);
+        }
     }
     if let Some(files) = &tls.certificate {
         let read = certificate(files)
@@ -147,6 +156,7 @@ pub(super) fn files(tls: &ServerTls) -> Vec<PathBuf> {
         Trust::Authorities(path) => vec![path.clone()],
         Trust::Anybody => Vec::new(),
     };
+    files.extend(tls.crl.clone());
     if let Some(certificate) = &tls.certificate {
         files.push(certificate.certificate.clone());
         files.extend(certificate.key.clone());

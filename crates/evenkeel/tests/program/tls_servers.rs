@@ -524,3 +524,41 @@ fn names_that_clients_make_up_are_not_held_against_servers() {
     let servers = site.status()["traffic"]["pools"][0]["servers"].clone();
     assert!(servers.as_array().unwrap().iter().any(|server| server["state"] == "ejected"), "{servers:#}");
 }
+
+#[test]
+fn a_server_with_a_revoked_certificate_gets_nothing() {
+    if !needs("openssl") || !needs("nginx") {
+        return;
+    }
+    let authority = Authority::new();
+    let [good, bad] = ["good", "bad"].map(|name| authority.issue(name, &["www.example.com"]));
+    let (_nginx, address) = nginx(&bad, "");
+    let bind = free_address();
+    let list = authority.revoke(&good);
+    let config = |crl: &str| {
+        let tls = format!("ca = {:?}\n{crl}", authority.ca());
+        site(bind, address, "passive = \"off\"", &tls)
+    };
+    let with_list = config(&format!("crl = {list:?}"));
+    let site = Site::start(&config(""));
+    assert_eq!(words(&ask(bind, "www.example.com"))[0], "www.example.com");
+    reload(&site, &with_list);
+    assert_eq!(words(&ask(bind, "www.example.com"))[0], "www.example.com", "another one is revoked");
+
+    // The file is replaced while everything runs, and the connection of before is not used again.
+    let refusals = || refused(&ask(bind, "www.example.com")) == (502, Some("server-unverified"));
+    assert_eq!(authority.revoke(&bad), list);
+    let end = Instant::now() + BOUND;
+    while !refusals() {
+        assert!(Instant::now() < end, "the new list never counts: {:#}", site.status());
+        std::thread::yield_now();
+    }
+    let why = server(&site)["last_failure"].as_str().unwrap().to_owned();
+    assert!(why.contains("revoked its certificate"), "{why}");
+
+    // A list that cannot be used leaves the one before in force, and is told.
+    let lines = site.seen();
+    fs::write(&list, "no list").unwrap();
+    site.wait_for(lines, "`crl` holds no list");
+    assert!(refusals());
+}

@@ -79,9 +79,12 @@ impl Connector {
             (Trust::Anybody, _) => Arc::new(verify::Anybody(provider)),
             (Trust::System, _) => {
                 let roots = roots.iter().map(|root| CertificateDer::from(root.0.as_slice()));
-                verify::verifier(verify::of_system(roots)?, expected, provider)?
+                verify::verifier(verify::of_system(roots)?, None, expected, provider)?
             }
-            (Trust::Authorities(_), Some(ca)) => verify::verifier(verify::of_file(ca)?, expected, provider)?,
+            (Trust::Authorities(_), Some(ca)) => {
+                let revoked = material.crl.as_ref().map(|text| examine::revoked(text, "crl")).transpose()?;
+                verify::verifier(verify::of_file(ca)?, revoked, expected, provider)?
+            }
             (Trust::Authorities(_), None) => return Err("the authorities of servers were not read".into()),
         };
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);

@@ -138,6 +138,19 @@ fn facts(der: &CertificateDer<'_>) -> Result<Facts, String> {
     })
 }
 
+/// The lists of revoked certificates in a text.
+pub(super) fn revoked(text: &str, key: &str) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
+    let lists = CertificateRevocationListDer::pem_slice_iter(text.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| format!("`{key}` is no PEM: {error}; copy the whole file again"))?;
+    if lists.is_empty() {
+        return Err(format!(
+            "`{key}` holds no list: a PEM file has a line `-----BEGIN X509 CRL-----`; convert DER with `openssl crl -inform der`"
+        ));
+    }
+    Ok(lists)
+}
+
 /// Examines the authorities of clients.
 ///
 /// # Errors
@@ -164,14 +177,7 @@ pub(crate) fn verifier(
     }
     let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
     if let Some(text) = &clients.crl {
-        let lists = CertificateRevocationListDer::pem_slice_iter(text.as_bytes())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| format!("`client-auth.crl` is no PEM: {error}; copy the whole file again"))?;
-        if lists.is_empty() {
-            return Err("`client-auth.crl` holds no list: a PEM file has a line `-----BEGIN X509 CRL-----`; convert DER \
-                        with `openssl crl -inform der`"
-                .into());
-        }
+        let lists = revoked(text, "client-auth.crl")?;
         // What signs an authority is the operator's own choice; what an authority signed may be revoked.
         builder = builder.with_crls(lists).only_check_end_entity_revocation();
     }

@@ -57,6 +57,8 @@ pub struct Certificate {
 pub struct ServerMaterial {
     /// `ca`: the authorities of servers as PEM.
     pub ca: Option<String>,
+    /// `crl`: lists of revoked certificates as PEM.
+    pub crl: Option<String>,
     /// What is shown to servers that ask for it.
     pub certificate: Option<Certificate>,
 }

@@ -13,6 +13,11 @@ pub(super) const KEYS: &[Key] = &[
          count no more.",
         "ca = \"/etc/evenkeel/servers.pem\"",
     ),
+    key(Section::ServerTls, "crl", Kind::File, Default::Nothing("nothing is revoked")).says(
+        "Lists of revoked certificates as PEM, together with `ca`. Every authority that signs servers needs its list in the file; one \
+         without is not trusted. A list that is out of date still counts. A server whose certificate is revoked is not spoken to.",
+        "crl = \"/etc/evenkeel/servers.crl\"",
+    ),
     key(
         Section::ServerTls,
         "sni",

@@ -6,7 +6,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
@@ -38,15 +38,19 @@ pub(super) fn of_file(text: &str) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-/// Believes whom these authorities believe, under the name `expected`, or else the one that is asked for.
+/// Believes whom these authorities believe and have not `revoked`, under the name `expected`, or else the one that is asked for.
 pub(super) fn verifier(
     roots: RootCertStore,
+    revoked: Option<Vec<CertificateRevocationListDer<'static>>>,
     expected: Option<ServerName<'static>>,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, String> {
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-        .build()
-        .map_err(|error| format!("`ca` cannot be used: {error}"))?;
+    let mut builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+    if let Some(lists) = revoked {
+        // As for clients: what signs an authority is the operator's own choice.
+        builder = builder.with_crls(lists).only_check_end_entity_revocation();
+    }
+    let verifier = builder.build().map_err(|error| format!("`ca` cannot be used: {error}"))?;
     Ok(match expected {
         None => verifier,
         Some(name) => Arc::new(Named { verifier, name }),
@@ -173,6 +177,12 @@ pub(super) fn sentence(why: &CertificateError, name: &ServerName<'_>) -> String 
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "its certificate does not hold yet: look at the clocks".into()
         }
+        CertificateError::Revoked => {
+            "its authority has revoked its certificate (`crl` in `tls` of the pool): give it a new one".into()
+        }
+        CertificateError::UnknownRevocationStatus => "`crl` in `tls` of the pool has no list of the authority that has signed its \
+             certificate: add it"
+            .into(),
         // The library's word for one that calls itself an authority.
         other if other.to_string().contains("CaUsedAsEndEntity") => "its certificate is that of an authority (`CA:TRUE`), which \
              no server may show: make it one of its own, as with `openssl req -x509 -addext basicConstraints=CA:FALSE`"
