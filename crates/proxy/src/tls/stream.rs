@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
+use rustls::ProtocolVersion;
 use rustls::pki_types::ServerName;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -32,6 +33,10 @@ pub(crate) struct TlsStream {
     /// What waits in `incoming` is no whole record.
     starved: bool,
     outgoing: Block,
+    /// What is in `outgoing` are tickets, which go along with the next write: a system call and a packet less.
+    unhurried: bool,
+    /// What is written now are the last bytes.
+    last: bool,
     /// Opened, and not yet taken.
     plain: Vec<u8>,
     taken: usize,
@@ -79,12 +84,19 @@ enum Came {
 
 impl TlsStream {
     pub(super) fn new(socket: Stream, session: Session) -> Self {
+        Self::after(Block::default(), socket, session)
+    }
+
+    /// A connection of which `incoming` was read already.
+    pub(super) fn after(incoming: Block, socket: Stream, session: Session) -> Self {
         Self {
             socket,
             session,
-            incoming: Block::default(),
+            incoming,
             starved: false,
             outgoing: Block::default(),
+            unhurried: false,
+            last: false,
             plain: Vec::new(),
             taken: 0,
             accepted: 0,
@@ -149,6 +161,7 @@ impl TlsStream {
 
     /// Lets the session work on what was read, until it opened something or can do no more.
     fn work(&mut self, wish: &Wish<'_>, opened: &mut impl FnMut(&[u8])) -> Result<Came, rustls::Error> {
+        self.unhurried = false;
         loop {
             let (outgoing, ended) = (&mut self.outgoing, &mut self.ended);
             let bytes = self.incoming.unread_mut();
@@ -197,7 +210,12 @@ impl TlsStream {
     /// Sends what is to be sent.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outgoing.is_empty() {
-            let count = ready!(Pin::new(&mut self.socket).poll_write(cx, self.outgoing.unread()))?;
+            let bytes = self.outgoing.unread();
+            let sent = match self.last && self.closed {
+                true => self.socket.poll_write_last(cx, bytes),
+                false => Pin::new(&mut self.socket).poll_write(cx, bytes),
+            };
+            let count = ready!(sent)?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -208,22 +226,7 @@ impl TlsStream {
 
     /// Reads once from the socket.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.incoming.is_empty() {
-            // Whoever waits holds no memory.
-            ready!(self.socket.poll_readable(cx));
-        }
-        let Some(room) = self.incoming.room(READ) else {
-            return Poll::Ready(Err(io::Error::other("a message is longer than allowed")));
-        };
-        let mut room = ReadBuf::new(room);
-        let read = Pin::new(&mut self.socket).poll_read(cx, &mut room);
-        let count = room.filled().len();
-        self.incoming.filled(count);
-        self.incoming.give_back_if_empty();
-        ready!(read)?;
-        if count == 0 {
-            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-        }
+        ready!(receive(cx, &mut self.socket, &mut self.incoming))?;
         self.starved = false;
         Poll::Ready(Ok(()))
     }
@@ -238,14 +241,30 @@ impl TlsStream {
             if !self.session.is_handshaking() {
                 self.starved = came == Came::Nothing;
                 // With a request already there, what is left goes out along with its response.
-                if came == Came::Nothing {
+                if came == Came::Nothing && !self.has_only_tickets_to_send() {
                     ready!(self.poll_send(cx))?;
+                }
+                if came == Came::Nothing && !self.outgoing.is_empty() {
+                    self.unhurried = true;
+                    self.outgoing.shrink();
                 }
                 return Poll::Ready(Ok(()));
             }
             ready!(self.poll_send(cx))?;
             ready!(self.poll_receive(cx))?;
         }
+    }
+
+    /// After the handshake of TLS 1.3 a server has nothing else to say: the client knows enough to begin.
+    fn has_only_tickets_to_send(&self) -> bool {
+        matches!(self.session, Session::OfServer(_))
+            && self.session.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+    }
+
+    /// Writes bytes that are the last: the end of our direction goes along with them.
+    pub(crate) fn poll_write_last(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.last = true;
+        self.poll_write_both(cx, bytes, &[])
     }
 
     /// Writes the beginning of `head` and `body`, one behind the other.
@@ -272,6 +291,10 @@ impl TlsStream {
             };
             sealed.map_err(|error| self.fail(error))?;
             self.accepted = of_head + of_body;
+            if self.last && self.accepted == head.len() + body.len() {
+                self.closed = true;
+                self.act(&Wish::Close).map_err(|error| self.fail(error))?;
+            }
         }
         ready!(self.poll_send(cx))?;
         let count = std::mem::take(&mut self.accepted);
@@ -296,6 +319,31 @@ impl TlsStream {
             }
         }
     }
+}
+
+/// Reads once from the socket, into `incoming`.
+pub(super) fn receive(
+    cx: &mut Context<'_>,
+    socket: &mut Stream,
+    incoming: &mut Block,
+) -> Poll<io::Result<()>> {
+    if incoming.is_empty() {
+        // Whoever waits holds no memory.
+        ready!(socket.poll_readable(cx));
+    }
+    let Some(room) = incoming.room(READ) else {
+        return Poll::Ready(Err(io::Error::other("a message is longer than allowed")));
+    };
+    let mut room = ReadBuf::new(room);
+    let read = Pin::new(socket).poll_read(cx, &mut room);
+    let count = room.filled().len();
+    incoming.filled(count);
+    incoming.give_back_if_empty();
+    ready!(read)?;
+    if count == 0 {
+        return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+    }
+    Poll::Ready(Ok(()))
 }
 
 /// One step of the session, whichever side we are. Says how many bytes it has used, and what came of the wish if that is
@@ -431,8 +479,10 @@ impl AsyncRead for TlsStream {
                 }
                 continue;
             }
-            // Tickets and answers of the session itself; the next write takes them along if they cannot go now.
-            if let Poll::Ready(sent) = this.poll_send(cx) {
+            // Answers of the session itself; the next write takes them along if they cannot go now.
+            if !this.unhurried
+                && let Poll::Ready(sent) = this.poll_send(cx)
+            {
                 sent?;
             }
             ready!(this.poll_receive(cx))?;
