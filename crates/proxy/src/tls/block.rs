@@ -38,24 +38,11 @@ impl Block {
         &mut self.memory[self.start..self.end]
     }
 
-    /// Keeps what waits in memory of its own size, for as long as that may take.
-    pub(crate) fn shrink(&mut self) {
-        let waiting = self.unread().to_vec();
-        self.start = self.end;
-        self.give_back_if_empty();
-        self.end = waiting.len();
-        self.memory = waiting;
-    }
-
     /// Room behind them, at least `least` bytes; `None` when there would be more than [`LARGEST`].
     pub(crate) fn room(&mut self, least: usize) -> Option<&mut [u8]> {
-        if self.memory.len() < USUAL {
+        if self.memory.is_empty() {
             let pooled = FREE.with_borrow_mut(Vec::pop);
-            let mut memory = pooled.unwrap_or_else(|| vec![0; USUAL]);
-            let waiting = self.unread();
-            memory[..waiting.len()].copy_from_slice(waiting);
-            (self.start, self.end) = (0, waiting.len());
-            self.memory = memory;
+            self.memory = pooled.unwrap_or_else(|| vec![0; USUAL]);
         }
         if self.memory.len() - self.end < least {
             self.memory.copy_within(self.start..self.end, 0);
@@ -126,17 +113,6 @@ mod tests {
         assert_eq!((block.unread().len(), &block.unread()[..4]), (USUAL + 3, &b"lo x"[..]));
         block.consume(usize::MAX / 2);
         assert!(block.is_empty() && block.memory.is_empty());
-    }
-
-    #[test]
-    fn what_waits_long_takes_no_more_than_it_needs() {
-        let mut block = Block::default();
-        put(&mut block, b"xticket");
-        block.consume(1);
-        block.shrink();
-        assert_eq!((block.unread(), block.memory.len()), (&b"ticket"[..], 6));
-        put(&mut block, b" and response");
-        assert_eq!((block.unread(), block.memory.len()), (&b"ticket and response"[..], USUAL));
     }
 
     #[test]

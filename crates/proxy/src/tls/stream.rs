@@ -11,7 +11,6 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
-use rustls::ProtocolVersion;
 use rustls::pki_types::ServerName;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -33,8 +32,6 @@ pub(crate) struct TlsStream {
     /// What waits in `incoming` is no whole record.
     starved: bool,
     outgoing: Block,
-    /// What is in `outgoing` are tickets, which go along with the next write: a system call and a packet less.
-    unhurried: bool,
     /// What is written now are the last bytes.
     last: bool,
     /// Opened, and not yet taken.
@@ -95,7 +92,6 @@ impl TlsStream {
             incoming,
             starved: false,
             outgoing: Block::default(),
-            unhurried: false,
             last: false,
             plain: Vec::new(),
             taken: 0,
@@ -161,7 +157,6 @@ impl TlsStream {
 
     /// Lets the session work on what was read, until it opened something or can do no more.
     fn work(&mut self, wish: &Wish<'_>, opened: &mut impl FnMut(&[u8])) -> Result<Came, rustls::Error> {
-        self.unhurried = false;
         loop {
             let (outgoing, ended) = (&mut self.outgoing, &mut self.ended);
             let bytes = self.incoming.unread_mut();
@@ -241,24 +236,16 @@ impl TlsStream {
             if !self.session.is_handshaking() {
                 self.starved = came == Came::Nothing;
                 // With a request already there, what is left goes out along with its response.
-                if came == Came::Nothing && !self.has_only_tickets_to_send() {
+                // Otherwise at once: a client whose kernel waits for our acknowledgement of its handshake before it sends
+                // the request gets it along with the tickets, and not 40 ms later.
+                if came == Came::Nothing {
                     ready!(self.poll_send(cx))?;
-                }
-                if came == Came::Nothing && !self.outgoing.is_empty() {
-                    self.unhurried = true;
-                    self.outgoing.shrink();
                 }
                 return Poll::Ready(Ok(()));
             }
             ready!(self.poll_send(cx))?;
             ready!(self.poll_receive(cx))?;
         }
-    }
-
-    /// After the handshake of TLS 1.3 a server has nothing else to say: the client knows enough to begin.
-    fn has_only_tickets_to_send(&self) -> bool {
-        matches!(self.session, Session::OfServer(_))
-            && self.session.protocol_version() == Some(ProtocolVersion::TLSv1_3)
     }
 
     /// Writes bytes that are the last: the end of our direction goes along with them.
@@ -479,10 +466,8 @@ impl AsyncRead for TlsStream {
                 }
                 continue;
             }
-            // Answers of the session itself; the next write takes them along if they cannot go now.
-            if !this.unhurried
-                && let Poll::Ready(sent) = this.poll_send(cx)
-            {
+            // Tickets and answers of the session itself; the next write takes them along if they cannot go now.
+            if let Poll::Ready(sent) = this.poll_send(cx) {
                 sent?;
             }
             ready!(this.poll_receive(cx))?;
