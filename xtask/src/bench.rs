@@ -4,6 +4,7 @@
 //! machine that is slower for a while is so for all. What is compared is the CPU time of the proxy's own threads, as the
 //! kernel counts it, for each request. It is a report: nothing here passes or fails.
 
+mod handshakes;
 mod memory;
 mod peers;
 mod process;
@@ -28,8 +29,10 @@ const OPEN_FILES: u64 = 16_384;
 enum Kind {
     /// One after the other on each connection.
     KeepAlive,
-    /// Each on a connection of its own; over TLS each with a whole handshake.
+    /// Each on a connection of its own; over TLS each resumes a session.
     Closes,
+    /// Each on a connection of its own, with a whole handshake.
+    Handshakes,
     /// HTTP/2, so many at a time on each connection.
     Streams(u32),
 }
@@ -49,7 +52,7 @@ const fn http(name: &'static str, path: &'static str, connections: u32, target: 
     Workload { name, place: Place::Http, path, connections, kind: Kind::KeepAlive, target }
 }
 
-const WORKLOADS: [Workload; 13] = [
+const WORKLOADS: [Workload; 14] = [
     http("HTTP/1.1 keep-alive, 66 B, 64 connections", "small", 64, 0.75),
     http("the same, 512 connections", "small", 512, 0.60),
     http("10 KiB bodies, 64 connections", "files/10k", 64, 0.72),
@@ -63,8 +66,13 @@ const WORKLOADS: [Workload; 13] = [
     Workload { place: Place::Tls, ..http("TLS 1.3 keep-alive, 66 B, 64 connections", "small", 64, 0.75) },
     Workload {
         place: Place::Tls,
+        kind: Kind::Handshakes,
+        ..http("TLS 1.3, whole handshake per request, ECDSA P-256", "small", 16, 0.30)
+    },
+    Workload {
+        place: Place::Tls,
         kind: Kind::Closes,
-        ..http("TLS 1.3, whole handshake per request, ECDSA P-256", "small", 64, 0.30)
+        ..http("TLS 1.3, resumed session per request", "small", 64, 0.60)
     },
     Workload {
         place: Place::Tls,
@@ -85,6 +93,9 @@ struct Plan {
 
 /// Runs the bench with the arguments after `bench`.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
+    if let ["handshakes", rest @ ..] = arguments {
+        return handshakes::run(rest);
+    }
     let mut plan = Plan { turns: 5, seconds: 4, only: None, quick: false, haproxy: None };
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
@@ -176,14 +187,19 @@ fn load(site: &Site, peer: Peer, workload: &Workload, seconds: u32) -> Result<Co
     let processes = site.workers(peer)?;
     let before = process::cpu_nanos(&processes);
     let own_before = process::own_nanos(&processes);
-    let output = generator(site.port(peer, workload.place), workload, seconds).output();
+    let port = site.port(peer, workload.place);
+    let mut generator = match workload.kind {
+        Kind::Handshakes => handshakes::generator(port, &site.authority(), workload.connections, seconds)?,
+        _ => generator(port, workload, seconds),
+    };
+    let output = generator.output();
     let output = output.map_err(|error| format!("the load cannot be started: {error}"))?;
     let nanos = process::cpu_nanos(&processes).saturating_sub(before);
     let own_nanos = process::own_nanos(&processes).saturating_sub(own_before);
     let text = String::from_utf8_lossy(&output.stdout);
     let (requests, failures) = match workload.kind {
         Kind::Streams(_) => told_by_h2load(&text),
-        Kind::KeepAlive | Kind::Closes => told_by_wrk(&text),
+        Kind::KeepAlive | Kind::Closes | Kind::Handshakes => told_by_wrk(&text),
     }
     .filter(|&(requests, _)| requests > 0)
     .ok_or_else(|| format!("{} served nothing: {text}", peer.name()))?;
@@ -200,7 +216,8 @@ fn generator(port: u16, workload: &Workload, seconds: u32) -> Command {
         Kind::Streams(streams) => {
             load.args(["h2load", "-t1", &format!("-m{streams}"), &format!("-D{seconds}")])
         }
-        Kind::KeepAlive => load.args(["wrk", "-t1", &format!("-d{seconds}s")]),
+        // Handshakes have a generator of their own.
+        Kind::KeepAlive | Kind::Handshakes => load.args(["wrk", "-t1", &format!("-d{seconds}s")]),
         Kind::Closes => load.args(["wrk", "-t1", &format!("-d{seconds}s"), "-H", "Connection: close"]),
     };
     load.arg(format!("-c{}", workload.connections)).arg(address);

@@ -15,6 +15,9 @@ const LARGEST_RECORD: usize = 1 << 14;
 /// Record and message types (RFC 8446 §5.1, §4).
 const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
+/// Cipher suites with AES-GCM and with ChaCha20-Poly1305 (RFC 8446 §B.4, RFC 5289, RFC 7905).
+const AES_SUITES: [u16; 6] = [0x1301, 0x1302, 0xc02b, 0xc02c, 0xc02f, 0xc030];
+const CHACHA_SUITES: [u16; 3] = [0x1303, 0xcca8, 0xcca9];
 /// Types of extensions (RFC 8446 §4.2).
 const SERVER_NAME: u16 = 0;
 const PROTOCOLS: u16 = 16;
@@ -31,6 +34,8 @@ pub struct Hello {
     pub protocols: Vec<Vec<u8>>,
     /// Versions of TLS, most wanted first: `supported_versions`, or without it the one in the message.
     pub versions: Vec<u16>,
+    /// It names ChaCha20-Poly1305 before AES-GCM, as those do whose processors have no instructions for AES.
+    pub prefers_chacha: bool,
 }
 
 /// Why there is no hello.
@@ -106,7 +111,8 @@ fn hello(mut body: Reader<'_>) -> Option<Hello> {
         return None;
     }
     body.vector8(1..=255)?;
-    let mut hello = Hello { versions: vec![version], ..Hello::default() };
+    let mut hello =
+        Hello { versions: vec![version], prefers_chacha: prefers_chacha(suites), ..Hello::default() };
     if body.is_empty() {
         // Before extensions there were none.
         return Some(hello);
@@ -135,6 +141,19 @@ fn hello(mut body: Reader<'_>) -> Option<Hello> {
     }
     body.end()?;
     Some(hello)
+}
+
+/// What the first suite of those that are known is with.
+fn prefers_chacha(mut suites: Reader<'_>) -> bool {
+    while let Some(suite) = suites.u16() {
+        if AES_SUITES.contains(&suite) {
+            return false;
+        }
+        if CHACHA_SUITES.contains(&suite) {
+            return true;
+        }
+    }
+    false
 }
 
 /// At most one name of a host. A name of another kind has a form that nobody has defined: what follows it is unread.

@@ -264,6 +264,38 @@ impl Stream {
         }
     }
 
+    /// Writes bytes that are the last, and ends our direction when all are taken: over TCP in one packet, which spares both
+    /// sides some work. Where that cannot be, only writes them.
+    pub(crate) fn poll_write_last(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(_) => self.poll_send(cx, bytes, evenkeel_sys::socket::send_last),
+            Self::Tls(tls) => tls.poll_write_last(cx, bytes),
+            Self::Unix(_) | Self::Translated(_) => Pin::new(self).poll_write(cx, bytes),
+        }
+    }
+
+    /// Writes to the socket with `send`.
+    fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        send: fn(BorrowedFd<'_>, &[u8]) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_writable(cx));
+            match self.try_io(Interest::WRITABLE, || send(self.descriptor()?, bytes)) {
+                Ok(count) => {
+                    if count < bytes.len() {
+                        self.exhausted(Interest::WRITABLE);
+                    }
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
     /// The last call took all there was, so the next one would find nothing: wait for an event first. What arrived since
     /// then comes as an event of the next turn.
     fn exhausted(&self, interest: Interest) {
@@ -314,26 +346,10 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let stream = self.get_mut();
-        match stream {
-            Self::Tls(tls) => return tls.poll_write_both(cx, buf, &[]),
-            Self::Translated(stream) => return stream.poll_write(cx, buf, &[]),
-            Self::Tcp(_) | Self::Unix(_) => {}
-        }
-        loop {
-            ready!(stream.poll_writable(cx));
-            let sent =
-                stream.try_io(Interest::WRITABLE, || evenkeel_sys::socket::send(stream.descriptor()?, buf));
-            match sent {
-                Ok(count) => {
-                    if count < buf.len() {
-                        stream.exhausted(Interest::WRITABLE);
-                    }
-                    return Poll::Ready(Ok(count));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+        match self.get_mut() {
+            Self::Tls(tls) => tls.poll_write_both(cx, buf, &[]),
+            Self::Translated(stream) => stream.poll_write(cx, buf, &[]),
+            stream @ (Self::Tcp(_) | Self::Unix(_)) => stream.poll_send(cx, buf, evenkeel_sys::socket::send),
         }
     }
 

@@ -13,6 +13,7 @@ pub mod material;
 pub(crate) mod block;
 pub(crate) mod choose;
 pub(crate) mod client_certificate;
+pub(crate) mod opening;
 pub(crate) mod session;
 pub(crate) mod stream;
 pub(crate) mod tickets;

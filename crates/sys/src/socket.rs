@@ -37,6 +37,22 @@ pub fn send(socket: std::os::fd::BorrowedFd<'_>, bytes: &[u8]) -> std::io::Resul
     Ok(rustix::net::send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
 }
 
+/// Sends `bytes` as [`send`] does; when there is room for all of them they are the last, and the end of our direction goes
+/// along with them in one packet.
+///
+/// # Errors
+/// As [`send`].
+pub fn send_last(socket: std::os::fd::BorrowedFd<'_>, bytes: &[u8]) -> std::io::Result<usize> {
+    use rustix::net::{SendFlags, Shutdown};
+    // The kernel keeps back what is no full packet until more is said, which follows at once.
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL | SendFlags::MORE;
+    let count = rustix::net::send(socket, bytes, flags)?;
+    if count == bytes.len() {
+        rustix::net::shutdown(socket, Shutdown::Write)?;
+    }
+    Ok(count)
+}
+
 /// Sends what is written at once, however little it is, instead of waiting for acknowledgements (TCP_NODELAY).
 ///
 /// # Errors

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -31,14 +32,16 @@ pub(super) struct Memory {
 
 pub(super) fn measure(site: &Site) -> Result<Vec<Memory>, String> {
     let mut found = Vec::new();
-    let config = client(&site.authority())?;
+    let config = client(&site.authority(), false)?;
     for peer in Peer::ALL.into_iter().filter(|&peer| site.has(peer)) {
         let started = site.start_proxy(peer, 2, "start")?;
         let at_start_kib = memory_kib(&started.running.tree(), "Pss:");
         drop(started);
-        let per_connection = idle(site, peer, "idle", |proxy| served(connect(proxy.port(Place::Http))?))?;
-        let per_tls_connection =
-            idle(site, peer, "idle-tls", |proxy| served(secured(proxy.port(Place::Tls), &config)?))?;
+        let per_connection =
+            idle(site, peer, "idle", |proxy| served(connect(proxy.port(Place::Http))?, "keep-alive"))?;
+        let per_tls_connection = idle(site, peer, "idle-tls", |proxy| {
+            served(secured(connect(proxy.port(Place::Tls))?, &config)?, "keep-alive")
+        })?;
         let memory = Memory { peer, at_start_kib, per_connection, per_tls_connection };
         eprintln!("memory: {memory:?}");
         found.push(memory);
@@ -67,35 +70,44 @@ fn idle<T>(
     Ok(after.saturating_sub(before) * 1024 / CONNECTIONS)
 }
 
-/// A TLS client that trusts one authority.
-fn client(authority: &Path) -> Result<Arc<ClientConfig>, String> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+/// A TLS client that trusts one authority. `forgets`: it resumes no session, and exchanges keys as those do whom all proxies
+/// understand.
+pub(super) fn client(authority: &Path, forgets: bool) -> Result<Arc<ClientConfig>, String> {
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    if forgets {
+        provider.kx_groups = vec![rustls::crypto::aws_lc_rs::kx_group::X25519];
+    }
     let told = |error: &dyn std::fmt::Display| format!("no TLS client: {error}");
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_file(authority).map_err(|error| told(&error))?;
     roots.add(certificate).map_err(|error| told(&error))?;
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = ClientConfig::builder_with_provider(provider.into()).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| told(&error))?;
-    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    if forgets {
+        config.resumption = Resumption::disabled();
+    }
+    Ok(Arc::new(config))
 }
 
-fn connect(port: u16) -> Result<TcpStream, String> {
+pub(super) fn connect(port: u16) -> Result<TcpStream, String> {
     TcpStream::connect(("127.0.0.1", port)).map_err(|error| format!("no connection: {error}"))
 }
 
-fn secured(
-    port: u16,
+pub(super) fn secured(
+    socket: TcpStream,
     config: &Arc<ClientConfig>,
 ) -> Result<StreamOwned<ClientConnection, TcpStream>, String> {
     let name = ServerName::try_from("localhost").map_err(|error| error.to_string())?;
     let session = ClientConnection::new(Arc::clone(config), name).map_err(|error| error.to_string())?;
-    Ok(StreamOwned::new(session, connect(port)?))
+    Ok(StreamOwned::new(session, socket))
 }
 
-/// Has a connection served one request; it stays open.
-fn served<S: Read + Write>(mut connection: S) -> Result<S, String> {
+/// Has a connection served one request, which says what is to become of it: `keep-alive` or `close`.
+pub(super) fn served<S: Read + Write>(mut connection: S, then: &str) -> Result<S, String> {
+    let request = format!("GET /small HTTP/1.1\r\nHost: bench\r\nConnection: {then}\r\n\r\n");
     let serve = || {
-        connection.write_all(b"GET /small HTTP/1.1\r\nHost: bench\r\n\r\n")?;
+        connection.write_all(request.as_bytes())?;
         let mut text = Vec::new();
         let mut piece = [0; 1024];
         // The body ends with what no head contains.
@@ -107,5 +119,5 @@ fn served<S: Read + Write>(mut connection: S) -> Result<S, String> {
         }
         Ok(connection)
     };
-    serve().map_err(|error: std::io::Error| format!("an idle connection was not served: {error}"))
+    serve().map_err(|error: std::io::Error| format!("a connection was not served: {error}"))
 }

@@ -124,7 +124,7 @@ fn text(rows: &[Row], memory: &[Memory], versions: &[String], machine: &str, pla
     let mut text = format!(
         "# What a request costs\n\n\
          CPU time of the proxy for each request, in microseconds: median (least–most) of {} turns of {} s. The ratio is \
-         taken turn by turn. One worker on one core; wrk or h2load and two nginx servers on the other; loopback.\n\n\
+         taken turn by turn. One worker on one core; the load (wrk, h2load, our own for whole handshakes) and two nginx servers on the other; loopback.\n\n\
          Machine: {machine}. Compared: {}.\n\n\
          | workload | HAProxy µs | other HAProxy µs | nginx µs | Evenkeel µs | Evenkeel / HAProxy | Evenkeel / other \
          HAProxy | aim | met |\n|---|---|---|---|---|---|---|---|---|\n",

@@ -106,6 +106,39 @@ fn the_name_that_a_client_asks_for_chooses_the_certificate() {
 }
 
 #[test]
+fn aes_128_is_spoken_unless_the_client_does_better_with_chacha_or_the_operator_has_chosen() {
+    if !needs("openssl") {
+        return;
+    }
+    let authority = Authority::new();
+    let issued = authority.issue("www", &["www.example.com"]);
+    let (server, address) = (ToyServer::named("a"), free_address());
+    let config = |more: &str| secured(address, server.address(), "", &(certificates(&[&issued]) + more));
+    let site = Site::start(&config(""));
+    let spoken = |more: &[&str]| {
+        let said = s_client(address, more);
+        let line = said.lines().find_map(|line| line.split_once("Cipher is "));
+        line.map(|(_, name)| name.to_owned()).unwrap_or_default()
+    };
+    // As OpenSSL orders them by itself: AES-256, ChaCha20, AES-128.
+    assert_eq!(spoken(&["-tls1_3"]), "TLS_AES_128_GCM_SHA256");
+    assert_eq!(spoken(&["-tls1_2"]), "ECDHE-ECDSA-AES128-GCM-SHA256");
+    let chacha_first = "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
+    assert_eq!(spoken(&["-tls1_3", "-ciphersuites", chacha_first]), "TLS_CHACHA20_POLY1305_SHA256");
+    let chacha_first = "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256";
+    assert_eq!(spoken(&["-tls1_2", "-cipher", chacha_first]), "ECDHE-ECDSA-CHACHA20-POLY1305");
+    // Whoever knows AES-256 only gets it.
+    assert_eq!(spoken(&["-tls1_3", "-ciphersuites", "TLS_AES_256_GCM_SHA384"]), "TLS_AES_256_GCM_SHA384");
+
+    site.write(&config(
+        "\nversions = [\"1.3\"]\ncipher-suites = [\"TLS13_AES_256_GCM_SHA384\", \"TLS13_CHACHA20_POLY1305_SHA256\"]\n",
+    ));
+    assert!(site.command(&["reload"]).status.success());
+    let chacha_first = "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384";
+    assert_eq!(spoken(&["-tls1_3", "-ciphersuites", chacha_first]), "TLS_AES_256_GCM_SHA384");
+}
+
+#[test]
 fn what_comes_over_tls_is_https_for_server_and_browser() {
     if !needs("openssl") || !needs("curl") {
         return;

@@ -31,6 +31,24 @@ fn real_clients_are_understood() {
 }
 
 #[test]
+fn clients_without_instructions_for_aes_are_told_by_their_first_suite() {
+    assert!(!read(TLS13).prefers_chacha, "OpenSSL begins with AES-256");
+    // The suites stand behind the record's and the message's header, version, random and session id.
+    let place = 5 + 4 + 2 + 32 + 1 + usize::from(TLS13[43]);
+    let with = |first: u16, second: u16| {
+        let mut bytes = TLS13.to_vec();
+        bytes[place + 2..place + 4].copy_from_slice(&first.to_be_bytes());
+        bytes[place + 4..place + 6].copy_from_slice(&second.to_be_bytes());
+        read(&bytes).prefers_chacha
+    };
+    assert!(with(0x1303, 0x1301));
+    assert!(with(0xcca9, 0xc02b));
+    // Reserved values in front mean nothing (RFC 8701).
+    assert!(with(0x0a0a, 0x1303));
+    assert!(!with(0x0a0a, 0x1301));
+}
+
+#[test]
 fn a_hello_in_several_records_is_one() {
     // Three records of at most 512 bytes.
     assert_eq!(&FRAGMENTS[..5], [22, 3, 1, 2, 0]);

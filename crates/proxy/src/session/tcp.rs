@@ -44,7 +44,8 @@ pub(crate) async fn serve(mut client: Stream, peer: Option<IpAddr>, counted: Cou
                 if facts.sni.is_none() && (pool.plan.balance.needs_hello() || announces_name(&pool.plan)) {
                     facts.sni = Some(peek::server_name(&mut client, &mut first).await);
                 }
-                connect(pool, (&client, &facts), in_line.take(), &mut line).await
+                // Apart, so that connections that have a server are no larger for how it was found.
+                Box::pin(connect(pool, (&client, &facts), in_line.take(), &mut line)).await
             }
             None => Err(Nowhere::Refused(Reason::NoRoute)),
         };

@@ -6,20 +6,23 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use evenkeel_config::keys::CIPHER_SUITES;
 use evenkeel_config::plan;
 use evenkeel_traffic::name::Name;
 use rustls::server::UnbufferedServerConnection;
 use rustls::{AlertDescription, Error, HandshakeKind, ServerConfig};
+use tokio::time::Instant;
 
+use super::block::Block;
 use super::choose::Chooser;
 use super::client_certificate;
 use super::examine;
 use super::material::Material;
+use super::opening;
 use super::session::Session;
 use super::stream::TlsStream;
 use super::tickets::{Ticketer, Tickets};
 use super::words;
-use crate::session::peek;
 use crate::stream::Stream;
 
 /// What a listener with `mode = "http"` speaks over TLS (RFC 7301), the preferred first.
@@ -32,6 +35,8 @@ pub(crate) type Acceptors = BTreeMap<Name, Arc<Acceptor>>;
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     config: Arc<ServerConfig>,
+    /// The same in the client's order, for those that prefer ChaCha20; `None` when the operator has chosen the suites.
+    for_chacha: Option<Arc<ServerConfig>>,
     timeout: Duration,
     pub(crate) most: u32,
     plan: plan::Tls,
@@ -82,13 +87,20 @@ impl Acceptor {
             (Some(_), None) => return Err("the authorities of clients were not read".into()),
         };
         let mut config = builder.with_cert_resolver(Arc::new(Chooser::new(&certificates, plan.strict_sni)));
+        config.ignore_client_order = true;
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         config.ticketer =
             Arc::new(Ticketer::new(tickets.clone(), listener.as_str(), material.clients.as_ref(), required));
         // Tickets do the same, for all workers, and cost no memory.
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+        let for_chacha = plan.cipher_suites.iter().eq(CIPHER_SUITES).then(|| {
+            let mut config = config.clone();
+            config.ignore_client_order = false;
+            Arc::new(config)
+        });
         Ok(Self {
             config: Arc::new(config),
+            for_chacha,
             timeout: plan.handshake_timeout,
             most: plan.max_handshakes.into(),
             plan: plan.clone(),
@@ -104,18 +116,26 @@ impl Acceptor {
     /// Shakes hands with a client, in the time that it has for that. Remembers the name that it asks for if `wants_name`.
     pub(crate) async fn accept(
         &self,
-        socket: Stream,
+        mut socket: Stream,
         wants_name: bool,
     ) -> Result<(Stream, HandshakeKind), Failure> {
-        let session = UnbufferedServerConnection::new(self.config.clone()).map_err(|_| Failure::Other)?;
-        let mut stream = TlsStream::new(socket, Session::OfServer(session));
-        let shake = async {
-            if wants_name {
-                stream.asked = peek::asked(stream.socket()).await?.unwrap_or_default().into();
+        let end = Instant::now() + self.timeout;
+        let mut first = Block::default();
+        let hello = match tokio::time::timeout_at(end, opening::hello(&mut socket, &mut first)).await {
+            Ok(Ok(hello)) => hello,
+            Ok(Err(error)) => return Err(Failure::of(&error)),
+            Err(_) => {
+                socket.reset_on_close();
+                return Err(Failure::Timeout);
             }
-            poll_fn(|cx| stream.poll_handshake(cx)).await
         };
-        match tokio::time::timeout(self.timeout, shake).await {
+        let config = self.for_chacha.as_ref().filter(|_| hello.prefers_chacha).unwrap_or(&self.config);
+        let session = UnbufferedServerConnection::new(config.clone()).map_err(|_| Failure::Other)?;
+        let mut stream = TlsStream::after(first, socket, Session::OfServer(session));
+        if wants_name {
+            stream.asked = hello.server_name.unwrap_or_default().into();
+        }
+        match tokio::time::timeout_at(end, poll_fn(|cx| stream.poll_handshake(cx))).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(Failure::of(&error)),
             Err(_) => {

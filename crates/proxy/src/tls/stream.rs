@@ -32,6 +32,8 @@ pub(crate) struct TlsStream {
     /// What waits in `incoming` is no whole record.
     starved: bool,
     outgoing: Block,
+    /// What is written now are the last bytes.
+    last: bool,
     /// Opened, and not yet taken.
     plain: Vec<u8>,
     taken: usize,
@@ -79,12 +81,18 @@ enum Came {
 
 impl TlsStream {
     pub(super) fn new(socket: Stream, session: Session) -> Self {
+        Self::after(Block::default(), socket, session)
+    }
+
+    /// A connection of which `incoming` was read already.
+    pub(super) fn after(incoming: Block, socket: Stream, session: Session) -> Self {
         Self {
             socket,
             session,
-            incoming: Block::default(),
+            incoming,
             starved: false,
             outgoing: Block::default(),
+            last: false,
             plain: Vec::new(),
             taken: 0,
             accepted: 0,
@@ -197,7 +205,12 @@ impl TlsStream {
     /// Sends what is to be sent.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outgoing.is_empty() {
-            let count = ready!(Pin::new(&mut self.socket).poll_write(cx, self.outgoing.unread()))?;
+            let bytes = self.outgoing.unread();
+            let sent = match self.last && self.closed {
+                true => self.socket.poll_write_last(cx, bytes),
+                false => Pin::new(&mut self.socket).poll_write(cx, bytes),
+            };
+            let count = ready!(sent)?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -208,22 +221,7 @@ impl TlsStream {
 
     /// Reads once from the socket.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.incoming.is_empty() {
-            // Whoever waits holds no memory.
-            ready!(self.socket.poll_readable(cx));
-        }
-        let Some(room) = self.incoming.room(READ) else {
-            return Poll::Ready(Err(io::Error::other("a message is longer than allowed")));
-        };
-        let mut room = ReadBuf::new(room);
-        let read = Pin::new(&mut self.socket).poll_read(cx, &mut room);
-        let count = room.filled().len();
-        self.incoming.filled(count);
-        self.incoming.give_back_if_empty();
-        ready!(read)?;
-        if count == 0 {
-            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-        }
+        ready!(receive(cx, &mut self.socket, &mut self.incoming))?;
         self.starved = false;
         Poll::Ready(Ok(()))
     }
@@ -238,6 +236,8 @@ impl TlsStream {
             if !self.session.is_handshaking() {
                 self.starved = came == Came::Nothing;
                 // With a request already there, what is left goes out along with its response.
+                // Otherwise at once: a client whose kernel waits for our acknowledgement of its handshake before it sends
+                // the request gets it along with the tickets, and not 40 ms later.
                 if came == Came::Nothing {
                     ready!(self.poll_send(cx))?;
                 }
@@ -246,6 +246,12 @@ impl TlsStream {
             ready!(self.poll_send(cx))?;
             ready!(self.poll_receive(cx))?;
         }
+    }
+
+    /// Writes bytes that are the last: the end of our direction goes along with them.
+    pub(crate) fn poll_write_last(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.last = true;
+        self.poll_write_both(cx, bytes, &[])
     }
 
     /// Writes the beginning of `head` and `body`, one behind the other.
@@ -272,6 +278,10 @@ impl TlsStream {
             };
             sealed.map_err(|error| self.fail(error))?;
             self.accepted = of_head + of_body;
+            if self.last && self.accepted == head.len() + body.len() {
+                self.closed = true;
+                self.act(&Wish::Close).map_err(|error| self.fail(error))?;
+            }
         }
         ready!(self.poll_send(cx))?;
         let count = std::mem::take(&mut self.accepted);
@@ -296,6 +306,31 @@ impl TlsStream {
             }
         }
     }
+}
+
+/// Reads once from the socket, into `incoming`.
+pub(super) fn receive(
+    cx: &mut Context<'_>,
+    socket: &mut Stream,
+    incoming: &mut Block,
+) -> Poll<io::Result<()>> {
+    if incoming.is_empty() {
+        // Whoever waits holds no memory.
+        ready!(socket.poll_readable(cx));
+    }
+    let Some(room) = incoming.room(READ) else {
+        return Poll::Ready(Err(io::Error::other("a message is longer than allowed")));
+    };
+    let mut room = ReadBuf::new(room);
+    let read = Pin::new(socket).poll_read(cx, &mut room);
+    let count = room.filled().len();
+    incoming.filled(count);
+    incoming.give_back_if_empty();
+    ready!(read)?;
+    if count == 0 {
+        return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+    }
+    Poll::Ready(Ok(()))
 }
 
 /// One step of the session, whichever side we are. Says how many bytes it has used, and what came of the wish if that is

@@ -50,7 +50,9 @@ pub(super) const KEYS: &[Key] = &[
         "versions = [\"1.3\"]",
     ),
     key(Section::Tls, "cipher-suites", Kind::Words(CIPHER_SUITES), Default::Nothing("all that are known")).says(
-        "The cipher suites; the order is that of preference with TLS 1.2. Each version that is spoken needs one.",
+        "The cipher suites, in the order of preference: the first that the client knows too is spoken. Each version that is \
+         spoken needs one. Without this key those with AES-128 come first, and to clients that name ChaCha20 first, because \
+         they have no instructions for AES, those with ChaCha20.",
         "cipher-suites = [\"TLS13_AES_128_GCM_SHA256\", \"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256\"]",
     ),
     key(

@@ -28,6 +28,8 @@ pub(super) struct Download {
     sent: u64,
     /// Length of the head alone.
     head_length: usize,
+    /// The head has the whole response with it, and nothing follows on the connection.
+    is_last: bool,
 }
 
 /// Why a response could not be sent to its end.
@@ -49,6 +51,7 @@ impl Download {
             moved: now,
             sent: 0,
             head_length: usize::MAX,
+            is_last: false,
         }
     }
 
@@ -63,7 +66,8 @@ impl Download {
     }
 
     /// Takes a short beginning of the body along with the head: one plain write costs the kernel less than a gathered
-    /// one, and more than copying these bytes.
+    /// one, and more than copying these bytes. With all of the body there the end of a connection that does not persist
+    /// goes along as well.
     ///
     /// # Errors
     /// When the body's framing is broken.
@@ -71,6 +75,7 @@ impl Download {
         &mut self,
         head: &mut Vec<u8>,
         outbound: &mut Buffer,
+        persistent: bool,
     ) -> Result<(), DownloadError> {
         self.head_length = head.len();
         let longest = self.head_length + SHORT_BODY;
@@ -82,7 +87,11 @@ impl Download {
                     self.transfer.wrote(count);
                 }
                 Step::Drop(count) => outbound.consume(count),
-                Step::Write(_) | Step::Read | Step::Done => return Ok(()),
+                Step::Done => {
+                    self.is_last = !persistent;
+                    return Ok(());
+                }
+                Step::Write(_) | Step::Read => return Ok(()),
             }
         }
     }
@@ -113,7 +122,10 @@ impl Download {
             };
             if !head_rest.is_empty() || !body.is_empty() {
                 self.waits_for = Side::Client;
-                let written = ready!(write_both(cx, client, head_rest, body));
+                let written = match self.is_last {
+                    true => ready!(client.poll_write_last(cx, head_rest)),
+                    false => ready!(write_both(cx, client, head_rest, body)),
+                };
                 let count = written.map_err(|_| DownloadError::ClientGone)?;
                 let of_head = count.min(head_rest.len());
                 self.head_written += of_head;

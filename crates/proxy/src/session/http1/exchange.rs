@@ -129,7 +129,9 @@ async fn serve(
             Ok(Answered::Tunnel) => {
                 pool.succeeded(server, None);
                 upload.release(inbound);
-                return join(client, mode, upstream, (inbound, &mut outbound), heads, own_cookie()).await;
+                let buffers = (inbound, &mut outbound);
+                // Apart, so that requests are no larger for what few of them become.
+                return Box::pin(join(client, mode, upstream, buffers, heads, own_cookie())).await;
             }
             Err(Broken::Client) => {
                 client.note(|note| note.end = End::ClientGone);

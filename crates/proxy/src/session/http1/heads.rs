@@ -4,10 +4,11 @@ use std::cell::RefCell;
 
 use evenkeel_http::head::{RequestHead, ResponseHead};
 
+use super::linger;
 use super::note::Note;
 
-/// Sets that a thread keeps.
-const MOST_FREE: usize = 256;
+/// Sets that a thread keeps: those of all connections that may have one while they wait.
+const MOST_FREE: usize = linger::MOST;
 /// Bytes of a written head that a kept set may hold; a larger one is given back to the allocator.
 const KEPT_BYTES: usize = 16 * 1024;
 

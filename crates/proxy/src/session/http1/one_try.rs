@@ -228,7 +228,7 @@ impl OneTry<'_, '_> {
         let mut late = false;
         let mut download = Download::new(Transfer::new(end.framing, end.unwrap_chunks), now);
         let mut upload_failed = false;
-        let joined = download.join_head(&mut head, self.outbound);
+        let joined = download.join_head(&mut head, self.outbound, persistent);
         let ended = poll_fn(|cx| {
             joined?;
             if !request_done && !upload_failed {

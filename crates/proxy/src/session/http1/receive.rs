@@ -7,6 +7,7 @@ use evenkeel_config::plan::{HttpMode, Underscores};
 use evenkeel_http::answer::Reason;
 use evenkeel_http::head::{HeadScan, Known, RequestHead, parse_request};
 
+use super::linger::Place;
 use super::{Client, LINGER};
 use crate::buffer::Buffer;
 use crate::clock;
@@ -16,7 +17,7 @@ use crate::clock;
 pub(super) enum Received {
     /// The head is parsed and taken from the buffer.
     Head,
-    /// No byte came for a while.
+    /// No byte came for a while, or too many others wait for theirs in the same way.
     Nothing,
     /// The client has ended or broken the connection, or the connection is to end.
     End,
@@ -39,6 +40,7 @@ pub(super) async fn request(
 ) -> Received {
     let mut scan = HeadScan::default();
     let mut begun = false;
+    let mut place = None;
     loop {
         if !inbound.is_empty() {
             match parse_request(inbound.unread(), &mut scan, &mode.limits, head) {
@@ -60,6 +62,12 @@ pub(super) async fn request(
         let wake = poll_fn(|cx| {
             if let Poll::Ready(read) = inbound.poll_fill(cx, client.stream) {
                 return Poll::Ready(read.map_or(Wake::Broken, Wake::Read));
+            }
+            if !begun && place.is_none() && client.stream.is_reusable() {
+                place = Place::take();
+                if place.is_none() {
+                    return Poll::Ready(Wake::Late);
+                }
             }
             client.alarm.poll(cx).map(|()| Wake::Late)
         })

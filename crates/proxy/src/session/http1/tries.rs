@@ -103,11 +103,11 @@ impl<'a> Tries<'a> {
                 None => {
                     let whom = OfClient { stream: client.stream, counted: client.counted, passing: "" };
                     let to = To { host: head.host(), speaks: Speaks::Http, whom };
+                    // Apart, so that requests over connections that are open are no larger for it.
                     let opened = if h1 {
-                        upstream::connect(server, self.pool, worker, to).await
+                        Box::pin(upstream::connect(server, self.pool, worker, to)).await
                     } else {
                         let need = Need { upgrade: upgrade_of(head), again, certainty };
-                        // Apart, so that requests over HTTP/1 are no larger for it.
                         Box::pin(upstream::reach(server, self.pool, worker, to, need)).await
                     };
                     self.connect += clock::now().saturating_duration_since(now);
