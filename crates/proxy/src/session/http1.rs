@@ -10,6 +10,7 @@ mod exchange;
 mod heads;
 mod note;
 mod one_try;
+mod patience;
 mod receive;
 mod refuse;
 mod retry_after;
