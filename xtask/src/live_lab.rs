@@ -20,6 +20,7 @@ use std::path::Path;
 use evenkeel_testkit::needs;
 
 pub(crate) use page::Part;
+pub(crate) use site::Site;
 
 /// How many servers come and go when nothing is said; a pool has at most 4096.
 const SERVERS: usize = 1000;

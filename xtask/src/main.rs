@@ -6,6 +6,7 @@ mod bench;
 mod big_body;
 mod clients_lab;
 mod failover_lab;
+mod flood_lab;
 mod fuzz;
 mod health_lab;
 mod instructions;
@@ -21,6 +22,8 @@ usage: cargo xtask tidy                           what the compiler cannot see: 
        cargo xtask fuzz [--seconds N] [TARGET…]   runs fuzz targets (all, 60 seconds each)
        cargo xtask big-body [BYTES]               sends bodies of 1 GiB (or BYTES) through the release build
        cargo xtask clients-lab                    has curl, nghttp, h2load, httpx and Chromium fetch pages, HTTP/1.1 and HTTP/2
+       cargo xtask flood-lab [--only TEXT|…] [--seconds N]
+                                                  attacks the release build in every known way and measures what others see
        cargo xtask health-lab                     gets real servers into trouble and writes what came of it to the guide
        cargo xtask api-fuzz [--seed N]            schemathesis against the API of the release build (Python; best as root)
        cargo xtask live-lab [--only PART] [--servers N]
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         ["fuzz", rest @ ..] => fuzz::run(&root(), rest),
         ["big-body", rest @ ..] => big_body::run(&root(), rest),
         ["clients-lab"] => clients_lab::run(&root()),
+        ["flood-lab", rest @ ..] => flood_lab::run(&root(), rest),
         ["health-lab"] => health_lab::run(&root()),
         ["api-fuzz", rest @ ..] => api_fuzz::run(&root(), rest),
         ["live-lab", rest @ ..] => live_lab::run(&root(), rest),

@@ -272,7 +272,13 @@ fn listeners(page: &mut Page, listeners: &[ListenerSnapshot]) {
             responses.sample(&[("listener", listener.name.as_str()), ("class", class)], count);
         }
     }
-    let simple: [Simple<ListenerSnapshot>; 2] = [
+    let simple: [Simple<ListenerSnapshot>; 3] = [
+        (
+            "evenkeel_listener_slow_readers_total",
+            Kind::Counter,
+            "Responses that were broken off because their client took nothing, or too little.",
+            |listener| listener.slow_readers_total,
+        ),
         (
             "evenkeel_listener_http2_connections_total",
             Kind::Counter,

@@ -191,6 +191,11 @@ fn listener(old: &Listener, new: &Listener, differences: &mut Differences) {
                 &duration(new.tunnel_timeout),
             );
             differences.compare("min-body-rate", &size(old.min_body_rate), &size(new.min_body_rate));
+            differences.compare(
+                "min-response-rate",
+                &size(old.min_response_rate),
+                &size(new.min_response_rate),
+            );
             differences.compare("trusted-proxies", &list(&old.trusted_proxies), &list(&new.trusted_proxies));
             differences.compare(
                 "forwarding-headers",

@@ -232,6 +232,7 @@ fn http(typed: &Listener, problems: &mut Problems) -> Option<HttpMode> {
         idle_timeout: time(typed.idle_timeout, SECTION, "idle-timeout", HTTP),
         tunnel_timeout: time(typed.tunnel_timeout, SECTION, "tunnel-timeout", HTTP),
         min_body_rate: size(typed.min_body_rate, SECTION, "min-body-rate"),
+        min_response_rate: size(typed.min_response_rate, SECTION, "min-response-rate"),
         trusted_proxies: typed.trusted_proxies.clone().unwrap_or_default(),
         forwarding: Forwarding {
             x_forwarded: words.contains(&"x-forwarded"),

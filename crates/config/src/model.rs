@@ -91,6 +91,7 @@ pub(crate) struct Listener {
     pub(crate) idle_timeout: Setting<Duration>,
     pub(crate) tunnel_timeout: Setting<Duration>,
     pub(crate) min_body_rate: Setting<u64>,
+    pub(crate) min_response_rate: Setting<u64>,
     pub(crate) trusted_proxies: Option<Vec<IpNet>>,
     pub(crate) forwarding_headers: Option<Vec<&'static str>>,
     pub(crate) underscore_headers: Setting<&'static str>,

@@ -213,6 +213,9 @@ pub struct HttpMode {
     pub tunnel_timeout: Duration,
     /// `min-body-rate`: bytes per second that a client's body must average; 0 asks for none.
     pub min_body_rate: u64,
+    /// `min-response-rate`: bytes per second that a client must take on average of a response that waits for it; 0 asks
+    /// for none.
+    pub min_response_rate: u64,
     /// `trusted-proxies`: whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// `forwarding-headers`: which ones are told to servers.

@@ -270,7 +270,7 @@ fn a_minimal_file_has_the_documented_defaults() {
     assert_eq!(http.header_timeout, Duration::from_secs(10));
     assert_eq!(http.idle_timeout, Duration::from_secs(60));
     assert_eq!(http.tunnel_timeout, Duration::from_secs(3600));
-    assert_eq!(http.min_body_rate, 500);
+    assert_eq!((http.min_body_rate, http.min_response_rate), (500, 500));
     assert!(http.trusted_proxies.is_empty());
     assert!(http.forwarding.x_forwarded && !http.forwarding.forwarded);
     assert_eq!(http.underscores, Underscores::Drop);

@@ -25,12 +25,24 @@ pub enum Flood {
     Empty,
     /// A bound of the library was reached.
     Library,
+    /// A frame breaks a rule for which the whole connection ends: many servers reset a stream here (CVE-2025-8671).
+    Broken,
+    /// Content in frames of a few bytes.
+    Tiny,
 }
 
 impl Flood {
     /// All of them: the number of each is its place.
-    pub const ALL: [Self; 6] =
-        [Self::Resets, Self::Questions, Self::Fuss, Self::Continuations, Self::Empty, Self::Library];
+    pub const ALL: [Self; 8] = [
+        Self::Resets,
+        Self::Questions,
+        Self::Fuss,
+        Self::Continuations,
+        Self::Empty,
+        Self::Library,
+        Self::Broken,
+        Self::Tiny,
+    ];
 
     /// The word in metrics and the log.
     #[must_use]
@@ -42,6 +54,8 @@ impl Flood {
             Self::Continuations => "continuations",
             Self::Empty => "empty",
             Self::Library => "library",
+            Self::Broken => "broken",
+            Self::Tiny => "tiny",
         }
     }
 }
@@ -55,6 +69,8 @@ impl fmt::Display for Flood {
             Self::Continuations => "too many CONTINUATION frames of one head",
             Self::Empty => "too many frames without content",
             Self::Library => "a bound of the protocol library",
+            Self::Broken => "it breaks the protocol",
+            Self::Tiny => "too many frames of a few bytes",
         })
     }
 }
@@ -91,54 +107,47 @@ const FUSS_PER_FRAME: u32 = 10;
 const CONTINUATIONS: u32 = 20;
 /// DATA, HEADERS and CONTINUATION frames without a byte.
 const EMPTY: u32 = 100;
+/// DATA frames shorter than this, their stream going on. Calls and chats send such frames too, but not thousands a second on end.
+const TINY_FRAME: u32 = 16;
+const TINY: u32 = 10_000;
 
-/// See the module.
+/// What the header of a frame says (RFC 9113 §4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameHeader {
+    /// Bytes of its content.
+    pub length: u32,
+    /// Its type.
+    pub kind: u8,
+    /// Its flags.
+    pub flags: u8,
+    /// Its stream, or 0.
+    pub stream: u32,
+}
+
+/// Finds the headers of frames in bytes as they pass; keeps no byte.
 #[derive(Clone, Debug)]
-pub struct FrameMeter {
+pub struct FrameScan {
     /// Bytes to skip: of the preface, or of a frame's content.
     skip: u64,
     header: [u8; HEADER],
     held: usize,
-    second: u64,
-    opened: u32,
-    resets: u32,
-    questions: u32,
-    fuss: u32,
-    useful: u32,
-    empty: u32,
-    /// Of the head that is under way.
-    continuations: u32,
-    /// The first frame was seen.
-    begun: bool,
 }
 
-impl Default for FrameMeter {
-    fn default() -> Self {
-        Self {
-            skip: PREFACE as u64,
-            header: [0; HEADER],
-            held: 0,
-            second: 0,
-            opened: 0,
-            resets: 0,
-            questions: 0,
-            fuss: 0,
-            useful: 0,
-            empty: 0,
-            continuations: 0,
-            begun: false,
-        }
+impl FrameScan {
+    /// For what a server sends: it begins with a frame.
+    #[must_use]
+    pub fn outgoing() -> Self {
+        Self { skip: 0, header: [0; HEADER], held: 0 }
     }
-}
 
-impl FrameMeter {
-    /// Looks at the next bytes of the client. `second` is the time, in whole seconds from any beginning.
-    ///
-    /// # Errors
-    /// What there is too much of, or what is wrong with a frame.
-    // fuzz: frames
-    pub fn see(&mut self, mut bytes: &[u8], second: u64) -> Result<(), Cut> {
-        self.forget(second);
+    /// For what a client sends: its preface comes first.
+    #[must_use]
+    pub fn incoming() -> Self {
+        Self { skip: PREFACE as u64, ..Self::outgoing() }
+    }
+
+    /// Looks at the next bytes and tells of each frame whose header is whole.
+    pub fn see(&mut self, mut bytes: &[u8], mut each: impl FnMut(FrameHeader)) {
         while !bytes.is_empty() {
             let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
             self.skip -= skipped as u64;
@@ -153,10 +162,69 @@ impl FrameMeter {
             bytes = rest;
             if self.held == HEADER {
                 self.held = 0;
-                self.frame()?;
+                let [high, middle, low, kind, flags, a, b, c, d] = self.header;
+                let length = u32::from_be_bytes([0, high, middle, low]);
+                self.skip = length.into();
+                let stream = u32::from_be_bytes([a & 0x7f, b, c, d]);
+                each(FrameHeader { length, kind, flags, stream });
             }
         }
-        Ok(())
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct FrameMeter {
+    scan: FrameScan,
+    second: u64,
+    opened: u32,
+    resets: u32,
+    questions: u32,
+    fuss: u32,
+    useful: u32,
+    empty: u32,
+    tiny: u32,
+    /// Of the head that is under way.
+    continuations: u32,
+    /// The first frame was seen.
+    begun: bool,
+}
+
+impl Default for FrameMeter {
+    fn default() -> Self {
+        Self {
+            scan: FrameScan::incoming(),
+            second: 0,
+            opened: 0,
+            resets: 0,
+            questions: 0,
+            fuss: 0,
+            useful: 0,
+            empty: 0,
+            tiny: 0,
+            continuations: 0,
+            begun: false,
+        }
+    }
+}
+
+impl FrameMeter {
+    /// Looks at the next bytes of the client. `second` is the time, in whole seconds from any beginning.
+    ///
+    /// # Errors
+    /// What there is too much of, or what is wrong with a frame.
+    // fuzz: frames
+    pub fn see(&mut self, bytes: &[u8], second: u64) -> Result<(), Cut> {
+        self.forget(second);
+        let mut scan = self.scan.clone();
+        let mut result = Ok(());
+        scan.see(bytes, |header| {
+            if result.is_ok() {
+                result = self.frame(header);
+            }
+        });
+        self.scan = scan;
+        result
     }
 
     /// So many frames with content went to the client.
@@ -178,15 +246,14 @@ impl FrameMeter {
             &mut self.fuss,
             &mut self.useful,
             &mut self.empty,
+            &mut self.tiny,
         ] {
             *count = count.checked_shr(shift).unwrap_or(0);
         }
     }
 
-    fn frame(&mut self) -> Result<(), Cut> {
-        let [high, middle, low, kind, flags, ..] = self.header;
-        let length = u32::from_be_bytes([0, high, middle, low]);
-        self.skip = length.into();
+    fn frame(&mut self, header: FrameHeader) -> Result<(), Cut> {
+        let FrameHeader { length, kind, flags, .. } = header;
         if !std::mem::replace(&mut self.begun, true) && (kind, flags & 0x1) != (4, 0) {
             return Err(Cut::Fault(Fault::NoSettings));
         }
@@ -203,6 +270,9 @@ impl FrameMeter {
                 }
                 if kind == 9 {
                     self.continuations = self.continuations.saturating_add(1);
+                }
+                if kind == 0 && !ends_stream && (1..TINY_FRAME).contains(&length) {
+                    self.tiny = self.tiny.saturating_add(1);
                 }
                 if length == 0 && !(kind == 0 && ends_stream) {
                     self.empty = self.empty.saturating_add(1);
@@ -236,6 +306,9 @@ impl FrameMeter {
         }
         if self.empty > EMPTY {
             return Err(Flood::Empty);
+        }
+        if self.tiny > TINY {
+            return Err(Flood::Tiny);
         }
         Ok(())
     }
@@ -299,6 +372,7 @@ mod tests {
             (QUESTIONS, frame(4, 0, 6), Flood::Questions),
             (CONTINUATIONS, frame(9, 0, 1), Flood::Continuations),
             (EMPTY, frame(0, 0, 0), Flood::Empty),
+            (TINY, frame(0, 0, 1), Flood::Tiny),
         ] {
             assert_eq!(seen(times(most, &frame)), Ok(()), "{flood:?}");
             assert_eq!(seen(times(most + 1, &frame)), Err(flood));
@@ -369,6 +443,25 @@ mod tests {
             meter.see(&[0; PREFACE], 0).unwrap();
             assert_eq!(meter.see(&first, 0), Err(Cut::Fault(Fault::NoSettings)));
         }
+    }
+
+    #[test]
+    fn a_scan_finds_every_header_however_the_bytes_are_cut() {
+        let mut bytes = vec![0; PREFACE];
+        for (kind, length) in [(4, 0), (0, 300), (3, 4)] {
+            bytes.extend(frame(kind, 0, length));
+        }
+        let expected = [(0, 4, 1), (300, 0, 1), (4, 3, 1)];
+        for size in [1, 7, 9, 50, 1000] {
+            let (mut scan, mut seen) = (FrameScan::incoming(), Vec::new());
+            for piece in bytes.chunks(size) {
+                scan.see(piece, |header| seen.push((header.length, header.kind, header.stream)));
+            }
+            assert_eq!(seen, expected, "{size}");
+        }
+        let mut seen = 0;
+        FrameScan::outgoing().see(&bytes[PREFACE..], |_| seen += 1);
+        assert_eq!(seen, 3);
     }
 
     #[test]

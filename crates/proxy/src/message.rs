@@ -252,6 +252,9 @@ pub struct ListenerSnapshot {
     pub durations: HistogramSnapshot,
     /// Connections closed because their PROXY header was missing or broken.
     pub proxy_headers_refused_total: u64,
+    /// Responses that were broken off because their client took nothing, or too little.
+    #[serde(default)]
+    pub slow_readers_total: u64,
     /// What came over HTTP/2.
     pub http2: Http2Snapshot,
     /// Handshakes, when it speaks TLS.

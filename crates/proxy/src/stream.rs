@@ -189,6 +189,16 @@ impl Stream {
         }
     }
 
+    /// Bytes that lie in the kernel until the other side takes them; `None` where that cannot be told.
+    pub(crate) fn unconfirmed(&self) -> Option<u64> {
+        evenkeel_sys::socket::unconfirmed(self.descriptor().ok()?).ok()
+    }
+
+    /// How many requests share the connection below.
+    pub(crate) fn sharing(&self) -> u64 {
+        self.translated().map_or(1, Translated::sharing)
+    }
+
     /// Ready when something is waiting, which is told and left where it is.
     pub(crate) fn poll_peek(&self, cx: &mut Context<'_>) -> Poll<Waiting> {
         match self {

@@ -57,6 +57,11 @@ pub(crate) trait Translated: Debug + Send + Sync {
     /// The addresses of the other end and of this one; `None` on a unix socket.
     fn addresses(&self) -> Option<(SocketAddr, SocketAddr)>;
 
+    /// How many requests share the connection below, this one included.
+    fn sharing(&self) -> u64 {
+        1
+    }
+
     /// Whether the connection below is encrypted.
     fn is_secure(&self) -> bool;
 

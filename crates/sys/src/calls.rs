@@ -6,7 +6,7 @@
 )]
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use socket2::{SockAddr, SockAddrStorage};
 
@@ -30,6 +30,14 @@ pub(crate) fn option(socket: &impl AsFd, level: i32, name: i32) -> io::Result<i3
         libc::getsockopt(socket.as_fd().as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut length)
     };
     if result == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Bytes in the sending queue of a socket (tcp(7), unix(7), SIOCOUTQ).
+pub(crate) fn queued(socket: BorrowedFd<'_>) -> io::Result<i32> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the request writes one `int` through the pointer, which is to one that lives until the call returns.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
+    if result == 0 { Ok(count) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The address of an interface for a packet socket (packet(7)) that sends and receives nothing.

@@ -61,6 +61,14 @@ pub fn send_at_once(socket: std::os::fd::BorrowedFd<'_>) -> std::io::Result<()> 
     Ok(rustix::net::sockopt::set_tcp_nodelay(socket, true)?)
 }
 
+/// Bytes that were sent and that the other side has not taken yet: not confirmed (TCP), or not read (unix).
+///
+/// # Errors
+/// When it is no socket of these kinds.
+pub fn unconfirmed(socket: std::os::fd::BorrowedFd<'_>) -> std::io::Result<u64> {
+    Ok(u64::try_from(crate::calls::queued(socket)?).unwrap_or(0))
+}
+
 /// Looks at one waiting byte without taking it: `Ok(1)` when there is one, `Ok(0)` when the other side has ended its
 /// direction.
 ///

@@ -55,7 +55,7 @@ impl Part {
         text
     }
 
-    fn section(&self) -> String {
+    pub(crate) fn section(&self) -> String {
         let mut text = format!("## {}\n\n{}\n\n| seen | |\n|---|---|\n", self.title, self.done);
         for (what, seen) in &self.seen {
             let _ = writeln!(text, "| {what} | {seen} |");

@@ -190,7 +190,7 @@ fn listeners_that_come_go_and_change_are_told() {
     assert_eq!(
         told(
             "pool = \"website\"\n",
-            "max-head-size = \"32KiB\"\nmax-headers = 64\nmin-body-rate = \"0B\"\ntrusted-proxies = \"10.0.0.0/8\"\n\
+            "max-head-size = \"32KiB\"\nmax-headers = 64\nmin-body-rate = \"0B\"\nmin-response-rate = \"1KiB\"\ntrusted-proxies = \"10.0.0.0/8\"\n\
              forwarding-headers = [\"forwarded\"]\nunderscore-headers = \"keep\"\nmax-target-size = \"4KiB\"\n\
              header-timeout = \"1s\"\nidle-timeout = \"2s\"\ntunnel-timeout = \"3s\"\n"
         ),
@@ -203,6 +203,7 @@ fn listeners_that_come_go_and_change_are_told() {
             "listener website: idle-timeout changed from 1m to 2s",
             "listener website: tunnel-timeout changed from 1h to 3s",
             "listener website: min-body-rate changed from 500B to 0B",
+            "listener website: min-response-rate changed from 500B to 1KiB",
             "listener website: trusted-proxies changed from none to 10.0.0.0/8",
             "listener website: forwarding-headers changed from x-forwarded to forwarded",
             "listener website: underscore-headers changed from drop to keep",

@@ -2,6 +2,7 @@
 
 mod discovery;
 mod protocol;
+mod rates;
 mod send_proxy;
 mod server_tls;
 mod sticky;
@@ -31,9 +32,6 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const MOST_CONNECTIONS: u64 = 10_000_000;
 /// The most unused connections to one server that a worker may be asked to keep.
 const MOST_IDLE: u64 = 65_536;
-/// The fastest body rate that may be asked for, in bytes per second.
-const FASTEST_BODY: u64 = 1 << 30;
-
 /// The shortest pause between two checks of one server.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 const PAUSE: Kind = Kind::Time { least: SHORTEST_PAUSE, most: LONGEST_TIMEOUT };
@@ -69,9 +67,10 @@ impl Key {
 /// Every key there is: those of a file of their own come last.
 pub static KEYS: &[Key] = &JOINED;
 
-const APART: [&[Key]; 9] = [
+const APART: [&[Key]; 10] = [
     discovery::KEYS,
     protocol::KEYS,
+    rates::KEYS,
     send_proxy::KEYS,
     server_tls::KEYS,
     sticky::KEYS,
@@ -277,18 +276,6 @@ const REST: &[Key] = &[
     key(Section::Listener, "tunnel-timeout", SILENCE, Default::Value("1h")).http_only().says(
         "How long neither side of an upgraded connection (WebSocket) may send a byte. Then it is closed.",
         "tunnel-timeout = \"12h\"",
-    ),
-    key(
-        Section::Listener,
-        "min-body-rate",
-        Kind::Size { least: 0, most: FASTEST_BODY },
-        Default::Value("500B"),
-    )
-    .http_only()
-    .says(
-        "Bytes per second that the body of a request must average, so that slow senders do not hold connections for \
-         ever. A slower one is answered 408. `\"0B\"` asks for none.",
-        "min-body-rate = \"1KiB\"",
     ),
     key(
         Section::Listener,

@@ -86,6 +86,7 @@ fn listener(name: At<Name>, reader: &Reader<'_>, problems: &mut Problems) -> Lis
         idle_timeout: reader.time("idle-timeout", problems),
         tunnel_timeout: reader.time("tunnel-timeout", problems),
         min_body_rate: reader.size("min-body-rate", problems),
+        min_response_rate: reader.size("min-response-rate", problems),
         trusted_proxies: reader.networks("trusted-proxies", problems),
         forwarding_headers: reader.words("forwarding-headers", problems),
         underscore_headers: reader.word("underscore-headers", problems),

@@ -34,6 +34,8 @@ pub(crate) enum End {
     ClientGone,
     /// The server broke off within its response.
     ServerGone,
+    /// The client took nothing of the response for too long, or too little.
+    ClientSlow,
     /// Somebody was waited for too long after the answer had begun.
     Timeout,
 }
@@ -45,6 +47,7 @@ impl End {
             Self::Done => "done",
             Self::ClientGone => "client-gone",
             Self::ServerGone => "server-gone",
+            Self::ClientSlow => "client-slow",
             Self::Timeout => "timeout",
         }
     }

@@ -11,6 +11,7 @@ mod heads;
 mod linger;
 mod note;
 mod one_try;
+mod patience;
 mod receive;
 mod refuse;
 mod retry_after;

@@ -6,6 +6,7 @@
 //! than [`STREAM_WINDOW`] for each of them and [`CONNECTION_WINDOW`] for all; a client that burns time is cut.
 
 mod exchange;
+mod outflow;
 mod watched;
 
 use std::future::poll_fn;
@@ -25,6 +26,7 @@ use crate::alarm::Alarm;
 use crate::listener::Counted;
 use crate::stream::Stream;
 use exchange::{Exchange, Facts};
+use outflow::Outflow;
 use watched::{Watch, Watched};
 
 /// Requests of one connection that are served at once.
@@ -49,11 +51,12 @@ const PARTING: Duration = Duration::from_secs(1);
 pub(crate) async fn serve(stream: Stream, first: Vec<u8>, peer: Option<IpAddr>, counted: Counted) {
     let listener = counted.slot.current.load_full();
     let Some(mode) = http1::http_mode(&listener) else { return };
-    let facts = Arc::new(Facts::of(&stream));
+    let outflow = Arc::new(Outflow::default());
+    let facts = Arc::new(Facts::of(&stream, outflow.clone()));
     let watch = Arc::new(Watch::default());
     let counters = counted.slot.counters.of(counted.worker.index);
     counters.http2_total.add(1);
-    let handshake = builder(mode).handshake::<_, Bytes>(Watched::new(stream, first, watch.clone()));
+    let handshake = builder(mode).handshake::<_, Bytes>(Watched::new(stream, first, watch.clone(), outflow));
     let Ok(Ok(connection)) = tokio::time::timeout(mode.header_timeout, handshake).await else { return };
     let timer = std::pin::pin!(tokio::time::sleep(mode.idle_timeout));
     let idle = mode.idle_timeout;
@@ -201,15 +204,25 @@ impl Session<'_> {
                 self.note_flood(flood, &flood);
                 h2::Reason::ENHANCE_YOUR_CALM
             }
-            Cut::Fault(Fault::NoSettings) => h2::Reason::PROTOCOL_ERROR,
-            Cut::Fault(Fault::Size) => h2::Reason::FRAME_SIZE_ERROR,
+            Cut::Fault(fault) => {
+                self.count(Flood::Broken);
+                match fault {
+                    Fault::NoSettings => h2::Reason::PROTOCOL_ERROR,
+                    Fault::Size => h2::Reason::FRAME_SIZE_ERROR,
+                }
+            }
         };
         self.connection.abrupt_shutdown(reason);
     }
 
+    fn count(&self, flood: Flood) {
+        let counters = self.counted.slot.counters.of(self.counted.worker.index);
+        counters.http2_floods_total[flood as usize].add(1);
+    }
+
     fn note_flood(&self, flood: Flood, why: &dyn std::fmt::Display) {
         let slot = &self.counted.slot;
-        slot.counters.of(self.counted.worker.index).http2_floods_total[flood as usize].add(1);
+        self.count(flood);
         let peer = self.peer.map_or_else(|| "a unix socket".to_owned(), |peer| peer.to_string());
         tracing::warn!(listener = %slot.name, code = flood.code(), "HTTP/2 connection of {peer} is cut: {why}");
     }
@@ -221,6 +234,9 @@ impl Session<'_> {
         {
             self.note_flood(Flood::Library, &format_args!("{}: {error}", Flood::Library));
         } else {
+            if self.state != State::Over && error.is_library() && !error.is_io() {
+                self.count(Flood::Broken);
+            }
             tracing::debug!(listener = %self.counted.slot.name, %error, "HTTP/2 connection has ended");
         }
     }

@@ -62,6 +62,14 @@ const FLOODS: &[Flood] = &[
         },
     },
     Flood {
+        name: "DATA of a byte each",
+        reasons: &["too many frames of a few bytes", LIBRARY],
+        batch: |turn| match turn {
+            0 => vec![headers(1, &post("/hold"), false)],
+            _ => vec![data(1, "x", false); 25],
+        },
+    },
+    Flood {
         name: "HEADERS without content",
         reasons: &["too many frames without content", "too many CONTINUATION frames", LIBRARY],
         batch: |turn| match turn {

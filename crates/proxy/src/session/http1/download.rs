@@ -65,6 +65,11 @@ impl Download {
         self.sent + self.head_written.saturating_sub(self.head_length) as u64
     }
 
+    /// Bytes that the client has taken, of head and body.
+    pub(super) fn taken(&self) -> u64 {
+        self.sent + self.head_written as u64
+    }
+
     /// Takes a short beginning of the body along with the head: one plain write costs the kernel less than a gathered
     /// one, and more than copying these bytes. With all of the body there the end of a connection that does not persist
     /// goes along as well.

@@ -3,7 +3,7 @@
 //! Invariant: once a byte of the final response was passed on, nothing is decided any more but how the connections end.
 
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use evenkeel_config::plan::HttpMode;
 use evenkeel_http::answer::Reason;
@@ -13,9 +13,11 @@ use evenkeel_http::machine::exchange::{Final, Verdict, judge};
 use evenkeel_http::machine::transfer::Transfer;
 use evenkeel_http::rewrite::{self, OwnCookie, ToClient};
 use evenkeel_traffic::retry::Failure;
+use tokio::time::Instant;
 
 use super::download::{Download, DownloadError};
 use super::heads::Heads;
+use super::patience::Patience;
 use super::upload::{Side, Upload, UploadError};
 use super::{Client, refuse};
 use crate::access_log::End;
@@ -227,6 +229,7 @@ impl OneTry<'_, '_> {
         });
         let mut late = false;
         let mut download = Download::new(Transfer::new(end.framing, end.unwrap_chunks), now);
+        let mut patience = Patience::new(self.mode.min_response_rate, self.mode.idle_timeout, now);
         let mut upload_failed = false;
         let joined = download.join_head(&mut head, self.outbound, persistent);
         let ended = poll_fn(|cx| {
@@ -246,16 +249,25 @@ impl OneTry<'_, '_> {
                 Poll::Pending if stream.is_given_up(cx) => Poll::Ready(Err(DownloadError::ClientGone)),
                 Poll::Pending => {
                     // A request that still moves is progress too.
-                    let moved = download.moved.max(self.upload.moved);
-                    let (deadline, gone) = match download.waits_for {
-                        Side::Client => (moved + self.mode.idle_timeout, DownloadError::ClientGone),
-                        Side::Server => (moved + self.pool.plan.response_timeout, DownloadError::ServerGone),
-                    };
-                    self.client.alarm.set_at(deadline);
-                    self.client.alarm.poll(cx).map(|()| {
-                        late = true;
-                        Err(gone)
-                    })
+                    let total = download.taken() + self.upload.received;
+                    loop {
+                        let now = clock::now();
+                        let (deadline, gone) = match download.waits_for {
+                            Side::Client => (patience.ends(stream, total, now), DownloadError::ClientGone),
+                            Side::Server => {
+                                patience.rests(stream, total, now);
+                                let moved = download.moved.max(self.upload.moved);
+                                (moved + self.pool.plan.response_timeout, DownloadError::ServerGone)
+                            }
+                        };
+                        self.client.alarm.set_at(deadline);
+                        ready!(self.client.alarm.poll(cx));
+                        let is_client = download.waits_for == Side::Client;
+                        if !(is_client && patience.goes_on(stream, Instant::now())) {
+                            late = true;
+                            return Poll::Ready(Err(gone));
+                        }
+                    }
                 }
             }
         })
@@ -268,11 +280,19 @@ impl OneTry<'_, '_> {
             note.bytes_out += download.sent();
             note.end = match ended {
                 Ok(()) => End::Done,
-                Err(_) if late => End::Timeout,
+                Err(DownloadError::ClientGone) if late => End::ClientSlow,
+                Err(DownloadError::ServerGone) if late => End::Timeout,
                 Err(DownloadError::ClientGone) => End::ClientGone,
                 Err(DownloadError::ServerGone) => End::ServerGone,
             };
         });
+        if late && ended == Err(DownloadError::ClientGone) {
+            let counted = self.client.counted;
+            counted.slot.counters.of(counted.worker.index).slow_readers_total.add(1);
+            tracing::debug!(listener = %counted.slot.name, "a response is broken off: its client is too slow");
+            // What lies in the kernel for it would stay there for minutes.
+            self.client.stream.reset_on_close();
+        }
         let whole = ended.is_ok();
         if ended == Err(DownloadError::ServerGone) {
             // A body that ends with its connection would look complete if the connection ended in order.

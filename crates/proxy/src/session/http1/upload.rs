@@ -6,6 +6,7 @@
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use evenkeel_http::answer::Reason;
 use evenkeel_http::body::Framing;
@@ -17,6 +18,9 @@ use crate::buffer::Buffer;
 use crate::clock;
 use crate::pace::Pace;
 use crate::stream::Stream;
+
+/// How long a client may pause within a body, and the most that it can save up.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A request on its way.
 #[derive(Debug)]
@@ -81,7 +85,7 @@ impl Upload {
         let received = if let RequestBody::Held { length, .. } = body { length as u64 } else { 0 };
         Ok(Self {
             body,
-            pace: Pace::new(rate),
+            pace: Pace::new(rate, GRACE),
             head_written: 0,
             waits_for: Side::Server,
             moved: now,
@@ -170,7 +174,7 @@ impl Upload {
                     return Poll::Ready(Err(UploadError::ClientGone));
                 }
                 self.moved = clock::now();
-                self.pace.arrived(read, self.moved);
+                self.pace.moved(read as u64, 1, self.moved);
             } else {
                 self.waits_for = Side::Server;
                 return Poll::Ready(Ok(()));

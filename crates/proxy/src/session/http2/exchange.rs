@@ -18,6 +18,7 @@ use h2::{RecvStream, SendStream};
 use http::{Method, Request, Response, StatusCode};
 use tokio::io::ReadBuf;
 
+use super::outflow::Outflow;
 use crate::stream::{Stream, Waiting};
 use crate::tls::told::Told;
 use crate::translated::Translated;
@@ -31,15 +32,17 @@ pub(super) struct Facts {
     is_secure: bool,
     client_certificate: Box<[u8]>,
     told: Option<Told>,
+    outflow: Arc<Outflow>,
 }
 
 impl Facts {
-    pub(super) fn of(stream: &Stream) -> Self {
+    pub(super) fn of(stream: &Stream, outflow: Arc<Outflow>) -> Self {
         Self {
             addresses: stream.addresses(),
             is_secure: stream.is_secure(),
             client_certificate: stream.client_certificate().into(),
             told: stream.told(),
+            outflow,
         }
     }
 }
@@ -62,6 +65,7 @@ struct Inner {
     respond: SendResponse<Bytes>,
     sending: Option<SendStream<Bytes>>,
     response: ResponseToH2,
+    outflow: Arc<Outflow>,
     cut: bool,
 }
 
@@ -91,6 +95,7 @@ impl Exchange {
             respond,
             sending: None,
             response: ResponseToH2::new(&method, accept.as_deref()),
+            outflow: facts.outflow.clone(),
             cut: false,
         };
         Self { facts, inner: Mutex::new(inner) }
@@ -125,7 +130,11 @@ impl Inner {
                 taken += bytes.len();
                 break;
             }
+            let content = if let Piece::Content(bytes, _) = &piece { bytes.len() } else { 0 };
             send(piece, &mut self.respond, &mut self.sending)?;
+            if let (1.., Some(sending)) = (content, &self.sending) {
+                self.outflow.gave(sending.stream_id().into(), content);
+            }
             taken += count;
             bytes = bytes.get(count..).unwrap_or_default();
         }
@@ -134,10 +143,13 @@ impl Inner {
 
     /// How many of the next `wanted` bytes may be looked at: what the client takes of content, else all.
     fn poll_room(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
-        match self.response.is_content() {
-            true => flow::poll_room(cx, self.sending.as_mut(), wanted),
-            false => Poll::Ready(Ok(wanted)),
+        if !self.response.is_content() {
+            return Poll::Ready(Ok(wanted));
         }
+        // Whether it was reset is seen by asking the library, so that comes first.
+        let taken = ready!(flow::poll_room(cx, self.sending.as_mut(), wanted))?;
+        let room = ready!(self.outflow.poll_room(cx));
+        Poll::Ready(Ok(taken.min(room)))
     }
 
     /// The server has given no response that HTTP/2 could carry.
@@ -267,6 +279,11 @@ impl Translated for Exchange {
 
     fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
         self.facts.addresses
+    }
+
+    fn sharing(&self) -> u64 {
+        // One is the connection's own.
+        (Arc::strong_count(&self.facts) as u64).saturating_sub(1).max(1)
     }
 
     fn is_secure(&self) -> bool {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
-use evenkeel_http::frames::{Cut, Fault, Flood, FrameMeter};
+use evenkeel_http::frames::{Cut, Fault, Flood, FrameMeter, FrameScan};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::outflow::Outflow;
 use crate::clock;
 use crate::stream::Stream;
 
@@ -18,6 +19,8 @@ const CALM: u8 = u8::MAX;
 /// Faults, as numbers beyond those of floods.
 const NO_SETTINGS: u8 = 100;
 const SIZE: u8 = 101;
+/// The kind of frame that ends a stream at once (RFC 9113 §6.4).
+const RST_STREAM: u8 = 3;
 
 /// What was seen of a client that burns our time or breaks a rule.
 #[derive(Debug)]
@@ -59,11 +62,24 @@ pub(super) struct Watched {
     began: Instant,
     meter: FrameMeter,
     watch: Arc<Watch>,
+    incoming: FrameScan,
+    outgoing: FrameScan,
+    outflow: Arc<Outflow>,
 }
 
 impl Watched {
-    pub(super) fn new(stream: Stream, first: Vec<u8>, watch: Arc<Watch>) -> Self {
-        Self { stream, first, taken: 0, began: clock::now(), meter: FrameMeter::default(), watch }
+    pub(super) fn new(stream: Stream, first: Vec<u8>, watch: Arc<Watch>, outflow: Arc<Outflow>) -> Self {
+        Self {
+            stream,
+            first,
+            taken: 0,
+            began: clock::now(),
+            meter: FrameMeter::default(),
+            watch,
+            incoming: FrameScan::incoming(),
+            outgoing: FrameScan::outgoing(),
+            outflow,
+        }
     }
 }
 
@@ -89,8 +105,14 @@ impl AsyncRead for Watched {
         } else {
             ready!(Pin::new(&mut this.stream).poll_read(cx, into))?;
         }
+        let came = into.filled().get(before..).unwrap_or_default();
+        this.incoming.see(came, |frame| {
+            if frame.kind == RST_STREAM {
+                this.outflow.forget(frame.stream);
+            }
+        });
         let second = (clock::now() - this.began).as_secs();
-        if let Err(cut) = this.meter.see(into.filled().get(before..).unwrap_or_default(), second) {
+        if let Err(cut) = this.meter.see(came, second) {
             this.watch.set(cut);
             // The library would give another reason first. Whoever reads looks why nothing comes.
             into.set_filled(before);
@@ -104,6 +126,10 @@ impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
         self.meter.sent(1);
+        if let Ok(count) = written {
+            let this = &mut *self;
+            this.outflow.left(&mut this.outgoing, bytes.get(..count).unwrap_or_default());
+        }
         Poll::Ready(written)
     }
 
@@ -122,6 +148,14 @@ impl AsyncWrite for Watched {
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));
         self.meter.sent(1);
+        if let Ok(mut count) = written {
+            let this = &mut *self;
+            for slice in slices {
+                let part = count.min(slice.len());
+                this.outflow.left(&mut this.outgoing, slice.get(..part).unwrap_or_default());
+                count -= part;
+            }
+        }
         Poll::Ready(written)
     }
 
