@@ -19,6 +19,7 @@ pub mod message;
 mod taking;
 #[cfg(test)]
 mod tests;
+pub mod wire;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -5,17 +5,20 @@
 //! year are told the same.
 
 mod follow;
+mod handing;
 mod legacy;
 mod telling;
 mod track;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use evenkeel_config::plan::VirtualRouter;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use handing::{HandoverSnapshot, Kept};
 pub use legacy::Legacy;
 pub use telling::{NotifySnapshot, ProviderSnapshot};
 pub use track::{Finding, Standing, TrackSnapshot, Verdict};
@@ -53,6 +56,22 @@ pub enum Change {
         id: u64,
         /// The virtual router.
         router: String,
+    },
+    /// How the link to the other node of the pair is: told at first and when it changes.
+    Link {
+        /// The session that has begun, a number that is never used again and never 0; `None`: there is none.
+        session: Option<u64>,
+        /// How long connections may go on where they are once their addresses have moved (`handover-timeout`).
+        timeout: Duration,
+    },
+    /// There is no `[pair]`: told in place of [`Change::Link`].
+    NoLink,
+    /// The other node has said this. Within a session pieces arrive once and in order.
+    Heard {
+        /// The session in which it was said.
+        session: u64,
+        /// Base64 without padding.
+        piece: String,
     },
     /// What the process before has left. Counts for the next [`Change::Apply`].
     Inherit {
@@ -114,6 +133,21 @@ pub enum Event {
         id: u64,
         /// What came of it.
         outcome: HandedOver,
+        /// Whether connections go on.
+        kept: Kept,
+    },
+    /// For the other node, in this session of the link or not at all.
+    Say {
+        /// From [`Change::Link`].
+        session: u64,
+        /// Base64 without padding.
+        piece: String,
+    },
+    /// The addresses that this node keeps in silence, to serve connections whose packets the other node passes on: told by each
+    /// process at first, when there are any, and when that changes.
+    Silent {
+        /// All of them, sorted.
+        addresses: Vec<IpAddr>,
     },
     /// The answer to [`Change::TakePart`].
     TakesPart {
@@ -271,6 +305,8 @@ pub struct RouterSnapshot {
     pub last_sent: Option<f64>,
     /// How long two machines held the addresses at once, in seconds, over all times.
     pub dual_owner_seconds: f64,
+    /// A move of its addresses that keeps connections; `None`: there has been none.
+    pub handover: Option<HandoverSnapshot>,
     /// What is wrong now.
     pub alarms: Vec<AlarmSnapshot>,
     /// Advertisements sent.

@@ -23,7 +23,7 @@ use evenkeel_failover::vrrp::status::State;
 use crate::addresses::{self, Step, What, Wish};
 use crate::announcer::{self, Announcer};
 use crate::ground::{self, Footing, Ground};
-use crate::message::{Event, HandedOver, Level, TrackSnapshot, Verdict};
+use crate::message::{Event, HandedOver, Kept, Level, TrackSnapshot, Verdict};
 use crate::reassertions::{self, Reassertions};
 use crate::run::World;
 use crate::sight::Seen;
@@ -151,11 +151,11 @@ impl Router {
     /// An operator wants another router to be active.
     pub(crate) fn hand_over(&mut self, id: u64, world: &mut World, now: Instant) {
         if self.plan.params.settings().priority.is_owner() {
-            world.out.send(&Event::HandedOver { id, outcome: HandedOver::Owner });
+            world.out.send(&Event::HandedOver { id, outcome: HandedOver::Owner, kept: Kept::Nothing });
         } else if self.machine.hand_over(now, Purpose::Asked) {
             self.asked.push(id);
         } else {
-            world.out.send(&Event::HandedOver { id, outcome: self.outcome(now) });
+            world.out.send(&Event::HandedOver { id, outcome: self.outcome(now), kept: Kept::Nothing });
         }
         self.act(world, now);
     }
@@ -183,7 +183,7 @@ impl Router {
             _ => self.outcome(now),
         };
         for id in self.asked.drain(..) {
-            world.out.send(&Event::HandedOver { id, outcome: outcome.clone() });
+            world.out.send(&Event::HandedOver { id, outcome: outcome.clone(), kept: Kept::Nothing });
         }
     }
 

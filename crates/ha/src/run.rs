@@ -20,7 +20,7 @@ use crate::addresses::{self, Wish};
 use crate::apply::{Fate, fates};
 use crate::following::{self, Wanted};
 use crate::message::{
-    Change, ChangedSetting, Event, Finding, HandedOver, Legacy, Level, Snapshot, Transition,
+    Change, ChangedSetting, Event, Finding, HandedOver, Kept, Legacy, Level, Snapshot, Transition,
 };
 use crate::router::Router;
 use crate::sight::Sight;
@@ -412,7 +412,8 @@ impl Role {
                     match self.routers.iter_mut().find(is_meant) {
                         Some(router) => router.hand_over(id, &mut self.world, now),
                         None => {
-                            self.world.out.send(&Event::HandedOver { id, outcome: HandedOver::Unknown });
+                            let (outcome, kept) = (HandedOver::Unknown, Kept::Nothing);
+                            self.world.out.send(&Event::HandedOver { id, outcome, kept });
                         }
                     }
                 }
@@ -425,6 +426,8 @@ impl Role {
                     let snapshot = self.snapshot(Instant::now());
                     self.world.out.send(&Event::Snapshot { id, snapshot });
                 }
+                // Without a handover under way nothing is said over the link.
+                Ok(Next::Message(Change::Link { .. } | Change::NoLink | Change::Heard { .. })) => {}
                 Ok(Next::Message(Change::Inherit { legacies })) => self.world.legacies = legacies,
                 Ok(Next::Message(Change::Retire)) => {
                     self.world.out.send(&Event::Retired);

@@ -72,6 +72,7 @@ pub(crate) fn of(router: &Router, now: Instant) -> RouterSnapshot {
         }),
         last_sent: status.last_sent.map(ago),
         dual_owner_seconds: status.dual_owner_time.as_secs_f64(),
+        handover: None,
         alarms,
         sent_total: status.counters.sent,
         released_total: status.counters.released,

@@ -1,4 +1,5 @@
-//! Speaks rtnetlink (rtnetlink(7)): links, addresses, routes and rules of this network namespace; and asks for sockets.
+//! Speaks rtnetlink (rtnetlink(7)): links, addresses, routes and rules of this network namespace; lists and ends sockets,
+//! and makes tables of nf_tables.
 //!
 //! Only what the planes and the demo need, in types of its own. Decoding never fails on what it does not know:
 //! kernels add attributes with every release, and a watcher that stops at one of them would be blind.
@@ -12,6 +13,8 @@ mod message;
 mod request;
 mod route;
 mod rule;
+mod sockets;
+mod tables;
 mod watch;
 mod wire;
 
@@ -21,6 +24,8 @@ pub use request::Netlink;
 pub(crate) use request::handshakes_on;
 pub use route::Route;
 pub use rule::Rule;
+pub use sockets::{Connection, Sockets};
+pub use tables::{List, MOST_ELEMENTS, Pair, Passage, Tables};
 pub use watch::{Notice, Watch, notices};
 
 /// The mark of what this program adds: `IFA_PROTO`, `rtm_protocol`, `FRA_PROTOCOL`.

@@ -294,6 +294,7 @@ pub(super) mod tests {
             announced_total: 5,
             stalled_total: 6,
             refused_total: BTreeMap::from([("checksum".to_owned(), 8)]),
+            handover: None,
             repaired_total: 7,
             notify: vec![NotifySnapshot {
                 target: "script /bin/tell".into(),

@@ -156,9 +156,11 @@ impl Supervisor {
                 }
                 self.ha.transitions.push_back(transition);
             }
-            Event::HandedOver { id, outcome } => self.handed_over(id, outcome),
+            Event::HandedOver { id, outcome, kept: _ } => self.handed_over(id, outcome),
             Event::TakesPart { id, stood_by } => self.takes_part(id, stood_by),
             Event::Changed(changed) => self.ha.changed = changed,
+            Event::Say { .. } => {}
+            Event::Silent { .. } => {}
             Event::Released => {
                 tracing::info!("all virtual addresses were given away");
                 self.drain_proxy(now);

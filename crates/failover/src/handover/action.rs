@@ -55,6 +55,8 @@ pub struct Wanted<'a> {
 pub struct Pass {
     /// Every packet of these.
     pub flows: Flows,
-    /// And everything that is neither of these flows, nor begins a connection, nor belongs to one that has begun here since.
-    pub others_but: Option<Flows>,
+    /// Never passed on with the rest: known before the rest is, so that it can be got ready.
+    pub known: Flows,
+    /// And everything else that is not known, neither begins a connection, nor belongs to one that has begun here since.
+    pub rest: bool,
 }

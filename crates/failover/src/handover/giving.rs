@@ -59,6 +59,11 @@ impl Giving {
         matches!(self.phase, Phase::Listing | Phase::Offered | Phase::Yielding)
     }
 
+    /// When what is left is ended.
+    pub(super) fn ends(&self) -> Option<Instant> {
+        matches!(self.phase, Phase::LastListing | Phase::Draining).then_some(self.until)
+    }
+
     pub(super) fn deadline(&self) -> Instant {
         self.look_at.map_or(self.until, |at| at.min(self.until))
     }
@@ -163,6 +168,20 @@ impl Machine {
         }
     }
 
+    pub(super) fn unlisted_by_giver(&mut self, now: Instant) {
+        let Some(giving) = &mut self.giving else { return };
+        match giving.phase {
+            Phase::Listing => self.give_up_offering(Why::Unlisted),
+            // What was offered is better than nothing.
+            Phase::LastListing => {
+                let offered = giving.left.clone();
+                self.listed_by_giver(now, &offered);
+            }
+            Phase::Draining => giving.look_at = Some(now + LOOK),
+            Phase::Offered | Phase::Yielding | Phase::Back => {}
+        }
+    }
+
     fn end_when_drained(&mut self) {
         if let Some(giving) = self.giving.take_if(|giving| giving.left.is_empty()) {
             self.send(Message::Done { number: giving.number });
@@ -216,9 +235,11 @@ impl Machine {
                     let left: Vec<_> = std::mem::take(&mut giving.left).into_iter().collect();
                     self.giving = None;
                     self.send(Message::Done { number });
-                    self.act(Action::Arrange);
-                    self.act(Action::Tell(Outcome::Given(left.len())));
+                    // Before the addresses are gone: the other ends are told.
+                    let count = left.len();
                     self.act(Action::Cut(left));
+                    self.act(Action::Arrange);
+                    self.act(Action::Tell(Outcome::Given(count)));
                 }
                 Phase::Back => self.giving = None,
             };

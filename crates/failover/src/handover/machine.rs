@@ -20,6 +20,8 @@ pub struct Machine {
     pub(super) owns: bool,
     /// The other node has greeted in this session.
     pub(super) is_open: bool,
+    /// Why, while it has not.
+    closed: Why,
     /// There is no session, and from here on the other node counts as dead.
     lost_at: Option<Instant>,
     /// A wish that waits for an earlier move to settle, and for how long.
@@ -37,6 +39,7 @@ impl Machine {
             timeout,
             owns: false,
             is_open: false,
+            closed: Why::NoLink,
             lost_at: None,
             asked: None,
             giving: None,
@@ -48,6 +51,7 @@ impl Machine {
     /// A session of the link has begun, or has ended.
     pub fn link(&mut self, now: Instant, is_up: bool) {
         self.is_open = false;
+        self.closed = if is_up { Why::Unknown } else { Why::NoLink };
         if is_up {
             self.lost_at = None;
             let hello = Message::Hello {
@@ -96,8 +100,15 @@ impl Machine {
             self.asked = Some((number, now + SETTLE));
             self.begin_what_is_asked(now);
         } else {
-            self.act(Action::Yield(Some(Why::NoLink)));
+            self.act(Action::Yield(Some(self.closed)));
         }
+    }
+
+    /// The other node says what cannot be understood, in this session.
+    pub fn misunderstand(&mut self) {
+        self.is_open = false;
+        self.closed = Why::Version;
+        self.give_up_offering(Why::Version);
     }
 
     /// The other node has said this in the present session.
@@ -127,6 +138,13 @@ impl Machine {
     pub fn listed(&mut self, now: Instant, flows: &Flows) {
         self.listed_by_taker(now, flows);
         self.listed_by_giver(now, flows);
+        self.begin_what_is_asked(now);
+    }
+
+    /// The answer to [`Action::List`] when that could not be done.
+    pub fn unlisted(&mut self, now: Instant) {
+        self.unlisted_by_taker();
+        self.unlisted_by_giver(now);
         self.begin_what_is_asked(now);
     }
 
@@ -184,6 +202,13 @@ impl Machine {
     #[must_use]
     pub fn passed(&self) -> Option<usize> {
         Some(self.taking.as_ref()?.pass()?.flows.len())
+    }
+
+    /// When what is left, here or at the other node, is ended.
+    #[must_use]
+    pub fn ends(&self) -> Option<Instant> {
+        let giving = self.giving.as_ref().and_then(Giving::ends);
+        giving.or_else(|| self.taking.as_ref().and_then(Taking::ends))
     }
 
     /// Takes part in nothing, and nobody waits.

@@ -78,6 +78,12 @@ pub enum Why {
     Kernel,
     /// There are more than [`MOST_FLOWS`](super::MOST_FLOWS).
     TooMany,
+    /// This node cannot list its connections.
+    Unlisted,
+    /// The other node has no virtual router with the same addresses.
+    Unknown,
+    /// The other node does not understand what is said: it speaks another version.
+    Version,
 }
 
 impl fmt::Display for Why {
@@ -89,6 +95,9 @@ impl fmt::Display for Why {
             Self::Active => "the other node is active itself",
             Self::Kernel => "the other node cannot pass packets on",
             Self::TooMany => "there are too many connections",
+            Self::Unlisted => "this node cannot list its connections",
+            Self::Unknown => "the other node has no virtual router with the same addresses",
+            Self::Version => "the other node speaks another version of the handover",
         })
     }
 }

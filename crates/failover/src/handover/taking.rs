@@ -14,8 +14,6 @@ pub(super) struct Taking {
     pass: Pass,
     /// What this host had sockets for when it was arranged: never passed on.
     own: Flows,
-    /// That, and what the other node was told to pass on to this one.
-    known: Flows,
     /// The giver's last list is here.
     is_whole: bool,
     /// The end of the phase.
@@ -43,6 +41,11 @@ impl Taking {
         self.until.min(self.ends)
     }
 
+    /// When this host passes nothing on any more, at the latest.
+    pub(super) fn ends(&self) -> Option<Instant> {
+        matches!(self.phase, Phase::Catching | Phase::Settled).then_some(self.ends)
+    }
+
     pub(super) fn is_settled(&self) -> bool {
         self.phase == Phase::Settled
     }
@@ -53,7 +56,8 @@ impl Taking {
 
     fn settle(&mut self) {
         self.phase = Phase::Settled;
-        self.pass.others_but = None;
+        self.pass.rest = false;
+        self.pass.known = Flows::new();
         self.until = self.ends;
     }
 }
@@ -72,7 +76,7 @@ impl Machine {
         }
         // One that was offered before came to nothing.
         self.forget_taken();
-        let pass = Pass { flows: flows.into_iter().collect(), others_but: None };
+        let pass = Pass { flows: flows.into_iter().collect(), known: Flows::new(), rest: false };
         let until = now + ANSWER;
         let ends = now + READY + self.timeout + MARGIN;
         self.taking = Some(Taking {
@@ -80,7 +84,6 @@ impl Machine {
             phase: Phase::Listing,
             pass,
             own: Flows::new(),
-            known: Flows::new(),
             is_whole: false,
             until,
             ends,
@@ -95,11 +98,17 @@ impl Machine {
         taking.pass.flows.retain(|flow| !flows.contains(flow));
         // What the other node passes on to this one must not go back: all of that was claimed here.
         let claimed = self.giving.iter().flat_map(|giving| giving.claimed.iter().copied());
-        taking.known = flows.iter().copied().chain(claimed).collect();
+        taking.pass.known = flows.iter().copied().chain(claimed).collect();
         taking.own.clone_from(flows);
         taking.phase = Phase::Arranging;
         taking.until = now + ANSWER;
         self.act(Action::Arrange);
+    }
+
+    pub(super) fn unlisted_by_taker(&mut self) {
+        if let Some(taking) = self.taking.take_if(|taking| taking.phase == Phase::Listing) {
+            self.send(Message::Refuse { number: taking.number, why: Why::Kernel });
+        }
     }
 
     pub(super) fn arranged_by_taker(&mut self, now: Instant, is_done: bool) {
@@ -125,7 +134,7 @@ impl Machine {
             taking.until = now + CATCH;
             taking.ends = now + self.timeout + MARGIN;
             // Not earlier: who yields has heard that this one is ready, and before that of everything that has ended here.
-            taking.pass.others_but = Some(std::mem::take(&mut taking.known));
+            taking.pass.rest = true;
             if taking.is_whole {
                 taking.settle();
             }

@@ -160,9 +160,9 @@ fn giver_ends_what_is_left_at_the_bound() {
         giver.said(),
         [
             Action::Send(Message::Done { number: 7 }),
+            Action::Cut(list(&[1])),
             Action::Arrange,
-            Action::Tell(Outcome::Given(1)),
-            Action::Cut(list(&[1]))
+            Action::Tell(Outcome::Given(1))
         ]
     );
     assert!(giver.machine.is_idle());
@@ -176,12 +176,13 @@ fn taker_passes_on_what_it_does_not_know_until_the_last_list() {
     assert_eq!(taker.listed(&[2, 9]), [Action::Arrange]);
     assert_eq!(taker.arranged(true), [Action::Send(Message::Ready { number: 7 })]);
     assert_eq!(taker.passes(), Some(flows(&[1])));
-    assert_eq!(taker.machine.wanted().pass.unwrap().others_but, None);
+    assert!(!taker.machine.wanted().pass.unwrap().rest);
     assert_eq!(taker.own(true), [Action::Arrange]);
-    assert_eq!(taker.machine.wanted().pass.unwrap().others_but, Some(flows(&[2, 9])));
+    assert!(taker.machine.wanted().pass.unwrap().rest);
+    assert_eq!(taker.machine.wanted().pass.unwrap().known, flows(&[2, 9]));
     assert_eq!(taker.hear(Message::Moved { number: 7, flows: list(&[1, 3]) }), [Action::Arrange]);
     assert_eq!(taker.passes(), Some(flows(&[1, 3])));
-    assert_eq!(taker.machine.wanted().pass.unwrap().others_but, None);
+    assert!(!taker.machine.wanted().pass.unwrap().rest);
     assert_eq!(taker.hear(Message::Ended { number: 7, flows: list(&[1]) }), [Action::Arrange]);
     assert_eq!(taker.passes(), Some(flows(&[3])));
     assert_eq!(taker.hear(Message::Done { number: 7 }), [Action::Arrange]);
@@ -198,7 +199,7 @@ fn taker_waits_half_a_second_for_a_last_list_that_was_lost() {
     let active = taker.now;
     assert_eq!(taker.deadline(), [Action::Arrange]);
     assert_eq!(taker.now - active, Duration::from_millis(500));
-    assert_eq!(taker.machine.wanted().pass.unwrap().others_but, None);
+    assert!(!taker.machine.wanted().pass.unwrap().rest);
     // One that comes after all takes away and adds nothing.
     taker.hear(Message::Moved { number: 7, flows: list(&[2]) });
     assert_eq!(taker.passes(), Some(flows(&[])));
@@ -263,7 +264,7 @@ fn back_at_once_each_node_keeps_its_own() {
     first.arranged(true);
     assert_eq!(first.own(true), [Action::Arrange, Action::Tell(Outcome::Returned), Action::Arrange]);
     // The other one may not have heard yet that 2 has ended: it must not go back.
-    assert_eq!(first.machine.wanted().pass.unwrap().others_but, Some(flows(&[1, 2])));
+    assert_eq!(first.machine.wanted().pass.unwrap().known, flows(&[1, 2]));
     assert!(!first.machine.wanted().silent);
     assert_eq!(first.passes(), Some(flows(&[8, 9])));
     assert_eq!(first.hear(Message::Stopped { number: 7 }), []);
@@ -370,9 +371,9 @@ fn taker_passes_on_what_it_does_not_know_only_while_it_is_active() {
     node.hear(Message::Offer { number: 8, flows: list(&[8]) });
     node.listed(&[]);
     node.arranged(true);
-    assert_eq!(node.machine.wanted().pass.unwrap().others_but, None);
+    assert!(!node.machine.wanted().pass.unwrap().rest);
     node.own(true);
-    assert_eq!(node.machine.wanted().pass.unwrap().others_but, Some(flows(&[])));
+    assert!(node.machine.wanted().pass.unwrap().rest);
 }
 
 /// Found by the simulator, seed 457.
@@ -390,4 +391,36 @@ fn a_wish_that_waits_is_answered_when_the_addresses_go() {
 #[test]
 fn only_an_active_node_can_give() {
     assert_eq!(Node::new(false).ask(7), [Action::Tell(Outcome::NotActive)]);
+}
+
+#[test]
+fn who_cannot_list_keeps_nothing_and_what_was_offered_stays_offered() {
+    let mut giver = Node::new(true);
+    giver.ask(7);
+    giver.machine.unlisted(giver.now);
+    assert_eq!(giver.said(), [Action::Yield(Some(Why::Unlisted))]);
+
+    let mut giver = Node::new(true);
+    giver.ask(7);
+    giver.listed(&[1, 2]);
+    giver.hear(Message::Ready { number: 7 });
+    giver.own(false);
+    giver.machine.unlisted(giver.now);
+    let moved = Action::Send(Message::Moved { number: 7, flows: list(&[1, 2]) });
+    assert_eq!(giver.said(), [moved, Action::Tell(Outcome::Moved(2))]);
+
+    let mut taker = Node::new(false);
+    taker.hear(Message::Offer { number: 7, flows: list(&[1]) });
+    taker.machine.unlisted(taker.now);
+    assert_eq!(taker.said(), [Action::Send(Message::Refuse { number: 7, why: Why::Kernel })]);
+}
+
+#[test]
+fn a_node_that_does_not_greet_does_not_know_the_addresses_or_speaks_otherwise() {
+    let mut giver = Node::new(true);
+    giver.machine.link(giver.now, true);
+    giver.said();
+    assert_eq!(giver.ask(7), [Action::Yield(Some(Why::Unknown))]);
+    giver.machine.misunderstand();
+    assert_eq!(giver.ask(8), [Action::Yield(Some(Why::Version))]);
 }

@@ -81,6 +81,24 @@ pub(super) fn add(index: u32, ip: IpAddr, prefix: u8) -> Request {
     add_by(index, ip, prefix, OWN_PROTOCOL)
 }
 
+/// The same for a while; it is no source of new connections.
+pub(super) fn lend(index: u32, ip: IpAddr, prefix: u8, lasting: std::time::Duration) -> Request {
+    let mut request = Request::new(NEW, FLAG_ACK | FLAG_CREATE | FLAG_REPLACE, &fixed(ip, prefix, index));
+    let bytes = octets(ip);
+    let mut cache = [0; 16];
+    let seconds = u32::try_from(lasting.as_secs()).unwrap_or(u32::MAX);
+    cache[4..8].copy_from_slice(&seconds.to_ne_bytes());
+    request
+        .attribute(IFA_LOCAL, &bytes)
+        .attribute(IFA_ADDRESS, &bytes)
+        .attribute(IFA_PROTO, &[OWN_PROTOCOL])
+        .attribute(IFA_CACHEINFO, &cache);
+    if ip.is_ipv6() {
+        request.number(IFA_FLAGS, NO_DAD);
+    }
+    request
+}
+
 /// The same with another mark.
 pub(super) fn add_by(index: u32, ip: IpAddr, prefix: u8, protocol: u8) -> Request {
     let mut request = Request::new(NEW, FLAG_ACK | FLAG_CREATE | FLAG_REPLACE, &fixed(ip, prefix, index));

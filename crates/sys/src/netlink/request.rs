@@ -36,7 +36,7 @@ impl Netlink {
         Self::open_for(None)
     }
 
-    fn open_for(protocol: Option<Protocol>) -> io::Result<Self> {
+    pub(super) fn open_for(protocol: Option<Protocol>) -> io::Result<Self> {
         let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
         let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, protocol)?;
         rustix::net::bind(&socket, &SocketAddrNetlink::new(0, 0))?;
@@ -105,6 +105,21 @@ impl Netlink {
             let _ = self.order(route::local(index, ip));
         }
         Ok(())
+    }
+
+    /// Adds an address with our mark that goes by itself after `lasting` (at least a second), or lets one that is there last so
+    /// long.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn lend_address(
+        &mut self,
+        index: u32,
+        ip: IpAddr,
+        prefix: u8,
+        lasting: std::time::Duration,
+    ) -> io::Result<()> {
+        self.order(address::lend(index, ip, prefix, lasting))
     }
 
     /// Removes an address; one that is not there is as good.
@@ -214,7 +229,7 @@ impl Netlink {
         self.ask(request, Until::Acknowledged, |_| {})
     }
 
-    fn list<T>(
+    pub(super) fn list<T>(
         &mut self,
         request: &dyn Fn() -> Request,
         wanted: u16,

@@ -47,12 +47,8 @@ impl Host {
 
     pub(super) fn fate(&self, flow: &Flow, begins: bool) -> Fate {
         let Some(pass) = &self.pass else { return Fate::Here };
-        let is_other = |but: &Flows| !begins && !but.contains(flow) && !self.begun.contains(flow);
-        if pass.flows.contains(flow) || pass.others_but.as_ref().is_some_and(is_other) {
-            Fate::Passed
-        } else {
-            Fate::Here
-        }
+        let is_other = pass.rest && !begins && !pass.known.contains(flow) && !self.begun.contains(flow);
+        if pass.flows.contains(flow) || is_other { Fate::Passed } else { Fate::Here }
     }
 
     /// Somebody accepts at these addresses.
@@ -68,7 +64,7 @@ impl Host {
     /// Makes the kernel as the machine wants it, or leaves it without anything.
     pub(super) fn arrange(&mut self, is_done: bool) {
         let wanted = self.machine.wanted();
-        let was_catching = self.pass.as_ref().is_some_and(|pass| pass.others_but.is_some());
+        let was_catching = self.pass.as_ref().is_some_and(|pass| pass.rest);
         self.is_silent = wanted.silent;
         self.pass = wanted.pass.filter(|_| is_done).cloned();
         if !was_catching {
