@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use evenkeel_failover::announce::arp::{self, Arp};
 use evenkeel_failover::announce::ndp::{self, NeighbourAdvertisement};
+use evenkeel_failover::handover::wire::{MOST_PIECE, Reassembly, pieces};
 use evenkeel_failover::track::Effective;
 use evenkeel_failover::vrrp::action::{Action, Link, Received};
 use evenkeel_failover::vrrp::authentication::{Authentication, Hmac, Key, Mode, Password};
@@ -103,6 +104,18 @@ fn settings(kind: u8, family: Family) -> Settings {
             Authentication::Hmac(Hmac { keys: vec![key], active_key: 7, mode, window: None });
     }
     settings
+}
+
+/// A message about a handover, in one piece: what is read is said the same.
+pub fn handover(data: &[u8]) {
+    let mut reassembly = Reassembly::default();
+    if let Ok(Some((key, message))) = reassembly.take(data) {
+        let said = pieces(&key, &message);
+        // One that is longer than the link carries may be read.
+        if data.len() <= MOST_PIECE {
+            assert_eq!(said, [data.to_vec()]);
+        }
+    }
 }
 
 /// An ARP frame.

@@ -14,7 +14,7 @@ mod translate;
 
 pub use agent::agent;
 pub use config::config;
-pub use failover::{arp, election, ndp, vrrp};
+pub use failover::{arp, election, handover, ndp, vrrp};
 pub use found::servers_document;
 pub use from_h2::{frames, request_from_h2, response_to_h2};
 pub use http::{body, cookie, request_head, response_head, uri};
@@ -35,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     ("election", election),
     ("grpc_health", grpc_health),
     ("frames", frames),
+    ("handover", handover),
     ("ndp", ndp),
     ("netlink", netlink),
     ("request_from_h2", request_from_h2),

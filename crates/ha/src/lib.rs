@@ -14,6 +14,7 @@ mod apply;
 pub mod desire;
 mod following;
 mod ground;
+mod handing;
 pub mod message;
 pub mod outbox;
 mod reassertions;

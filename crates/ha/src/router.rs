@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use evenkeel_config::plan::{Track, Tracked, VirtualRouter};
+use evenkeel_failover::handover::action::Outcome;
 use evenkeel_failover::track::{Part, effective};
 use evenkeel_failover::vrrp::action::{Action, Link as Ability, Received};
 use evenkeel_failover::vrrp::authentication::Authentication;
@@ -26,6 +27,7 @@ use crate::ground::{self, Footing, Ground};
 use crate::message::{Event, HandedOver, Kept, Level, TrackSnapshot, Verdict};
 use crate::reassertions::{self, Reassertions};
 use crate::run::World;
+use crate::run::hand::Along;
 use crate::sight::Seen;
 use crate::speaker::Speaker;
 use crate::{snapshot, track, virtual_mac, words};
@@ -66,6 +68,8 @@ pub(crate) struct Router {
     looked_holding: bool,
     /// Operators' wishes that wait for the outcome of one handover. The supervisor bounds how many.
     asked: Vec<u64>,
+    /// A move that keeps connections goes along with them.
+    along: Along,
     dismissed: Option<Dismissed>,
     reassertions: Reassertions,
     /// What the supervisor was told of `own`.
@@ -102,6 +106,7 @@ impl Router {
             parts: Vec::new(),
             looked_holding: false,
             asked: Vec::new(),
+            along: Along::None,
             dismissed: None,
             reassertions: Reassertions::default(),
             told_own: None,
@@ -152,6 +157,11 @@ impl Router {
     pub(crate) fn hand_over(&mut self, id: u64, world: &mut World, now: Instant) {
         if self.plan.params.settings().priority.is_owner() {
             world.out.send(&Event::HandedOver { id, outcome: HandedOver::Owner, kept: Kept::Nothing });
+        } else if self.machine.state() == State::Active
+            && world.handing.as_ref().is_some_and(|handing| handing.ask(self.name()))
+        {
+            self.asked.push(id);
+            self.along = Along::Asked;
         } else if self.machine.hand_over(now, Purpose::Asked) {
             self.asked.push(id);
         } else {
@@ -167,13 +177,41 @@ impl Router {
         stood_by
     }
 
+    /// An operator waits for an answer.
+    pub(crate) fn is_asked(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// The two nodes have talked about it: the election begins.
+    pub(crate) fn yield_now(&mut self, why: Option<String>, world: &mut World, now: Instant) {
+        if let Some(why) = &why {
+            let text = format!("its addresses move without their connections: {why}");
+            world.out.tell(self.name(), Level::Warning, text);
+        }
+        self.along = Along::Yielded(why);
+        self.machine.hand_over(now, Purpose::Asked);
+        self.act(world, now);
+    }
+
+    /// This has come of a move that keeps connections.
+    pub(crate) fn came(&mut self, outcome: Outcome, world: &mut World, now: Instant) {
+        self.along.comes(outcome);
+        self.act(world, now);
+    }
+
+    /// The other router, as far as it is known.
+    pub(crate) fn other(&self) -> Option<IpAddr> {
+        let status = self.machine.status(Instant::now());
+        status.last_heard.map(|heard| heard.source)
+    }
+
     fn outcome(&self, now: Instant) -> HandedOver {
         let status = self.machine.status(now);
         HandedOver::NotActive(status.state.name().into(), status.owner)
     }
 
     fn tell_outcome(&mut self, world: &mut World, now: Instant) {
-        if self.machine.state() == State::Releasing {
+        if self.machine.state() == State::Releasing || self.along == Along::Asked {
             return;
         }
         let status = self.machine.status(now);
@@ -182,8 +220,15 @@ impl Router {
             (State::Backup | State::Stopped, Some(owner)) => HandedOver::To(owner),
             _ => self.outcome(now),
         };
+        let kept = match (&outcome, self.along.kept()) {
+            // How many connections there are is told in a moment.
+            (HandedOver::To(_), None) => return,
+            (HandedOver::To(_), Some(kept)) => kept,
+            _ => Kept::Without("the addresses have not moved".into()),
+        };
+        self.along = Along::None;
         for id in self.asked.drain(..) {
-            world.out.send(&Event::HandedOver { id, outcome: outcome.clone(), kept: Kept::Nothing });
+            world.out.send(&Event::HandedOver { id, outcome: outcome.clone(), kept: kept.clone() });
         }
     }
 
@@ -299,7 +344,13 @@ impl Router {
                 Action::Send { destination, payload } => self.say(destination, &payload, world),
                 Action::Own(own) => {
                     self.own = own;
+                    if let Some(handing) = &world.handing {
+                        handing.own(self.name(), own);
+                    }
                     self.hold(world, now);
+                    if let Some(handing) = &world.handing {
+                        handing.held(self.name());
+                    }
                 }
                 Action::Announce => {
                     self.announce_all(now);

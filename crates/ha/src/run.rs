@@ -1,5 +1,6 @@
 //! The high availability role: one loop that waits for packets, news of the kernel, words of the supervisor and time.
 
+pub(crate) mod hand;
 mod leave;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,6 +20,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::addresses::{self, Wish};
 use crate::apply::{Fate, fates};
 use crate::following::{self, Wanted};
+use crate::handing::{Handing, LOOPBACK};
 use crate::message::{
     Change, ChangedSetting, Event, Finding, HandedOver, Kept, Legacy, Level, Snapshot, Transition,
 };
@@ -58,6 +60,7 @@ pub fn run(channel: Polled, urgency: Urgency) -> io::Result<()> {
         findings: Vec::new(),
         legacies: Vec::new(),
         told: Vec::new(),
+        handing: None,
         out: Out {
             channel,
             dropped: 0,
@@ -94,6 +97,8 @@ pub(crate) struct World {
     pub(crate) legacies: Vec<Legacy>,
     /// What was told of them last.
     told: Vec<ChangedSetting>,
+    /// Moves that keep connections, while there is a `[pair]`.
+    pub(crate) handing: Option<Handing>,
     pub(crate) out: Out,
     /// Somebody began or ceased to hold addresses since the last look.
     pub(crate) own_changed: bool,
@@ -177,6 +182,8 @@ impl Out {
 struct Ready {
     channel: bool,
     news: bool,
+    /// The thread of moves has said something.
+    bell: bool,
     /// Places of virtual routers with a packet.
     routers: Vec<usize>,
 }
@@ -212,6 +219,9 @@ impl Role {
                     router.hear(&mut self.world, now);
                 }
             }
+            if ready.bell {
+                self.hear_the_thread(now);
+            }
             self.tick(now);
             if ready.channel && !self.is_orphan && !self.obey(now) {
                 if self.is_succeeded {
@@ -225,6 +235,7 @@ impl Role {
                 self.leave(now);
             }
             self.regroup(now);
+            self.tell_the_parts();
             self.tell(ready.channel);
             self.forget_the_dismissed();
             if self.leave_by.is_some_and(|by| by <= now || self.routers.iter().all(Router::is_stopped)) {
@@ -240,6 +251,9 @@ impl Role {
     fn tell(&mut self, has_room: bool) {
         if has_room && !self.world.out.late.is_empty() {
             self.world.out.send_late();
+        }
+        if has_room {
+            self.say_pieces();
         }
         for router in &mut self.routers {
             router.tell_own(&mut self.world);
@@ -278,6 +292,10 @@ impl Role {
         let mut waited =
             vec![first, PollFd::from_borrowed_fd(self.world.sight.watch().as_fd(), PollFlags::IN)];
         waited.extend(sockets.iter().map(|(_, socket)| PollFd::from_borrowed_fd(*socket, PollFlags::IN)));
+        let bell = waited.len();
+        if let Some(handing) = &self.world.handing {
+            waited.push(PollFd::from_borrowed_fd(handing.bell(), PollFlags::IN));
+        }
         match poll(&mut waited, timeout.as_ref()) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => return Ok(Ready::default()),
@@ -286,7 +304,7 @@ impl Role {
         let woken = |place: usize| waited.get(place).is_some_and(|fd: &PollFd<'_>| !fd.revents().is_empty());
         let routers =
             sockets.iter().enumerate().filter(|(at, _)| woken(at + 2)).map(|(_, (place, _))| *place);
-        Ok(Ready { channel: woken(0), news: woken(1), routers: routers.collect() })
+        Ok(Ready { channel: woken(0), news: woken(1), bell: woken(bell), routers: routers.collect() })
     }
 
     /// Looks at interfaces that have changed.
@@ -426,8 +444,9 @@ impl Role {
                     let snapshot = self.snapshot(Instant::now());
                     self.world.out.send(&Event::Snapshot { id, snapshot });
                 }
-                // Without a handover under way nothing is said over the link.
-                Ok(Next::Message(Change::Link { .. } | Change::NoLink | Change::Heard { .. })) => {}
+                Ok(Next::Message(change @ (Change::Link { .. } | Change::NoLink | Change::Heard { .. }))) => {
+                    self.hear_of_the_link(change);
+                }
                 Ok(Next::Message(Change::Inherit { legacies })) => self.world.legacies = legacies,
                 Ok(Next::Message(Change::Retire)) => {
                     self.world.out.send(&Event::Retired);
@@ -543,6 +562,11 @@ impl Role {
             }
         }
         for step in addresses::leftovers(&wishes, &present) {
+            // A move under way keeps it there.
+            if step.index == LOOPBACK && self.world.handing.as_ref().is_some_and(|moves| moves.knows(step.ip))
+            {
+                continue;
+            }
             // A virtual interface is all ours, with the address that it speaks from.
             if masks.contains(&step.index) {
                 continue;
@@ -576,13 +600,15 @@ impl Role {
     }
 
     fn snapshot(&self, now: Instant) -> Snapshot {
-        Snapshot {
+        let mut snapshot = Snapshot {
             revision: self.revision,
             memory_locked: self.urgency.memory_locked,
             real_time: self.urgency.real_time,
             events_dropped_total: self.world.out.dropped,
             routers: self.planned().map(|router| snapshot::of(router, now)).collect(),
-        }
+        };
+        self.show_moves(&mut snapshot);
+        snapshot
     }
 
     /// Gives everything away.
@@ -592,6 +618,7 @@ impl Role {
             // What is there belongs to another process.
             return;
         }
+        self.stop_handing();
         for router in &mut self.routers {
             router.stop(&mut self.world, now);
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use evenkeel_admin::message::{Answer, Blame, EventKind, FailedOver, Released, RouterPriority};
 use evenkeel_config::plan::VirtualRouter;
+use evenkeel_failover::handover::{ANSWER, SETTLE};
 use evenkeel_failover::vrrp::params::Priority;
 use evenkeel_ha::message::{Change, HandedOver};
 use tokio::time::Instant;
@@ -15,6 +16,8 @@ use super::{Asker, Supervisor, refuse};
 
 /// How much longer than the protocol allows an answer may take.
 const MARGIN: Duration = Duration::from_secs(1);
+/// How long the two nodes may talk about connections before and after.
+const TALK: Duration = SETTLE.saturating_add(ANSWER).saturating_add(MARGIN);
 /// Wishes that may wait for their outcome; further ones are refused.
 const MOST_WAITING: usize = 64;
 
@@ -56,7 +59,7 @@ impl Supervisor {
         let Some(plan) = self.plan.virtual_routers.iter().find(|known| known.name.as_str() == router) else {
             return self.answer(asker, unknown(&router));
         };
-        let deadline = now + plan.params.longest_handover() + MARGIN;
+        let deadline = now + plan.params.longest_handover() + TALK + MARGIN;
         if let Some(why) = self.cannot_steer() {
             return self.answer(asker, refuse(Blame::Busy, why));
         }

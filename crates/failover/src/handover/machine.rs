@@ -54,18 +54,22 @@ impl Machine {
         self.closed = if is_up { Why::Unknown } else { Why::NoLink };
         if is_up {
             self.lost_at = None;
-            let hello = Message::Hello {
-                giving: self.giving.as_ref().map(|giving| giving.number),
-                taking: self.taking.as_ref().map(|taking| taking.number),
-            };
-            self.send(hello);
-            return;
+            return self.greet();
         }
         self.lost_at = Some(now + LOST);
         if self.asked.take().is_some() {
             self.act(Action::Yield(Some(Why::NoLink)));
         }
         self.give_up_offering(Why::NoLink);
+    }
+
+    /// Says what this node takes part in.
+    fn greet(&mut self) {
+        let hello = Message::Hello {
+            giving: self.giving.as_ref().map(|giving| giving.number),
+            taking: self.taking.as_ref().map(|taking| taking.number),
+        };
+        self.send(hello);
     }
 
     /// The election says that this node shall hold the addresses, or shall not any more. Called before the addresses are
@@ -115,9 +119,13 @@ impl Machine {
     pub fn hear(&mut self, now: Instant, message: Message) {
         match message {
             Message::Hello { giving, taking } => {
-                self.is_open = true;
+                // The other node may have begun to know of the addresses after it was greeted.
+                let is_first = !std::mem::replace(&mut self.is_open, true);
                 self.compare_taken(giving);
                 self.compare_given(now, taking);
+                if is_first {
+                    self.greet();
+                }
             }
             Message::Offer { number, flows } => self.consider(now, number, flows),
             Message::Refuse { number, why } => {

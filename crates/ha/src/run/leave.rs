@@ -10,6 +10,7 @@ impl Role {
     /// Says what is left. Nothing is sent to the link afterwards: whoever reads it may begin.
     pub(super) fn say_farewell(&mut self, now: Instant) {
         self.world.out.speak_again();
+        self.stop_handing();
         let legacies = self.planned().filter_map(Router::bequeath).collect();
         let snapshot = self.snapshot(now);
         self.world.out.send(&Event::Left { legacies, snapshot });

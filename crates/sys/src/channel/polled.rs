@@ -79,6 +79,12 @@ impl Polled {
         Ok(())
     }
 
+    /// Bytes that wait for the other side to read them.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.outbox.len()
+    }
+
     /// Something waits for the other side to read: call [`Self::flush`] when the socket can be written.
     #[must_use]
     pub fn wants_to_write(&self) -> bool {
