@@ -3,6 +3,7 @@
 //! Invariants: every input to the machine is followed by its actions, in their order; addresses are touched only to
 //! make them what `own` says; what others undo is put right at most once in [`RETRY`].
 
+mod along;
 mod reload;
 
 use std::collections::BTreeSet;
@@ -12,7 +13,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use evenkeel_config::plan::{Track, Tracked, VirtualRouter};
-use evenkeel_failover::handover::action::Outcome;
 use evenkeel_failover::track::{Part, effective};
 use evenkeel_failover::vrrp::action::{Action, Link as Ability, Received};
 use evenkeel_failover::vrrp::authentication::Authentication;
@@ -175,34 +175,6 @@ impl Router {
         let stood_by = self.machine.is_standing_by();
         self.machine.stand_by(false);
         stood_by
-    }
-
-    /// An operator waits for an answer.
-    pub(crate) fn is_asked(&self) -> bool {
-        !self.asked.is_empty()
-    }
-
-    /// The two nodes have talked about it: the election begins.
-    pub(crate) fn yield_now(&mut self, why: Option<String>, world: &mut World, now: Instant) {
-        if let Some(why) = &why {
-            let text = format!("its addresses move without their connections: {why}");
-            world.out.tell(self.name(), Level::Warning, text);
-        }
-        self.along = Along::Yielded(why);
-        self.machine.hand_over(now, Purpose::Asked);
-        self.act(world, now);
-    }
-
-    /// This has come of a move that keeps connections.
-    pub(crate) fn came(&mut self, outcome: Outcome, world: &mut World, now: Instant) {
-        self.along.comes(outcome);
-        self.act(world, now);
-    }
-
-    /// The other router, as far as it is known.
-    pub(crate) fn other(&self) -> Option<IpAddr> {
-        let status = self.machine.status(Instant::now());
-        status.last_heard.map(|heard| heard.source)
     }
 
     fn outcome(&self, now: Instant) -> HandedOver {

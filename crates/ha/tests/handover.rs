@@ -89,11 +89,14 @@ impl Site {
             pieces: [0; 2],
             _cables: cables,
         };
+        // A session begins for both before either says anything in it.
         for place in [0, 1] {
             site.nodes[place].tell(&match is_linked {
                 true => Change::Link { session: Some(7), timeout: Duration::from_secs(60) },
                 false => Change::NoLink,
             });
+        }
+        for place in [0, 1] {
             site.nodes[place].tell(&Change::Apply {
                 revision: 1,
                 routers: vec![router(vip, virtual_mac, if place == 0 { 200 } else { 100 })],
@@ -107,8 +110,8 @@ impl Site {
             };
             site.wait(place, holds);
         }
-        // Both have greeted and answered the greeting, and the second has heard the first.
-        while is_linked && site.pieces.iter().any(|count| *count < 2) {
+        // Both have greeted, and the second has heard the first.
+        while is_linked && site.pieces.iter().any(|count| *count < 1) {
             site.relay();
         }
         while site.snapshot(1).owner.is_none() {

@@ -119,13 +119,9 @@ impl Machine {
     pub fn hear(&mut self, now: Instant, message: Message) {
         match message {
             Message::Hello { giving, taking } => {
-                // The other node may have begun to know of the addresses after it was greeted.
-                let is_first = !std::mem::replace(&mut self.is_open, true);
+                self.is_open = true;
                 self.compare_taken(giving);
                 self.compare_given(now, taking);
-                if is_first {
-                    self.greet();
-                }
             }
             Message::Offer { number, flows } => self.consider(now, number, flows),
             Message::Refuse { number, why } => {

@@ -1,6 +1,6 @@
 //! The thread that drives the moves: waits for orders and for time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use evenkeel_config::plan::MOST_VIRTUAL_ROUTERS;
 use evenkeel_failover::handover::message::{Message, Why};
-use evenkeel_failover::handover::wire::{Flaw, Reassembly, pieces};
+use evenkeel_failover::handover::wire::{Flaw, Key, Reassembly, pieces};
 
 use super::host::{Host, REFRESH};
 use super::party::Party;
@@ -39,6 +40,8 @@ struct Worker<'a> {
     session: Option<u64>,
     timeout: Duration,
     reassembly: Reassembly,
+    /// The last greeting about each set of addresses: of some this node may not know yet.
+    greetings: BTreeMap<Key, Message>,
     /// What came in this session cannot be read.
     is_spoilt: bool,
     silent: BTreeSet<std::net::IpAddr>,
@@ -53,6 +56,7 @@ pub(super) fn run(orders: &Receiver<Order>, mouth: &Mouth) {
         session: None,
         timeout: Duration::from_secs(600),
         reassembly: Reassembly::default(),
+        greetings: BTreeMap::new(),
         is_spoilt: false,
         silent: BTreeSet::new(),
     };
@@ -84,6 +88,7 @@ impl Worker<'_> {
                 if session != self.session {
                     self.session = session;
                     self.reassembly = Reassembly::default();
+                    self.greetings.clear();
                     self.is_spoilt = false;
                     let mut parties = std::mem::take(&mut self.parties);
                     for party in &mut parties {
@@ -155,6 +160,10 @@ impl Worker<'_> {
             let mut party = Party::new(part, self.timeout, now);
             if self.session.is_some() {
                 party.machine.link(now, true);
+                self.drive(&mut party, now);
+                if let Some(greeting) = self.greetings.get(&party.key).cloned() {
+                    party.machine.hear(now, greeting);
+                }
             }
             self.drive(&mut party, now);
             self.parties.push(party);
@@ -182,6 +191,11 @@ impl Worker<'_> {
                 return;
             }
         };
+        if matches!(message, Message::Hello { .. })
+            && (self.greetings.len() < MOST_VIRTUAL_ROUTERS || self.greetings.contains_key(&key))
+        {
+            self.greetings.insert(key.clone(), message.clone());
+        }
         if !self.parties.iter().any(|party| party.key == key) {
             if let Message::Offer { number, .. } = message {
                 self.send(&key, &Message::Refuse { number, why: Why::Unknown });
