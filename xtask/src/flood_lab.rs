@@ -68,13 +68,18 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
 fn measure(program: &Path, attack: &Attack, seconds: u64) -> Result<Part, String> {
     let authority = Authority::new();
     let issued = authority.issue("test", &["test.example"]);
-    let nginx = Nginx::start("lab", free_port());
+    // What it passes on it reads whole before, so it answers no upload early.
+    let (port, uploads) = (free_port(), free_address());
+    let reader =
+        format!("server {{ listen {uploads}; location / {{ proxy_pass http://127.0.0.1:{port}; }} }}");
+    let nginx = Nginx::start_with("lab", port, &reader);
     nginx.file("big", BIG);
     let (plain, secure) = (free_address(), free_address());
     let text = format!(
         "[listener.plain]\nbind = \"{plain}\"\npool = \"website\"\n\
          [listener.secure]\nbind = \"{secure}\"\npool = \"website\"\n\
          tls = {{ certificates = [{{ certificate = {:?}, key = {:?} }}] }}\n\
+         [[listener.plain.route]]\npath = \"/upload\"\npool = \"uploads\"\n[pool.uploads.servers]\ns0 = \"{uploads}\"\n\
          [pool.website.servers]\ns0 = \"{}\"\n",
         issued.certificate,
         issued.key,
@@ -157,6 +162,7 @@ fn counters(status: &Value) -> BTreeMap<String, u64> {
     for listener in status["traffic"]["listeners"].as_array().into_iter().flatten() {
         let mut add =
             |name: String, value: &Value| *found.entry(name).or_default() += value.as_u64().unwrap_or(0);
+        add("silent".into(), &listener["silent_total"]);
         add("slow_readers".into(), &listener["slow_readers_total"]);
         for (family, map) in [
             ("http2_floods", &listener["http2"]["floods_total"]),

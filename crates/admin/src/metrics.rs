@@ -272,7 +272,13 @@ fn listeners(page: &mut Page, listeners: &[ListenerSnapshot]) {
             responses.sample(&[("listener", listener.name.as_str()), ("class", class)], count);
         }
     }
-    let simple: [Simple<ListenerSnapshot>; 3] = [
+    let simple: [Simple<ListenerSnapshot>; 4] = [
+        (
+            "evenkeel_listener_silent_connections_total",
+            Kind::Counter,
+            "Connections that were closed because not a byte came over them.",
+            |listener| listener.silent_total,
+        ),
         (
             "evenkeel_listener_slow_readers_total",
             Kind::Counter,

@@ -252,6 +252,9 @@ pub struct ListenerSnapshot {
     pub durations: HistogramSnapshot,
     /// Connections closed because their PROXY header was missing or broken.
     pub proxy_headers_refused_total: u64,
+    /// Connections that were closed because not a byte came over them within `header-timeout` (HTTP).
+    #[serde(default)]
+    pub silent_total: u64,
     /// Responses that were broken off because their client took nothing, or too little.
     #[serde(default)]
     pub slow_readers_total: u64,

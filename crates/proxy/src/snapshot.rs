@@ -63,6 +63,7 @@ fn listener(slot: &ListenerSlot) -> ListenerSnapshot {
         bytes_out_total: slot.counters.sum(|counters| &counters.bytes_out_total),
         latency: Histogram::sum(slot.counters.all().map(|counters| &counters.latency)),
         durations: Histogram::sum(slot.counters.all().map(|counters| &counters.durations)),
+        silent_total: slot.counters.sum(|counters| &counters.silent_total),
         slow_readers_total: slot.counters.sum(|counters| &counters.slow_readers_total),
         proxy_headers_refused_total: slot.counters.sum(|counters| &counters.proxy_headers_refused_total),
         http2: http2(slot),

@@ -395,6 +395,8 @@ pub(crate) struct ListenerCounters {
     pub(crate) durations: Histogram,
     /// Connections whose PROXY header was missing or broken.
     pub(crate) proxy_headers_refused_total: Counter,
+    /// Connections that ended because not a byte came over them.
+    pub(crate) silent_total: Counter,
     /// Responses that were broken off because the client took nothing, or too little.
     pub(crate) slow_readers_total: Counter,
     pub(crate) handshakes_total: Counter,

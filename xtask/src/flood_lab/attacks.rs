@@ -279,7 +279,7 @@ pub(super) const ATTACKS: &[Attack] = &[
                 target.plain,
                 target,
                 1000,
-                b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n",
+                b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n",
                 Trickle::Byte,
             );
         },

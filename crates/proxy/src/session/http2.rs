@@ -150,6 +150,10 @@ impl Session<'_> {
                     self.last = Instant::now();
                     let counters = self.counted.slot.counters.of(self.counted.worker.index);
                     counters.http2_streams_total.add(1);
+                    // One that was given up in the same breath costs nothing more (CVE-2023-44487).
+                    if respond.poll_reset(cx).is_ready() {
+                        continue;
+                    }
                     // A stream that was reset is none to the library, though its request may still be under way.
                     if self.state == State::Over || self.under_way() >= MOST_REQUESTS {
                         respond.send_reset(h2::Reason::REFUSED_STREAM);

@@ -154,6 +154,22 @@ fn every_flood_is_cut_and_the_log_says_why() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Requests that are given up in the same breath cost no server anything.
+#[test]
+fn requests_that_are_reset_at_once_reach_no_server() {
+    let Some(house) = House::new() else { return };
+    let mut client = house.client();
+    let pair =
+        |stream| [headers(stream, &get("/"), true), Frame::new(kind::RST_STREAM, 0, stream, [0, 0, 0, 8])];
+    // In one write, and so in one record of TLS.
+    let bytes: Vec<u8> =
+        (0..50).flat_map(|turn| pair(2 * turn + 1)).flat_map(|frame| frame.bytes()).collect();
+    client.send(bytes).unwrap();
+    assert_eq!(client.get(101, "/").unwrap().text(), "hello");
+    let received = String::from_utf8(house.origin.received().concat()).unwrap();
+    assert_eq!(received.matches("GET / ").count(), 1, "{received}");
+}
+
 /// One byte of HPACK that names a field of the table again costs a whole field.
 #[test]
 fn a_bomb_of_header_references_is_refused_before_it_unfolds() {
