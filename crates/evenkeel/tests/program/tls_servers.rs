@@ -14,6 +14,11 @@ use crate::site::{Site, evenkeel, text};
 /// nginx with TLS on a port of its own; it answers the name that it was asked for, whether the session was resumed,
 /// the number of the connection, and whom it saw.
 fn nginx(issued: &Issued, more: &str) -> (Nginx, SocketAddr) {
+    nginx_that("ssl", issued, more)
+}
+
+/// The same with these words behind its address.
+fn nginx_that(listens: &str, issued: &Issued, more: &str) -> (Nginx, SocketAddr) {
     let port = free_port();
     let files = format!(
         "ssl_certificate {}; ssl_certificate_key {};",
@@ -21,8 +26,8 @@ fn nginx(issued: &Issued, more: &str) -> (Nginx, SocketAddr) {
         issued.key.display()
     );
     let server = format!(
-        "keepalive_timeout 60s; server {{ listen 127.0.0.1:{port} ssl; {files} {more}
-         location / {{ return 200 \"$ssl_server_name|$ssl_session_reused|$connection|$ssl_client_s_dn|$ssl_protocol\"; }}
+        "keepalive_timeout 60s; server {{ listen 127.0.0.1:{port} {listens}; {files} {more}
+         location / {{ return 200 \"$ssl_server_name|$ssl_session_reused|$connection|$ssl_client_s_dn|$ssl_protocol|$server_protocol\"; }}
          location /plain {{ proxy_pass http://127.0.0.1:1; }} }}"
     );
     (Nginx::start_with("plain", free_port(), &server), ([127, 0, 0, 1], port).into())
@@ -561,4 +566,34 @@ fn a_server_with_a_revoked_certificate_gets_nothing() {
     fs::write(&list, "no list").unwrap();
     site.wait_for(lines, "`crl` holds no list");
     assert!(refusals());
+}
+
+#[test]
+fn a_server_with_both_protocols_is_spoken_to_as_the_pool_says() {
+    if !needs("openssl") || !needs("nginx") {
+        return;
+    }
+    let authority = Authority::new();
+    let issued = authority.issue("www", &["www.example.com"]);
+    let tls = format!("ca = {:?}\n", authority.ca());
+    let bind = free_address();
+    let spoken = |site: &Site, address: SocketAddr, protocol: &str| {
+        reload(site, &self::site(bind, address, &format!("protocol = \"{protocol}\""), &tls));
+        let answer = ask(bind, "www.example.com");
+        match refused(&answer) {
+            (502, Some(reason)) => reason.to_owned(),
+            _ => words(&answer)[5].clone(),
+        }
+    };
+    let (_both, both) = nginx_that("ssl http2", &issued, "");
+    let (_old, old) = nginx(&issued, "");
+    let site = Site::start(&site(bind, both, "", &tls));
+    for (protocol, of_both, of_old) in [
+        ("h2", "HTTP/2.0", "server-handshake"),
+        ("auto", "HTTP/2.0", "HTTP/1.1"),
+        ("h1", "HTTP/1.1", "HTTP/1.1"),
+    ] {
+        assert_eq!(spoken(&site, both, protocol), of_both, "{protocol}");
+        assert_eq!(spoken(&site, old, protocol), of_old, "{protocol}");
+    }
 }

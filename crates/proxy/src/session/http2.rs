@@ -44,6 +44,8 @@ const SEND_BUFFER: usize = 64 * 1024;
 const MOST_UNSEEN_RESETS: usize = 256;
 /// Streams that the client has made us reset (CVE-2025-8671), in the life of a connection.
 const MOST_OWN_RESETS: usize = 200;
+/// How often a connection that is busy, and on which nothing new has come for long, is looked at.
+const LOOK: Duration = Duration::from_secs(5);
 /// How long a connection that is to end may take to say so.
 const PARTING: Duration = Duration::from_secs(1);
 
@@ -178,7 +180,7 @@ impl Session<'_> {
                 State::Over => return Poll::Ready(()),
                 State::Ending if !busy => return Poll::Ready(()),
                 State::Open if !busy && now >= self.last + self.idle => self.end(),
-                State::Open if busy || now >= self.last + self.idle => self.alarm.set(self.idle),
+                State::Open if busy => self.alarm.set(self.idle.min(LOOK)),
                 State::Open => self.alarm.set_at(self.last + self.idle),
                 State::Ending => self.alarm.set(PARTING),
             }
