@@ -105,10 +105,10 @@ impl Gate {
         self.publish(&health, pool.slow_start, now);
     }
 
-    /// Begins with what another process knew. The checks are those of the plan already.
-    pub(crate) fn inherit(&self, legacy: &Legacy, slow_start: Duration, now: Instant) {
+    /// Begins with what another process knew when it left. The checks are those of the plan already.
+    pub(crate) fn inherit(&self, legacy: &Legacy, left: Instant, slow_start: Duration, now: Instant) {
         let mut health = self.lock();
-        health.inherit(legacy, now);
+        health.inherit(legacy, left);
         self.publish(&health, slow_start, now);
     }
 

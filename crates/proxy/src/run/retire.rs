@@ -46,7 +46,7 @@ impl Role {
             }
         }
         let snapshot = snapshot::take(table, &self.logs, &self.connections, self.workers.len());
-        Event::Retired { legacy: Legacy { servers }, snapshot }
+        Event::Retired { legacy: Legacy::of(servers), snapshot }
     }
 }
 
@@ -56,10 +56,11 @@ pub(super) fn inherit(table: &Table, legacy: &Legacy) {
         return;
     }
     let (now, servers) = (Instant::now(), legacy.by_server());
+    let left = now.checked_sub(legacy.age()).unwrap_or(now);
     for pool in &table.pools {
         for server in &pool.servers {
             if let Some(known) = servers.get(&(&pool.plan.name, &server.plan.name, &server.plan.address)) {
-                server.state.gate.inherit(known, pool.plan.slow_start, now);
+                server.state.gate.inherit(known, left, pool.plan.slow_start, now);
             }
         }
     }
