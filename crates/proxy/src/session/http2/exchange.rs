@@ -87,6 +87,8 @@ impl Exchange {
         let framing = request_from_h2::head(&parts, key.as_deref(), end, &mut text);
         let method = if parts.method == Method::HEAD { Method::HEAD } else { Method::GET };
         let accept = key.map(|key| websocket::accept(key.as_bytes()));
+        let outflow = facts.outflow.clone();
+        outflow.begins(respond.stream_id().into());
         let inner = Inner {
             receiving,
             ended: framing == Framing::None,
@@ -95,7 +97,7 @@ impl Exchange {
             respond,
             sending: None,
             response: ResponseToH2::new(&method, accept.as_deref()),
-            outflow: facts.outflow.clone(),
+            outflow,
             cut: false,
         };
         Self { facts, inner: Mutex::new(inner) }
@@ -303,6 +305,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let inner = self.inner();
         inner.finish();
+        inner.outflow.ends(inner.respond.stream_id().into());
         if inner.response.is_done() {
             // If the request has not ended, the library says that its rest is not needed (RFC 9113 §8.1), behind what of
             // the response still waits to be sent.

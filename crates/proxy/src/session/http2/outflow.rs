@@ -2,8 +2,8 @@
 //!
 //! The library bounds what waits of each response. A client that opens every window and reads nothing would have that much
 //! kept for each of its requests. What is handed over is counted here, and what has left is found in the headers of the
-//! frames that go out. Invariants: a stream that either side has reset holds nothing; one that finds no room is woken
-//! when there is some.
+//! frames that go out. Invariants: a stream that either side has reset holds nothing, also when that was seen here before the
+//! library has looked at it; one that finds no room is woken when there is some.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,9 +25,17 @@ pub(super) struct Outflow(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     total: usize,
-    /// By the number of the stream; those for which nothing waits are absent.
-    streams: HashMap<u32, usize>,
+    /// By the number of the stream: those that are served, and those for which something waits.
+    streams: HashMap<u32, Waiting>,
     wakers: Vec<Waker>,
+}
+
+/// What waits of one stream.
+#[derive(Debug)]
+struct Waiting {
+    bytes: usize,
+    is_served: bool,
+    is_reset: bool,
 }
 
 impl Outflow {
@@ -45,15 +53,36 @@ impl Outflow {
         }
     }
 
+    /// This stream is served from now on.
+    pub(super) fn begins(&self, stream: u32) {
+        self.lock().streams.insert(stream, Waiting { bytes: 0, is_served: true, is_reset: false });
+    }
+
+    /// Nothing more is handed over for it; what waits may still be sent.
+    pub(super) fn ends(&self, stream: u32) {
+        let mut state = self.lock();
+        if let Some(waiting) = state.streams.get_mut(&stream) {
+            waiting.is_served = false;
+            if waiting.bytes == 0 {
+                state.streams.remove(&stream);
+            }
+        }
+    }
+
     /// So many bytes of this stream were handed over.
     pub(super) fn gave(&self, stream: u32, bytes: usize) {
         let mut state = self.lock();
-        state.total += bytes;
-        *state.streams.entry(stream).or_default() += bytes;
+        if let Some(waiting) = state.streams.get_mut(&stream).filter(|waiting| !waiting.is_reset) {
+            waiting.bytes += bytes;
+            state.total += bytes;
+        }
     }
 
-    /// Whatever waits of this stream will not be sent.
+    /// It was reset: whatever waits of it will not be sent.
     pub(super) fn forget(&self, stream: u32) {
+        if let Some(waiting) = self.lock().streams.get_mut(&stream) {
+            waiting.is_reset = true;
+        }
         self.take(stream, usize::MAX);
     }
 
@@ -72,9 +101,9 @@ impl Outflow {
         let wakers = {
             let mut state = self.lock();
             let Some(waiting) = state.streams.get_mut(&stream) else { return };
-            let taken = bytes.min(*waiting);
-            *waiting -= taken;
-            if *waiting == 0 {
+            let taken = bytes.min(waiting.bytes);
+            waiting.bytes -= taken;
+            if waiting.bytes == 0 && !waiting.is_served {
                 state.streams.remove(&stream);
             }
             state.total = state.total.saturating_sub(taken);
@@ -98,13 +127,19 @@ mod tests {
         bytes
     }
 
+    fn serving<const N: usize>(streams: [u32; N]) -> Outflow {
+        let outflow = Outflow::default();
+        streams.into_iter().for_each(|stream| outflow.begins(stream));
+        outflow
+    }
+
     fn room(outflow: &Outflow) -> Poll<usize> {
         outflow.poll_room(&Context::from_waker(Waker::noop()))
     }
 
     #[test]
     fn what_waits_is_bounded_for_all_streams_together() {
-        let (outflow, mut scan) = (Outflow::default(), FrameScan::outgoing());
+        let (outflow, mut scan) = (serving([1, 3]), FrameScan::outgoing());
         outflow.gave(1, MOST_WAITING - 10);
         outflow.gave(3, 10);
         assert_eq!(room(&outflow), Poll::Pending);
@@ -117,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_was_reset_holds_nothing() {
-        let (outflow, mut scan) = (Outflow::default(), FrameScan::outgoing());
+        let (outflow, mut scan) = (serving([1, 3, 5]), FrameScan::outgoing());
         outflow.gave(1, 1000);
         outflow.gave(3, 2000);
         outflow.gave(5, MOST_WAITING);
@@ -126,13 +161,30 @@ mod tests {
         assert_eq!(room(&outflow), Poll::Ready(MOST_WAITING - 2000));
         outflow.left(&mut scan, &frame(3, 3, 4));
         assert_eq!(room(&outflow), Poll::Ready(MOST_WAITING));
+        // Whoever serves it may not have heard of it yet.
+        outflow.gave(1, 500);
+        assert_eq!(room(&outflow), Poll::Ready(MOST_WAITING));
+        [1, 3, 5].into_iter().for_each(|stream| outflow.ends(stream));
+        assert!(outflow.lock().streams.is_empty());
+    }
+
+    #[test]
+    fn what_waits_counts_after_its_stream_was_served() {
+        let (outflow, mut scan) = (serving([1]), FrameScan::outgoing());
+        outflow.gave(1, MOST_WAITING);
+        outflow.ends(1);
+        assert_eq!(room(&outflow), Poll::Pending);
+        outflow.left(&mut scan, &frame(0, 1, 200));
+        assert_eq!(room(&outflow), Poll::Ready(200));
+        outflow.left(&mut scan, &frame(3, 1, 4));
+        assert_eq!(room(&outflow), Poll::Ready(MOST_WAITING));
         assert!(outflow.lock().streams.is_empty());
     }
 
     #[test]
     fn who_found_no_room_is_woken_once_there_is_some() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let outflow = std::sync::Arc::new(Outflow::default());
+        let outflow = std::sync::Arc::new(serving([1]));
         outflow.gave(1, MOST_WAITING);
         let other = outflow.clone();
         let waiting = runtime.spawn(async move { std::future::poll_fn(|cx| other.poll_room(cx)).await });
