@@ -109,16 +109,15 @@ fn measure(program: &Path, attack: &Attack, seconds: u64) -> Result<Part, String
                 std::thread::sleep(SAMPLE);
             }
         });
-        for number in 0..attack.threads {
-            let target = &target;
-            scope.spawn(move || (attack.run)(target, number));
+        for _ in 0..attack.threads {
+            scope.spawn(|| attack.run(&target));
         }
         let during = clients.measure(lasts);
         over.store(true, Ordering::Relaxed);
         during
     });
     let after = counters(&site.status()?);
-    let mut part = Part::new(attack.name, attack.what);
+    let mut part = Part::new(attack.name, attack.what());
     let grown = most.into_inner().saturating_sub(memory);
     part.judge("memory grew by", format!("{:.1} MiB", grown as f64 / 1024.0), grown < MOST_GROWTH_KIB);
     for ((name, quiet), (_, busy)) in before.iter().zip(&during) {

@@ -36,13 +36,65 @@ impl Target {
 /// One way to do harm.
 pub(super) struct Attack {
     pub(super) name: &'static str,
-    pub(super) what: &'static str,
+    what: &'static str,
     /// One of these must be counted; none where nothing is.
     pub(super) metrics: &'static [&'static str],
     pub(super) threads: usize,
     /// It ends with a timeout of a minute.
     pub(super) waits: bool,
-    pub(super) run: fn(&Target, usize),
+    how: How,
+}
+
+enum How {
+    /// Frames of HTTP/2, by the number of the turn, until the connection is cut; and again on the next one.
+    Frames(fn(u32) -> Vec<Frame>),
+    Other(fn(&Target)),
+}
+
+impl Attack {
+    const fn of_frames(name: &'static str, what: &'static str, batch: fn(u32) -> Vec<Frame>) -> Self {
+        Self { name, what, metrics: &["http2_floods"], threads: 2, waits: false, how: How::Frames(batch) }
+    }
+
+    const fn other(
+        name: &'static str,
+        what: &'static str,
+        metrics: &'static [&'static str],
+        run: fn(&Target),
+    ) -> Self {
+        Self { name, what, metrics, threads: 1, waits: false, how: How::Other(run) }
+    }
+
+    const fn told_by(self, metrics: &'static [&'static str]) -> Self {
+        Self { metrics, ..self }
+    }
+
+    const fn in_threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
+    }
+
+    const fn that_waits(self) -> Self {
+        Self { waits: true, ..self }
+    }
+
+    /// What is done, in words.
+    pub(super) fn what(&self) -> String {
+        match self.how {
+            How::Frames(_) => format!(
+                "{} {} connections at a time; one that is cut is opened again after {AGAIN:?}.",
+                self.what, self.threads
+            ),
+            How::Other(_) => self.what.to_owned(),
+        }
+    }
+
+    /// One of its threads.
+    pub(super) fn run(&self, target: &Target) {
+        match self.how {
+            How::Frames(batch) => flood(target, batch),
+            How::Other(run) => run(target),
+        }
+    }
 }
 
 /// Batches between two pauses, the pause, and that before the next connection.
@@ -55,226 +107,126 @@ const RECEIVE_BUFFER: usize = 16 * 1024;
 
 /// All of them.
 pub(super) const ATTACKS: &[Attack] = &[
-    Attack {
-        name: "Rapid Reset (CVE-2023-44487)",
-        what: "Requests are opened and reset. Two connections at a time; one that is cut is opened again after 20 ms.",
-        metrics: &["http2_floods"],
-        threads: 2,
-        waits: false,
-        run: |target, _| {
-            flood(target, |turn| {
-                vec![
-                    head(2 * turn + 1, "/", true),
-                    Frame::new(kind::RST_STREAM, 0, 2 * turn + 1, [0, 0, 0, 8]),
-                ]
-            });
+    Attack::of_frames("Rapid Reset (CVE-2023-44487)", "Requests are opened and reset.", |turn| {
+        vec![head(2 * turn + 1, "/", true), Frame::new(kind::RST_STREAM, 0, 2 * turn + 1, [0, 0, 0, 8])]
+    }),
+    Attack::of_frames(
+        "MadeYouReset: a window of 0 (CVE-2025-8671)",
+        "Requests, each with a WINDOW_UPDATE of 0.",
+        |turn| vec![head(2 * turn + 1, "/", true), Frame::new(kind::WINDOW_UPDATE, 0, 2 * turn + 1, [0; 4])],
+    ),
+    Attack::of_frames(
+        "MadeYouReset: an overflowing window",
+        "Requests, each with a WINDOW_UPDATE beyond what a window may be.",
+        |turn| {
+            vec![
+                head(2 * turn + 1, "/", true),
+                Frame::new(kind::WINDOW_UPDATE, 0, 2 * turn + 1, [127, 255, 255, 255]),
+            ]
         },
-    },
-    Attack {
-        name: "MadeYouReset: a window of 0 (CVE-2025-8671)",
-        what: "Requests, each with a WINDOW_UPDATE of 0. Two connections at a time; one that is cut is opened again after 20 ms.",
-        metrics: &["http2_floods"],
-        threads: 2,
-        waits: false,
-        run: |target, _| {
-            flood(target, |turn| {
-                vec![head(2 * turn + 1, "/", true), Frame::new(kind::WINDOW_UPDATE, 0, 2 * turn + 1, [0; 4])]
-            });
+    ),
+    Attack::of_frames(
+        "MadeYouReset: DATA behind the end",
+        "Requests that have ended, each with content behind its end.",
+        |turn| vec![head(2 * turn + 1, "/", true), Frame::new(kind::DATA, 0, 2 * turn + 1, [b'x'])],
+    ),
+    Attack::of_frames(
+        "MadeYouReset: a stream that depends on itself",
+        "Requests, each with a PRIORITY that names itself.",
+        |turn| {
+            let stream = 2 * turn + 1;
+            let mut payload = stream.to_be_bytes().to_vec();
+            payload.push(16);
+            vec![head(stream, "/", true), Frame::new(kind::PRIORITY, 0, stream, payload)]
         },
-    },
-    Attack {
-        name: "MadeYouReset: an overflowing window",
-        what: "Requests, each with a WINDOW_UPDATE beyond what a window may be. Two connections at a time; one that is cut is opened again after 20 ms.",
-        metrics: &["http2_floods"],
-        threads: 2,
-        waits: false,
-        run: |target, _| {
-            flood(target, |turn| {
-                vec![
-                    head(2 * turn + 1, "/", true),
-                    Frame::new(kind::WINDOW_UPDATE, 0, 2 * turn + 1, [127, 255, 255, 255]),
-                ]
-            });
+    ),
+    Attack::of_frames(
+        "CONTINUATION without end (CVE-2024-27316)",
+        "A head that never ends, in small pieces.",
+        |turn| match turn {
+            0 => vec![Frame::new(kind::HEADERS, 0, 1, fields(get("/")))],
+            _ => vec![Frame::new(kind::CONTINUATION, 0, 1, fields([("a", "b")]))],
         },
-    },
-    Attack {
-        name: "MadeYouReset: DATA behind the end",
-        what: "Requests that have ended, each with content behind its end. Two connections at a time; one that is cut is opened again after 20 ms.",
-        metrics: &["http2_floods"],
-        threads: 2,
-        waits: false,
-        run: |target, _| {
-            flood(target, |turn| {
-                vec![head(2 * turn + 1, "/", true), Frame::new(kind::DATA, 0, 2 * turn + 1, [b'x'])]
-            });
+    ),
+    Attack::of_frames(
+        "CONTINUATION of 16 KiB each",
+        "The same, in pieces as large as frames may be.",
+        |turn| match turn {
+            0 => vec![Frame::new(kind::HEADERS, 0, 1, fields(get("/")))],
+            _ => vec![Frame::new(kind::CONTINUATION, 0, 1, fields([("a", &*"b".repeat(16_000))]))],
         },
-    },
-    Attack {
-        name: "MadeYouReset: a stream that depends on itself",
-        what: "Requests, each with a PRIORITY that names itself. Two connections at a time; one that is cut is opened again after 20 ms.",
-        metrics: &["http2_floods"],
-        threads: 2,
-        waits: false,
-        run: |target, _| {
-            flood(target, |turn| {
-                let stream = 2 * turn + 1;
-                let mut payload = stream.to_be_bytes().to_vec();
-                payload.push(16);
-                vec![head(stream, "/", true), Frame::new(kind::PRIORITY, 0, stream, payload)]
-            });
-        },
-    },
-    Attack {
-        name: "CONTINUATION without end (CVE-2024-27316)",
-        what: "A head that never ends, in small pieces. Two connections at a time; one that is cut is opened again after 20 ms.",
-        metrics: &["http2_floods"],
-        threads: 2,
-        waits: false,
-        run: |target, _| {
-            flood(target, |turn| match turn {
-                0 => vec![Frame::new(kind::HEADERS, 0, 1, fields(get("/")))],
-                _ => vec![Frame::new(kind::CONTINUATION, 0, 1, fields([("a", "b")]))],
-            });
-        },
-    },
-    Attack {
-        name: "CONTINUATION of 16 KiB each",
-        what: "The same, in pieces as large as frames may be. Two connections at a time; one that is cut is opened again after 20 ms.",
-        metrics: &["http2_floods"],
-        threads: 2,
-        waits: false,
-        run: |target, _| {
-            flood(target, |turn| match turn {
-                0 => vec![Frame::new(kind::HEADERS, 0, 1, fields(get("/")))],
-                _ => vec![Frame::new(kind::CONTINUATION, 0, 1, fields([("a", &*"b".repeat(16_000))]))],
-            });
-        },
-    },
-    Attack {
-        name: "Header bomb",
-        what: "One field is put into the table and named 12,000 times by a byte each; every window is shut. Two connections at a time; one that is cut is opened again after 20 ms.",
-        metrics: &["http2_floods", "head-too-large", "too-many-headers"],
-        threads: 2,
-        waits: false,
-        run: |target, _| flood(target, |turn| vec![bomb(2 * turn + 1, "x", &"v".repeat(3000))]),
-    },
-    Attack {
-        name: "Cookie bomb",
-        what: "The same with crumbs of cookies. Two connections at a time; one that is cut is opened again after 20 ms.",
-        metrics: &["http2_floods", "head-too-large", "too-many-headers"],
-        threads: 2,
-        waits: false,
-        run: |target, _| flood(target, |turn| vec![bomb(2 * turn + 1, "cookie", "a")]),
-    },
-    Attack {
-        name: "Empty DATA (CVE-2019-9518)",
-        what: "Content in frames of no byte. Two connections at a time; one that is cut is opened again after 20 ms.",
-        metrics: &["http2_floods"],
-        threads: 2,
-        waits: false,
-        run: |target, _| {
-            flood(target, |turn| match turn {
-                0 => vec![Frame::new(kind::HEADERS, flag::END_HEADERS, 1, fields(post("/")))],
-                _ => vec![Frame::new(kind::DATA, 0, 1, "")],
-            });
-        },
-    },
-    Attack {
-        name: "Tiny DATA",
-        what: "Content in frames of one byte. Two connections at a time; one that is cut is opened again after 20 ms.",
-        metrics: &["http2_floods"],
-        threads: 2,
-        waits: false,
-        run: |target, _| {
-            flood(target, |turn| match turn {
-                0 => vec![Frame::new(kind::HEADERS, flag::END_HEADERS, 1, fields(post("/")))],
-                _ => vec![Frame::new(kind::DATA, 0, 1, "x")],
-            });
-        },
-    },
-    Attack {
-        name: "PING (CVE-2019-9512)",
-        what: "Questions that must be answered. Two connections at a time; one that is cut is opened again after 20 ms.",
-        metrics: &["http2_floods"],
-        threads: 2,
-        waits: false,
-        run: |target, _| flood(target, |_| vec![Frame::new(kind::PING, 0, 0, [0; 8])]),
-    },
-    Attack {
-        name: "SETTINGS (CVE-2019-9515)",
-        what: "Settings that must be confirmed. Two connections at a time; one that is cut is opened again after 20 ms.",
-        metrics: &["http2_floods"],
-        threads: 2,
-        waits: false,
-        run: |target, _| {
-            flood(target, |_| vec![Frame::new(kind::SETTINGS, 0, 0, settings_payload(&[(4, 65_535)]))]);
-        },
-    },
-    Attack {
-        name: "PRIORITY (CVE-2019-9513)",
-        what: "Priorities of streams that do not exist. Two connections at a time; one that is cut is opened again after 20 ms.",
-        metrics: &["http2_floods"],
-        threads: 2,
-        waits: false,
-        run: |target, _| {
-            flood(target, |turn| vec![Frame::new(kind::PRIORITY, 0, 2 * turn + 1, [0, 0, 0, 0, 16])]);
-        },
-    },
-    Attack {
-        name: "WINDOW_UPDATE (CVE-2019-9511)",
-        what: "A window that is opened by a byte. Two connections at a time; one that is cut is opened again after 20 ms.",
-        metrics: &["http2_floods"],
-        threads: 2,
-        waits: false,
-        run: |target, _| flood(target, |_| vec![Frame::new(kind::WINDOW_UPDATE, 0, 0, [0, 0, 0, 1])]),
-    },
-    Attack {
-        name: "Half-open handshakes",
-        what: "2000 connections that send the beginning of a ClientHello.",
-        metrics: &["tls_failures"],
-        threads: 1,
-        waits: false,
-        run: |target, _| hold(target.secure, target, 2000, b"\x16\x03\x01\x02\x00\x01", Trickle::Nothing),
-    },
-    Attack {
-        name: "Full handshakes",
-        what: "200 whole handshakes a second without resumption, each connection closed at once by the attacker. Such a handshake is allowed, and costs a signature; what is bounded is how many are under way (`max-handshakes`), so nobody is cut and nothing is counted as a failure.",
-        metrics: &[],
-        threads: 2,
-        waits: false,
-        run: |target, _| handshakes(target),
-    },
-    Attack {
-        name: "Renegotiation of TLS 1.2",
-        what: "openssl asks for a new handshake on an open connection, ten times a second. There is no renegotiation here: the library refuses it, and no metric counts it.",
-        metrics: &[],
-        threads: 1,
-        waits: false,
-        run: |target, _| renegotiate(target),
-    },
-    Attack {
-        name: "Connections that say nothing",
-        what: "2000 connections without a byte.",
-        metrics: &["header-timeout", "silent"],
-        threads: 1,
-        waits: false,
-        run: |target, _| hold(target.plain, target, 2000, b"", Trickle::Nothing),
-    },
-    Attack {
-        name: "Slow heads",
-        what: "1000 connections that send a byte of a head each second.",
-        metrics: &["header-timeout"],
-        threads: 1,
-        waits: false,
-        run: |target, _| hold(target.plain, target, 1000, b"GET / HTTP/1.1\r\nHost: a\r\nX: ", Trickle::Byte),
-    },
-    Attack {
-        name: "Slow bodies",
-        what: "1000 connections that send a byte of a body each second.",
-        metrics: &["body-too-slow"],
-        threads: 1,
-        waits: false,
-        run: |target, _| {
+    ),
+    Attack::of_frames(
+        "Header bomb",
+        "One field is put into the table and named 12,000 times by a byte each; every window \
+         is shut.",
+        |turn| vec![bomb(2 * turn + 1, "x", &"v".repeat(3000))],
+    )
+    .told_by(&["http2_floods", "head-too-large", "too-many-headers"]),
+    Attack::of_frames("Cookie bomb", "The same with crumbs of cookies.", |turn| {
+        vec![bomb(2 * turn + 1, "cookie", "a")]
+    })
+    .told_by(&["http2_floods", "head-too-large", "too-many-headers"]),
+    Attack::of_frames("Empty DATA (CVE-2019-9518)", "Content in frames of no byte.", |turn| match turn {
+        0 => vec![Frame::new(kind::HEADERS, flag::END_HEADERS, 1, fields(post("/")))],
+        _ => vec![Frame::new(kind::DATA, 0, 1, "")],
+    }),
+    Attack::of_frames("Tiny DATA", "Content in frames of one byte.", |turn| match turn {
+        0 => vec![Frame::new(kind::HEADERS, flag::END_HEADERS, 1, fields(post("/")))],
+        _ => vec![Frame::new(kind::DATA, 0, 1, "x")],
+    }),
+    Attack::of_frames("PING (CVE-2019-9512)", "Questions that must be answered.", |_| {
+        vec![Frame::new(kind::PING, 0, 0, [0; 8])]
+    }),
+    Attack::of_frames("SETTINGS (CVE-2019-9515)", "Settings that must be confirmed.", |_| {
+        vec![Frame::new(kind::SETTINGS, 0, 0, settings_payload(&[(4, 65_535)]))]
+    }),
+    Attack::of_frames("PRIORITY (CVE-2019-9513)", "Priorities of streams that do not exist.", |turn| {
+        vec![Frame::new(kind::PRIORITY, 0, 2 * turn + 1, [0, 0, 0, 0, 16])]
+    }),
+    Attack::of_frames("WINDOW_UPDATE (CVE-2019-9511)", "A window that is opened by a byte.", |_| {
+        vec![Frame::new(kind::WINDOW_UPDATE, 0, 0, [0, 0, 0, 1])]
+    }),
+    Attack::other(
+        "Half-open handshakes",
+        "2000 connections that send the beginning of a ClientHello.",
+        &["tls_failures"],
+        |target| hold(target.secure, target, 2000, b"\x16\x03\x01\x02\x00\x01", Trickle::Nothing),
+    ),
+    Attack::other(
+        "Full handshakes",
+        "200 whole handshakes a second without resumption, each connection closed at once by \
+         the attacker. Such a handshake is allowed, and costs a signature; what is bounded is \
+         how many are under way (`max-handshakes`), so nobody is cut and nothing is counted \
+         as a failure.",
+        &[],
+        handshakes,
+    )
+    .in_threads(2),
+    Attack::other(
+        "Renegotiation of TLS 1.2",
+        "openssl asks for a new handshake on an open connection, ten times a second. There is \
+         no renegotiation here: the library refuses it, and no metric counts it.",
+        &[],
+        renegotiate,
+    ),
+    Attack::other(
+        "Connections that say nothing",
+        "2000 connections without a byte.",
+        &["header-timeout", "silent"],
+        |target| hold(target.plain, target, 2000, b"", Trickle::Nothing),
+    ),
+    Attack::other(
+        "Slow heads",
+        "1000 connections that send a byte of a head each second.",
+        &["header-timeout"],
+        |target| hold(target.plain, target, 1000, b"GET / HTTP/1.1\r\nHost: a\r\nX: ", Trickle::Byte),
+    ),
+    Attack::other(
+        "Slow bodies",
+        "1000 connections that send a byte of a body each second.",
+        &["body-too-slow"],
+        |target| {
             hold(
                 target.plain,
                 target,
@@ -283,41 +235,38 @@ pub(super) const ATTACKS: &[Attack] = &[
                 Trickle::Byte,
             );
         },
-    },
-    Attack {
-        name: "Slow readers, HTTP/1.1",
-        what: "500 connections that ask for 64 MiB and read a byte each second.",
-        metrics: &["slow_readers"],
-        threads: 1,
-        waits: true,
-        run: |target, _| {
+    ),
+    Attack::other(
+        "Slow readers, HTTP/1.1",
+        "500 connections that ask for 64 MiB and read a byte each second.",
+        &["slow_readers"],
+        |target| {
             hold(target.plain, target, 500, b"GET /files/big HTTP/1.1\r\nHost: a\r\n\r\n", Trickle::Read);
         },
-    },
-    Attack {
-        name: "Stalled streams, HTTP/2",
-        what: "10 connections with 100 requests for 64 MiB each, every window as large as it may be, and nothing read.",
-        metrics: &["slow_readers"],
-        threads: 1,
-        waits: true,
-        run: |target, _| hold(target.plain, target, 10, &stalled(1 << 30), Trickle::Nothing),
-    },
-    Attack {
-        name: "Shut windows, HTTP/2",
-        what: "10 connections with 100 requests for 64 MiB each, the windows of which stay shut.",
-        metrics: &["slow_readers"],
-        threads: 1,
-        waits: true,
-        run: |target, _| hold(target.plain, target, 10, &stalled(0), Trickle::Nothing),
-    },
-    Attack {
-        name: "Slow heads, HTTP/2",
-        what: "500 connections that send a byte of a head each second.",
-        metrics: &["http2_floods", "header-timeout"],
-        threads: 1,
-        waits: true,
-        run: |target, _| hold(target.plain, target, 500, &half_head(), Trickle::Byte),
-    },
+    )
+    .that_waits(),
+    Attack::other(
+        "Stalled streams, HTTP/2",
+        "10 connections with 100 requests for 64 MiB each, every window as large as it may \
+         be, and nothing read.",
+        &["slow_readers"],
+        |target| hold(target.plain, target, 10, &stalled(1 << 30), Trickle::Nothing),
+    )
+    .that_waits(),
+    Attack::other(
+        "Shut windows, HTTP/2",
+        "10 connections with 100 requests for 64 MiB each, the windows of which stay shut.",
+        &["slow_readers"],
+        |target| hold(target.plain, target, 10, &stalled(0), Trickle::Nothing),
+    )
+    .that_waits(),
+    Attack::other(
+        "Slow heads, HTTP/2",
+        "500 connections that send a byte of a head each second.",
+        &["http2_floods", "header-timeout"],
+        |target| hold(target.plain, target, 500, &half_head(), Trickle::Byte),
+    )
+    .that_waits(),
 ];
 
 /// What a connection that is held does each second.
