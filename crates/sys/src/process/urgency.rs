@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 
 use rustix::mm::{MlockAllFlags, mlockall};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The least of the real-time priorities: before everything ordinary, behind whatever the operator made more urgent.
 const PRIORITY: i32 = 1;
@@ -20,10 +20,14 @@ const LONGEST_STRETCH: u64 = 2_000_000;
 /// Pages are locked when they are first used: an allocator reserves far more than it uses.
 ///
 /// # Errors
-/// When the process has neither CAP_IPC_LOCK nor a sufficient limit of locked memory.
+/// When the process has no CAP_IPC_LOCK, or the limit of locked memory cannot be taken away.
 pub fn lock_memory() -> io::Result<()> {
-    // Later, without the capability, the limit would bound what may be allocated.
-    let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
+    // Later, without the capability, the limit would bound what may be allocated, and where a thread finds its stack.
+    if getrlimit(Resource::Memlock).current.is_some() {
+        setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None }).map_err(|error| {
+            io::Error::new(error.kind(), "the limit of locked memory (RLIMIT_MEMLOCK) cannot be raised")
+        })?;
+    }
     // A failover must not wait for a disk that the busy machine has no time for.
     for (start, length) in fs::read_to_string("/proc/self/maps")?.lines().filter_map(code) {
         let _ = crate::calls::populate(start, length);
