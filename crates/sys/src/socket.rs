@@ -6,11 +6,13 @@
 mod error;
 mod owner;
 mod retire;
+mod stranger;
 mod tcp;
 mod unix;
 
 pub use error::BindError;
 pub use retire::{handshakes, is_retired, retire};
+pub use stranger::only_from;
 pub use tcp::listen_tcp;
 pub use unix::{UnixName, listen_unix};
 
