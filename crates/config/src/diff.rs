@@ -14,6 +14,7 @@ use crate::plan::{Admin, Global, Listener, Mode, Plan, Pool, Server};
 mod discovery;
 mod effects;
 mod health;
+mod peer;
 mod server_tls;
 mod shown;
 mod sticky;
@@ -27,7 +28,7 @@ use shown::{CountOrAuto, access_log, duration, forwarding, list, rule, size, und
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Difference {
-    /// What changes: `global`, `admin`, `listener NAME`, `pool NAME` or `virtual-router NAME`.
+    /// What changes: `global`, `admin`, `listener NAME`, `pool NAME`, `virtual-router NAME` or `pair`.
     pub subject: String,
     /// How it changes.
     pub change: String,
@@ -96,6 +97,8 @@ pub fn diff(old: &Plan, new: &Plan) -> Vec<Difference> {
     differences.of("resolver".into(), Section::Resolver);
     discovery::resolver(&old.resolver, &new.resolver, &mut differences);
     virtual_router::compare(&old.virtual_routers, &new.virtual_routers, &mut differences);
+    differences.of("pair".into(), Section::Pair);
+    peer::compare(old.pair.as_ref(), new.pair.as_ref(), &mut differences);
     differences.found
 }
 

@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(explain("header_timeot"), Err(vec!["listener.header-timeout".to_owned()]));
         assert_eq!(
             explain("listener.website.bnid"),
-            Err(vec!["admin.bind".to_owned(), "listener.bind".to_owned()])
+            Err(vec!["admin.bind".to_owned(), "listener.bind".to_owned(), "pair.bind".to_owned()])
         );
         assert_eq!(explain("xyzzy"), Err(Vec::new()));
         assert_eq!(explain(""), Err(Vec::new()));

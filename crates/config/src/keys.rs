@@ -74,11 +74,13 @@ pub enum Section {
     Notify,
     /// `[virtual-router.NAME.provider]`.
     Provider,
+    /// `[pair]`.
+    Pair,
 }
 
 impl Section {
     /// All of them, in the order of the reference.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Top,
         Self::Global,
         Self::Admin,
@@ -109,6 +111,7 @@ impl Section {
         Self::Track,
         Self::Notify,
         Self::Provider,
+        Self::Pair,
     ];
 
     /// How the file writes it.
@@ -145,6 +148,7 @@ impl Section {
             Self::Track => "[[virtual-router.NAME.track]]",
             Self::Notify => "[[virtual-router.NAME.notify]]",
             Self::Provider => "[virtual-router.NAME.provider]",
+            Self::Pair => "[pair]",
         }
     }
 
@@ -182,6 +186,7 @@ impl Section {
             Self::Track => "virtual-router.track",
             Self::Notify => "virtual-router.notify",
             Self::Provider => "virtual-router.provider",
+            Self::Pair => "pair",
         }
     }
 
@@ -296,6 +301,10 @@ impl Section {
             Self::Provider => {
                 "A program that makes the addresses reach this node where announcing them to the neighbours does not: the API of \
                  a cloud, a BGP daemon. It is called until it confirms, beside the interface, which holds the addresses as ever."
+            }
+            Self::Pair => {
+                "The link to the other node of the pair: encrypted, and nobody without the key is heard. With it a planned move of \
+                 virtual addresses keeps the connections. Both nodes have this table, each with the other's address and the same key."
             }
         }
     }

@@ -7,6 +7,7 @@ mod access_log;
 mod binds;
 mod discovery;
 mod health;
+mod pair;
 mod programs;
 mod protocol;
 mod routes;
@@ -54,6 +55,7 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
     sticky::check(model, problems);
     discovery::check(model, problems);
     let resolver = discovery::resolver(model, problems);
+    let pair = pair::lower(model, virtual_routers.as_deref().unwrap_or_default(), problems);
     if model.listeners.len() != listeners.len() || model.pools.len() != plan_pools.len() {
         return None;
     }
@@ -84,6 +86,7 @@ pub(crate) fn lower(model: &Model, problems: &mut Problems) -> Option<Plan> {
         pools: plan_pools,
         resolver,
         virtual_routers: virtual_routers?,
+        pair,
     })
 }
 

@@ -6,6 +6,7 @@
 mod balance;
 mod discovery;
 mod health;
+mod pair;
 mod read;
 mod route;
 mod send_proxy;
@@ -30,6 +31,7 @@ use ipnet::IpNet;
 use crate::plan::{From, LogTarget};
 pub(crate) use discovery::{Resolver, ServersFrom};
 pub(crate) use health::{Agent, Health, Passive, WordOr, statuses};
+pub(crate) use pair::Pair;
 pub(crate) use send_proxy::SendProxy;
 pub(crate) use server_tls::ServerTls;
 pub(crate) use sticky::Sticky;
@@ -59,6 +61,7 @@ pub(crate) struct Model {
     pub(crate) pools: Vec<Pool>,
     pub(crate) resolver: Resolver,
     pub(crate) virtual_routers: Vec<VirtualRouter>,
+    pub(crate) pair: Option<Pair>,
 }
 
 #[derive(Debug, Default)]

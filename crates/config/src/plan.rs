@@ -5,6 +5,7 @@
 //! listener or rule names exists, no two listeners share a bind, every pool has at least one server or source of servers.
 
 mod health;
+mod pair;
 mod protocol;
 mod send_proxy;
 mod server_tls;
@@ -34,6 +35,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use health::{Agent, ExecProbe, GrpcProbe, HttpProbe, Probe, ProbeKind, TcpProbe, WhenAllDown};
+pub use pair::Pair;
 pub use protocol::Protocol;
 pub use send_proxy::{Extensions, SendProxy};
 pub use server_tls::{ServerTls, Trust};
@@ -76,6 +78,9 @@ pub struct Plan {
     /// `[virtual-router.NAME]`, in file order.
     #[serde(default)]
     pub virtual_routers: Vec<VirtualRouter>,
+    /// `[pair]`; `None`: addresses move without their connections.
+    #[serde(default)]
+    pub pair: Option<Pair>,
 }
 
 /// `[global]`: what concerns the whole program.

@@ -140,6 +140,13 @@ fn with(section: Section, line: &str) -> String {
             format!("{listener}[pool.website.servers-from]\n{source}{line}\n")
         }
         Section::Resolver => format!("{listener}{pool}[resolver]\n{line}\n"),
+        Section::Pair => {
+            let others: String = ["peer = \"10.0.0.12:7411\"\n", "key-file = \"/etc/evenkeel/pair.key\"\n"]
+                .into_iter()
+                .filter(|other| !own(&other[..4]))
+                .collect();
+            format!("{listener}{pool}[pair]\n{others}{line}\n")
+        }
         Section::Server => {
             let address = if own("address") { "" } else { "address = \"192.168.1.2:80\"\n" };
             format!("{listener}[pool.website.servers.webserver01]\n{address}{line}\n")
@@ -356,6 +363,11 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "health-send-with-http",
     "health-status-without-http",
     "notify-mistakes",
+    "pair-bind-of-other-family",
+    "pair-over-unix",
+    "pair-with-itself",
+    "pair-with-virtual-address",
+    "pair-without-key",
     "passive-eject-too-long",
     "pool-tls-crl",
     "pool-tls-wrong",

@@ -1,6 +1,7 @@
 //! The records themselves.
 
 mod discovery;
+mod pair;
 mod protocol;
 mod rates;
 mod send_proxy;
@@ -67,7 +68,7 @@ impl Key {
 /// Every key there is: those of a file of their own come last.
 pub static KEYS: &[Key] = &JOINED;
 
-const APART: [&[Key]; 10] = [
+const APART: [&[Key]; 11] = [
     discovery::KEYS,
     protocol::KEYS,
     rates::KEYS,
@@ -78,6 +79,7 @@ const APART: [&[Key]; 10] = [
     virtual_router::KEYS,
     track::KEYS,
     telling::KEYS,
+    pair::KEYS,
 ];
 
 const COUNT: usize = {

@@ -45,6 +45,15 @@ pub(super) fn check(model: &Model, problems: &mut Problems) {
             span: admin.bind.as_ref().map(|bind| bind.span),
         }));
     }
+    if let Some(pair) = &model.pair
+        && let Some(bind) = super::pair::bind(pair)
+    {
+        binds.push(Bind {
+            address: Address::Tcp(bind),
+            owner: "[pair]".into(),
+            span: pair.bind.as_ref().or(pair.peer.as_ref()).map(|typed| typed.span),
+        });
+    }
     for listener in &model.listeners {
         binds.extend(listener.binds.iter().map(|bind| Bind {
             address: bind.value.clone(),

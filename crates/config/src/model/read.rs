@@ -46,6 +46,9 @@ pub(super) fn model(document: &Table, host: &Host, problems: &mut Problems) -> M
         model.resolver = reader.resolver(problems);
     }
     model.virtual_routers = super::virtual_router::read(&top, host, problems);
+    if let Some(reader) = top.table("pair", Section::Pair, problems) {
+        model.pair = Some(reader.pair(host, problems));
+    }
     model
 }
 
@@ -363,6 +366,7 @@ impl<'a> Reader<'a> {
             Section::Track => "this `track`".into(),
             Section::Notify => "this `notify`".into(),
             Section::Provider => "this `provider`".into(),
+            Section::Pair => "[pair]".into(),
         }
     }
 

@@ -426,7 +426,11 @@ pub(super) fn address(
 }
 
 fn address_help(text: &str, why: InvalidAddress, section: Section) -> String {
-    let port = if section == Section::Admin { 8404 } else { 80 };
+    let port = match section {
+        Section::Admin => 8404,
+        Section::Pair => 7411,
+        _ => 80,
+    };
     match why {
         InvalidAddress::NoPort if text.parse::<std::net::Ipv6Addr>().is_ok() => {
             format!("write it in brackets with a port: `\"[{text}]:{port}\"`")

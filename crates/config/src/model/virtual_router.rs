@@ -128,26 +128,43 @@ pub(super) fn read(top: &Reader<'_>, host: &Host, problems: &mut Problems) -> Ve
 /// The table with the keys of this host in their places. Those of other hosts are checked as well, so that the file is
 /// right on every node or on none.
 fn for_this_host(reader: &Reader<'_>, host: &Host, problems: &mut Problems) -> (Table, Vec<At<u64>>) {
-    let mut merged = Table { entries: reader.table.entries.clone() };
-    merged.entries.retain(|entry| entry.key.value != "on");
+    let (merged, others) = reader.on_this_host(host, problems);
     let mut other_priorities = Vec::new();
-    for (name, special) in reader.named("on", Section::VirtualRouter, problems) {
-        if let Some(nested) = special.table.find("on") {
-            problems
-                .error(nested.key.span, "`on` stands inside of `on`")
-                .help("write one table `[virtual-router.NAME.on.HOST]` for each host");
-        }
-        if host.is(name.value.as_str()) {
-            for entry in special.table.entries.iter().filter(|entry| entry.key.value != "on") {
-                merged.entries.retain(|general| general.key.value != entry.key.value);
-                merged.entries.push(Entry::clone(entry));
-            }
-        } else {
-            let other = virtual_router(name, &special, Vec::new(), problems);
-            other_priorities.extend(other.priority);
-        }
+    for (name, special) in others {
+        let other = virtual_router(name, &special, Vec::new(), problems);
+        other_priorities.extend(other.priority);
     }
     (merged, other_priorities)
+}
+
+impl<'a> Reader<'a> {
+    /// The table with the keys of `on` for this host in their places, and what `on` has for other hosts.
+    pub(super) fn on_this_host(
+        &self,
+        host: &Host,
+        problems: &mut Problems,
+    ) -> (Table, Vec<(At<Name>, Reader<'a>)>) {
+        let mut merged = Table { entries: self.table.entries.clone() };
+        merged.entries.retain(|entry| entry.key.value != "on");
+        let mut others = Vec::new();
+        for (name, special) in self.named("on", self.section, problems) {
+            if let Some(nested) = special.table.find("on") {
+                problems.error(nested.key.span, "`on` stands inside of `on`").help(format!(
+                    "write one table `{}.on.HOST]` for each host",
+                    self.section.header().trim_end_matches(']')
+                ));
+            }
+            if host.is(name.value.as_str()) {
+                for entry in special.table.entries.iter().filter(|entry| entry.key.value != "on") {
+                    merged.entries.retain(|general| general.key.value != entry.key.value);
+                    merged.entries.push(Entry::clone(entry));
+                }
+            } else {
+                others.push((name, special));
+            }
+        }
+        (merged, others)
+    }
 }
 
 fn virtual_router(

@@ -111,6 +111,7 @@ mod tests {
             pools: Vec::new(),
             resolver: Default::default(),
             virtual_routers: Vec::new(),
+            pair: None,
         }
     }
 
