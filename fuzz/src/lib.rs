@@ -7,6 +7,7 @@ mod failover;
 mod found;
 mod from_h2;
 mod http;
+mod pair;
 mod proxy_header;
 mod sys;
 mod tls;
@@ -17,6 +18,7 @@ pub use config::config;
 pub use failover::{arp, election, handover, ndp, vrrp};
 pub use found::servers_document;
 pub use from_h2::{frames, request_from_h2, response_to_h2};
+pub use pair::pair;
 pub use http::{body, cookie, request_head, response_head, uri};
 pub use proxy_header::proxy_header;
 pub use sys::netlink;
@@ -36,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     ("grpc_health", grpc_health),
     ("frames", frames),
     ("handover", handover),
+    ("pair", pair),
     ("ndp", ndp),
     ("netlink", netlink),
     ("request_from_h2", request_from_h2),

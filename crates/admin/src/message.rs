@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use evenkeel_config::overlay::{Conditions, Edit};
 use evenkeel_ha::message as ha;
+use evenkeel_pair::message::State as PairState;
 use evenkeel_proxy::message::Snapshot;
 use evenkeel_traffic::address::Address;
 use evenkeel_traffic::duty::Duty;
@@ -262,6 +263,22 @@ pub struct Status {
     /// What is known of the virtual routers; `None` when the configuration has none.
     #[serde(default)]
     pub virtual_routers: Option<VirtualRouters>,
+    /// The link to the other node; `None` when the configuration has none.
+    #[serde(default)]
+    pub pair: Option<PairStatus>,
+}
+
+/// The link to the other node of the pair.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PairStatus {
+    /// Where the other node listens.
+    pub peer: String,
+    /// Where this one listens.
+    pub bind: String,
+    /// How long connections may go on where they are once their addresses have moved, in seconds.
+    pub handover_timeout: u64,
+    /// How it stands.
+    pub state: PairState,
 }
 
 /// The virtual routers at one moment.

@@ -4,6 +4,7 @@
 //! samples, no series comes twice, and counters end in `_total`; times are in seconds, sizes in bytes. All families
 //! are explained in `docs/guide/metrics.md`.
 
+mod pair;
 mod server_tls;
 mod sources;
 #[cfg(test)]
@@ -41,6 +42,9 @@ pub fn render(status: &Status) -> String {
     }
     if let Some(state) = status.virtual_routers.as_ref().and_then(|known| known.state.as_ref()) {
         virtual_routers::write(&mut page, state);
+    }
+    if let Some(pair) = &status.pair {
+        pair::write(&mut page, &pair.state);
     }
     page.0
 }

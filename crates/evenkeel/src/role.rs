@@ -19,6 +19,8 @@ pub(crate) enum Role {
     Admin,
     /// Runs elections and holds addresses.
     Ha,
+    /// Keeps the link to the other node.
+    Pair,
 }
 
 impl Role {
@@ -28,6 +30,7 @@ impl Role {
             Self::Proxy => "proxy",
             Self::Admin => "admin",
             Self::Ha => "ha",
+            Self::Pair => "pair",
         }
     }
 }
@@ -54,7 +57,7 @@ fn serve(role: Role, user: Option<&str>) -> Result<(), String> {
     let account = user.map(|name| rights::account(Some(name))).transpose()?;
     let punctual = if role == Role::Ha { hurry() } else { Urgency::default() };
     match role {
-        Role::Proxy | Role::Admin => rights::give_up(account.as_ref())?,
+        Role::Proxy | Role::Admin | Role::Pair => rights::give_up(account.as_ref())?,
         Role::Ha => rights::keep_network(account.as_ref())?,
     }
     let unusable = |error| format!("the channel to the supervisor cannot be used: {error}");
@@ -62,6 +65,7 @@ fn serve(role: Role, user: Option<&str>) -> Result<(), String> {
     match role {
         Role::Proxy => evenkeel_proxy::run::run(Channel::from_fd(socket).map_err(unusable)?),
         Role::Admin => evenkeel_admin::run::run(Channel::from_fd(socket).map_err(unusable)?),
+        Role::Pair => evenkeel_pair::run::run(Channel::from_fd(socket).map_err(unusable)?),
         Role::Ha => evenkeel_ha::run::run(Polled::from_fd(socket).map_err(unusable)?, punctual),
     }
     .map_err(|error| error.to_string())

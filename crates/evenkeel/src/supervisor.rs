@@ -24,6 +24,7 @@ mod keys;
 mod leaving;
 mod live;
 mod logs;
+mod pair;
 mod past;
 mod priorities;
 mod process;
@@ -49,9 +50,9 @@ use evenkeel_admin::message::{Answer, Blame, Command, EventKind, LastReload, Ord
 use evenkeel_config::overlay::Overlay;
 use evenkeel_config::plan::Plan;
 use evenkeel_ha::message as ha;
+use evenkeel_pair::message as link;
 use evenkeel_proxy::message::{Change, Event, Keys};
 use evenkeel_sys::process::notify::{Notifier, State as Notice};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::exit::Exit;
@@ -129,6 +130,7 @@ struct Supervisor {
     proxy: Keeper<Change, Event>,
     admin: Keeper<Order, Word>,
     ha: Availability,
+    pair: pair::Link,
     /// All roles have been ready once.
     complete: bool,
     reloads: Reloads,
@@ -150,6 +152,7 @@ enum Happening {
     Proxy(Report<Event>),
     Admin(Report<Word>),
     Ha(Report<ha::Event>),
+    Pair(Report<link::Word>),
     Observed(ha::Finding),
     Told(telling::News),
     Rehearsed(Result<String, upgrade::Reason>),
@@ -162,20 +165,13 @@ enum Happening {
 
 impl Supervisor {
     /// Lives until everything has ended.
-    async fn live(
-        mut self,
-        mut proxy_reports: mpsc::Receiver<Report<Event>>,
-        mut admin_reports: mpsc::Receiver<Report<Word>>,
-        mut ha_reports: mpsc::Receiver<Report<ha::Event>>,
-        mut observations: mpsc::Receiver<ha::Finding>,
-        mut tellings: mpsc::Receiver<telling::News>,
-        mut signals: start::Signals,
-    ) -> Exit {
+    async fn live(mut self, mut reports: start::Reports, mut signals: start::Signals) -> Exit {
         let now = Instant::now();
         // First: the address may be here already, waiting for somebody who speaks for it.
         self.track_the_plan(now);
         self.tell_of_the_plan();
         self.start_ha(now);
+        self.start_pair(now);
         self.start_proxy(now);
         self.start_admin(now);
         loop {
@@ -185,11 +181,12 @@ impl Supervisor {
             let deadline = self.next_deadline();
             let happening = tokio::select! {
                 // The senders live in the keepers, so there is always a next report.
-                Some(report) = proxy_reports.recv() => Happening::Proxy(report),
-                Some(report) = admin_reports.recv() => Happening::Admin(report),
-                Some(report) = ha_reports.recv() => Happening::Ha(report),
-                Some(finding) = observations.recv() => Happening::Observed(finding),
-                Some(news) = tellings.recv() => Happening::Told(news),
+                Some(report) = reports.proxy.recv() => Happening::Proxy(report),
+                Some(report) = reports.admin.recv() => Happening::Admin(report),
+                Some(report) = reports.ha.recv() => Happening::Ha(report),
+                Some(report) = reports.pair.recv() => Happening::Pair(report),
+                Some(finding) = reports.observations.recv() => Happening::Observed(finding),
+                Some(news) = reports.tellings.recv() => Happening::Told(news),
                 Some(verdict) = self.upgrades.verdict() => Happening::Rehearsed(verdict),
                 Some(news) = self.past.news() => Happening::Past(news),
                 Some(()) = signals.terminate.recv() => Happening::Terminate("SIGTERM"),
@@ -203,6 +200,7 @@ impl Supervisor {
                 Happening::Proxy(report) => self.hear_proxy(report, now),
                 Happening::Admin(report) => self.hear_admin(report, now),
                 Happening::Ha(report) => self.hear_ha(report, now),
+                Happening::Pair(report) => self.hear_pair(report, now),
                 Happening::Observed(finding) => self.observed(finding, now),
                 Happening::Told(news) => self.told(news),
                 Happening::Rehearsed(verdict) => self.rehearsed(verdict, now),
@@ -394,6 +392,9 @@ impl Supervisor {
         if self.ha.keeper.tick(now) {
             self.start_ha(now);
         }
+        if self.pair.keeper.tick(now) {
+            self.start_pair(now);
+        }
         if self.watchdog_at.is_some_and(|at| at <= now) {
             self.notify(&[Notice::Watchdog]);
             self.watchdog_at = self.notifier.watchdog_interval().map(|interval| now + interval);
@@ -426,6 +427,7 @@ impl Supervisor {
             self.proxy.deadline(),
             self.admin.deadline(),
             self.ha.keeper.deadline(),
+            self.pair.keeper.deadline(),
             self.watchdog_at,
             self.watch.deadline(&self.plan).filter(|_| self.ending.is_none()),
             self.reloads.deadline(),
@@ -457,12 +459,12 @@ impl Supervisor {
     }
 }
 
-/// The part of a plan that the proxy role needs: secrets of virtual routers are none of its business.
+/// The part of a plan that the proxy role needs: secrets of virtual routers and the other node are none of its business.
 fn for_proxy(plan: &Arc<Plan>) -> Arc<Plan> {
-    if plan.virtual_routers.is_empty() {
+    if plan.virtual_routers.is_empty() && plan.pair.is_none() {
         return Arc::clone(plan);
     }
-    Arc::new(Plan { virtual_routers: Vec::new(), ..Plan::clone(plan) })
+    Arc::new(Plan { virtual_routers: Vec::new(), pair: None, ..Plan::clone(plan) })
 }
 
 /// An answer that says no.

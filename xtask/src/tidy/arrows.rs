@@ -5,7 +5,7 @@ use super::packages::{Package, room};
 use super::tree::Tree;
 
 /// Each crate and the crates it may know. Whoever adds a crate draws its arrows here and in the picture.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("http", &[]),
     ("traffic", &["http"]),
     ("failover", &[]),
@@ -13,8 +13,9 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("sys", &[]),
     ("proxy", &["config", "http", "traffic", "sys"]),
     ("ha", &["config", "failover", "sys"]),
-    ("admin", &["proxy", "ha", "sys", "config", "traffic", "failover"]),
-    ("evenkeel", &["admin", "proxy", "ha", "sys", "config", "traffic", "failover", "http"]),
+    ("pair", &["sys"]),
+    ("admin", &["proxy", "ha", "pair", "sys", "config", "traffic", "failover"]),
+    ("evenkeel", &["admin", "proxy", "ha", "pair", "sys", "config", "traffic", "failover", "http"]),
     // Its simulator runs the machines of `failover`.
     ("testkit", &["failover"]),
     ("xtask", &["testkit"]),
@@ -23,8 +24,9 @@ const ALLOWED: [(&str, &[&str]); 11] = [
 /// Support of tests: known to tests only.
 const NEVER_SHIPPED: &str = "testkit";
 
-/// Who knows whom only by its messages: the crate and the two whose `message` it may use.
-const BY_MESSAGE_ONLY: (&str, [&str; 2]) = ("crates/admin/", ["evenkeel_proxy", "evenkeel_ha"]);
+/// Who knows whom only by its messages: the crate and the three whose `message` it may use.
+const BY_MESSAGE_ONLY: (&str, [&str; 3]) =
+    ("crates/admin/", ["evenkeel_proxy", "evenkeel_ha", "evenkeel_pair"]);
 
 /// Looks at every arrow between our crates, those of tests too.
 pub(super) fn check(packages: &[Package]) -> Vec<Finding> {

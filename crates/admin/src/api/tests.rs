@@ -60,6 +60,7 @@ fn status(traffic: Option<Snapshot>) -> Answer {
         traffic_missing: traffic.is_none().then(|| "it is being restarted".into()),
         traffic,
         virtual_routers: None,
+        pair: None,
     }))
 }
 

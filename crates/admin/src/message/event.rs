@@ -66,6 +66,8 @@ pub enum EventKind {
     VirtualRouterChanged,
     /// A virtual router has stayed active when another one, which was active as well, ceased to be.
     Reasserted,
+    /// The link to the other node has come or gone, or somebody who does not know its key has called.
+    PairChanged,
 }
 
 impl EventKind {
@@ -92,6 +94,7 @@ impl EventKind {
             Self::Stopping => "stopping",
             Self::VirtualRouterChanged => "virtual-router-changed",
             Self::Reasserted => "reasserted",
+            Self::PairChanged => "pair-changed",
         }
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::message::{LastReload, Phase, RoleStatus, SourceStatus, VirtualRouters};
+use crate::message::{LastReload, PairStatus, Phase, RoleStatus, SourceStatus, VirtualRouters};
 use evenkeel_proxy::message::{Http2Snapshot, QueueSnapshot};
 
 fn status() -> Status {
@@ -151,6 +151,20 @@ fn status() -> Status {
             missing: None,
             transitions: Vec::new(),
             runtime_priorities: Vec::new(),
+        }),
+        pair: Some(PairStatus {
+            peer: "10.0.0.12:7411".into(),
+            bind: "0.0.0.0:7411".into(),
+            handover_timeout: 600,
+            state: evenkeel_pair::message::State {
+                up: true,
+                since: 1_000_050,
+                sessions_total: 51,
+                refused_total: [("key".to_owned(), 52)].into(),
+                sent_total: 53,
+                received_total: 54,
+                ..Default::default()
+            },
         }),
     }
 }
@@ -334,6 +348,13 @@ fn every_fact_is_on_the_page() {
         ("evenkeel_source_up", &source, 1.0),
         ("evenkeel_source_servers", &source, 37.0),
         ("evenkeel_source_changed_timestamp_seconds", &source, 1_000_038.0),
+        ("evenkeel_pair_up", &[], 1.0),
+        ("evenkeel_pair_changed_timestamp_seconds", &[], 1_000_050.0),
+        ("evenkeel_pair_sessions_total", &[], 51.0),
+        ("evenkeel_pair_refused_total", &[("reason", "key")], 52.0),
+        ("evenkeel_pair_refused_total", &[("reason", "version")], 0.0),
+        ("evenkeel_pair_sent_total", &[], 53.0),
+        ("evenkeel_pair_received_total", &[], 54.0),
         ("evenkeel_source_changes_total", &source, 39.0),
         ("evenkeel_source_looks_total", &source, 40.0),
         ("evenkeel_source_failures_total", &source, 41.0),

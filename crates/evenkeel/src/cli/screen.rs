@@ -1,5 +1,6 @@
 //! The status as one screen of text.
 
+mod pair;
 mod sources;
 mod virtual_routers;
 
@@ -18,6 +19,9 @@ pub(super) fn draw(status: &Status) -> String {
     text.push_str(&table(&["NAME", "STATE", "PID", "FOR", "RESTARTS", "WHY"], status.roles.iter().map(role)));
     if let Some(known) = &status.virtual_routers {
         text.push_str(&virtual_routers::draw(known, status.since.saturating_add(status.uptime)));
+    }
+    if let Some(pair) = &status.pair {
+        text.push_str(&pair::draw(pair, status.since.saturating_add(status.uptime)));
     }
     match &status.traffic {
         Some(traffic) => {
@@ -438,6 +442,7 @@ pub(super) mod tests {
             }),
             traffic_missing: None,
             virtual_routers: None,
+            pair: None,
         }
     }
 

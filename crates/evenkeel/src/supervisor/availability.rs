@@ -56,6 +56,7 @@ impl Supervisor {
         if !self.wants_ha() {
             self.end_the_past_ha(now);
         } else if self.ha.keeper.start(now) {
+            self.link_the_new_ha();
             if self.past.has_ha() {
                 self.ask_whether_ha_is_there();
             } else {
@@ -79,6 +80,7 @@ impl Supervisor {
         if !self.wants_ha() && !self.ha.keeper.is_alive() {
             self.ha.keeper.retire();
         }
+        self.pair_follows(now);
     }
 
     pub(super) fn tell_ha_the_plan(&self) {
@@ -159,7 +161,7 @@ impl Supervisor {
             Event::HandedOver { id, outcome, kept: _ } => self.handed_over(id, outcome),
             Event::TakesPart { id, stood_by } => self.takes_part(id, stood_by),
             Event::Changed(changed) => self.ha.changed = changed,
-            Event::Say { .. } => {}
+            Event::Say { session, piece } => self.say_to_the_other(session, piece),
             Event::Silent { .. } => {}
             Event::Released => {
                 tracing::info!("all virtual addresses were given away");

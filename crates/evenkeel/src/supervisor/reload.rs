@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::events::Happened;
 use super::live::{self, Done};
-use super::{Asker, Supervisor, certificates, consequences, for_proxy, keys, refuse, trial};
+use super::{Asker, Supervisor, certificates, consequences, for_proxy, keys, pair, refuse, trial};
 use crate::files;
 
 /// How long the proxy role may take to put a plan in force.
@@ -205,15 +205,24 @@ impl Supervisor {
         let keys = keys::read(&plan, &self.keys.random).map_err(|errors| unusable_key(&errors))?;
         self.renew_token(&plan)?;
         let read = certificates::read(&plan, &self.read).map_err(|errors| unusable_certificate(&errors))?;
+        let terms = pair::Terms::read(&plan, &self.listened(), self.pair.terms())
+            .map_err(|why| refusal(Blame::Failure, why))?;
         let base = self.discovery.over(&plan);
         let overlay = self.overlay.settle(&base);
-        let changes = self.differences(&overlay.over(&base), &keys, &read);
+        let mut changes = self.differences(&overlay.over(&base), &keys, &read);
+        if self.pair.has_new_key(terms.as_ref()) {
+            changes.push(pair::key_changed());
+        }
         let warnings = with_doubts(&warnings, &read);
+        let pair_differs = self.pair.expect(terms);
         let file = Arc::new(keep_what_needs_a_restart(plan, &self.plan));
         let plan = overlay.over(&self.discovery.over(&file));
         if plan == *self.plan && keys == self.keys && read.certificates == self.read.certificates {
             self.read = read;
             self.adopt_file(file, overlay);
+            if pair_differs {
+                self.pair_follows(now);
+            }
             return Ok(Sent::Nothing(self.reloaded(changes, Vec::new(), warnings)));
         }
         if let Some(why) = super::availability::rights_missing(&plan) {

@@ -157,7 +157,7 @@ impl Sockets {
             .collect()
     }
 
-    fn tcp_addresses(&self) -> Vec<SocketAddr> {
+    pub(super) fn tcp_addresses(&self) -> Vec<SocketAddr> {
         self.held.keys().filter_map(tcp).collect()
     }
 

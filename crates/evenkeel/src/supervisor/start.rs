@@ -30,7 +30,7 @@ use super::store::{self, Store};
 use super::telling::Telling;
 use super::tracking::Tracking;
 use super::upgrade::{Inherited, Upgrades, inherited};
-use super::{Supervisor, certificates, keys};
+use super::{Supervisor, certificates, keys, pair};
 use crate::exit::Exit;
 use crate::files;
 use crate::role::Role;
@@ -79,19 +79,7 @@ fn run_with(config: &Path, log_level: &str, renewable: bool, inherited: Option<I
     };
     runtime.block_on(async {
         match prepare(config, loaded.plan, (log_level, renewable), inherited) {
-            Ok(Prepared {
-                supervisor,
-                proxy_reports,
-                admin_reports,
-                ha_reports,
-                observations,
-                tellings,
-                signals,
-            }) => {
-                supervisor
-                    .live(proxy_reports, admin_reports, ha_reports, observations, tellings, signals)
-                    .await
-            }
+            Ok(Prepared { supervisor, reports, signals }) => supervisor.live(reports, signals).await,
             Err(failures) => {
                 for failure in failures {
                     tracing::error!("{failure}");
@@ -103,14 +91,20 @@ fn run_with(config: &Path, log_level: &str, renewable: bool, inherited: Option<I
     })
 }
 
+/// What the supervisor hears from its roles and tasks.
+pub(super) struct Reports {
+    pub(super) proxy: mpsc::Receiver<super::Report<super::Event>>,
+    pub(super) admin: mpsc::Receiver<super::Report<super::Word>>,
+    pub(super) ha: mpsc::Receiver<super::Report<super::ha::Event>>,
+    pub(super) pair: mpsc::Receiver<super::Report<super::link::Word>>,
+    pub(super) observations: mpsc::Receiver<super::ha::Finding>,
+    pub(super) tellings: mpsc::Receiver<super::telling::News>,
+}
+
 /// A supervisor and what it will listen to.
 struct Prepared {
     supervisor: Supervisor,
-    proxy_reports: mpsc::Receiver<super::Report<super::Event>>,
-    admin_reports: mpsc::Receiver<super::Report<super::Word>>,
-    ha_reports: mpsc::Receiver<super::Report<super::ha::Event>>,
-    observations: mpsc::Receiver<super::ha::Finding>,
-    tellings: mpsc::Receiver<super::telling::News>,
+    reports: Reports,
     signals: Signals,
 }
 
@@ -194,6 +188,13 @@ fn prepare(
             None
         }
     };
+    let terms = match pair::Terms::read(&plan, &sockets.tcp_addresses(), None) {
+        Ok(terms) => terms,
+        Err(error) => {
+            failures.push(error);
+            None
+        }
+    };
     let (doors, keys, found, read) = match (doors, opened, keys, found, read) {
         (Ok(doors), Ok(_), Some(keys), Some(found), Some(read)) if failures.is_empty() => {
             (doors, keys, found, read)
@@ -216,7 +217,9 @@ fn prepare(
     let (to_supervisor, admin_reports) = mpsc::channel(MOST_REPORTS);
     let admin = Keeper::new(Role::Admin, launch.clone(), to_supervisor);
     let (to_supervisor, ha_reports) = mpsc::channel(MOST_REPORTS);
-    let ha = Availability::new(Keeper::new(Role::Ha, launch, to_supervisor));
+    let ha = Availability::new(Keeper::new(Role::Ha, launch.clone(), to_supervisor));
+    let (to_supervisor, pair_reports) = mpsc::channel(MOST_REPORTS);
+    let pair = pair::Link::new(Keeper::new(Role::Pair, launch, to_supervisor), terms);
     let now = Instant::now();
     let (tracking, observations) = Tracking::new(now);
     let (telling, tellings) = Telling::new();
@@ -255,6 +258,7 @@ fn prepare(
         proxy,
         admin,
         ha,
+        pair,
         complete: false,
         reloads: Reloads::default(),
         last_reload: None,
@@ -272,7 +276,15 @@ fn prepare(
         Some(inherited) => supervisor.go_on_with(inherited, now),
         None => supervisor.begin(found.alarms),
     }
-    Ok(Prepared { supervisor, proxy_reports, admin_reports, ha_reports, observations, tellings, signals })
+    let reports = Reports {
+        proxy: proxy_reports,
+        admin: admin_reports,
+        ha: ha_reports,
+        pair: pair_reports,
+        observations,
+        tellings,
+    };
+    Ok(Prepared { supervisor, reports, signals })
 }
 
 impl Supervisor {

@@ -181,6 +181,11 @@ impl Supervisor {
         if self.wants_ha() {
             roles.push(self.ha.keeper.status(now));
         }
+        let pair = self.pair_status();
+        if pair.is_some() {
+            roles.push(self.pair.keeper.status(now));
+        }
+        let alarm = pair.as_ref().and_then(|pair| pair.state.alarm.as_ref());
         Answer::Status(Box::new(Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
@@ -198,12 +203,13 @@ impl Supervisor {
             trial: self.trial.as_ref().map(|trial| trial.told(now)),
             runtime_changes: self.runtime_changes(),
             state_dir: self.store.directory().map(Into::into),
-            alarms: self.alarms.clone(),
+            alarms: self.alarms.iter().chain(alarm).cloned().collect(),
             certificates: self.read.status(),
             sources: self.source_status(),
             traffic,
             traffic_missing,
             virtual_routers,
+            pair,
         }))
     }
 }

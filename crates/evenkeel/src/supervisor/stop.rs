@@ -86,6 +86,7 @@ impl Supervisor {
         let alive = self.end_ha(now, handover + super::availability::LONGEST_RELEASE);
         self.reloads_end(now);
         if !alive {
+            self.end_pair();
             self.drain_proxy(now);
         }
     }
@@ -144,12 +145,16 @@ impl Supervisor {
         self.end_ha(Instant::now(), super::availability::SHORTEST_RELEASE);
         self.proxy.kill();
         self.admin.kill();
+        self.pair.keeper.kill();
         self.past.cut();
         if !self.proxy.is_alive() {
             self.proxy.retire();
         }
         if !self.admin.is_alive() {
             self.admin.retire();
+        }
+        if !self.pair.keeper.is_alive() {
+            self.pair.keeper.retire();
         }
     }
 
@@ -167,6 +172,8 @@ impl Supervisor {
         if let Some(ending) = &mut self.ending {
             ending.ha_by = None;
         }
+        // Until now it had something to say to the other node.
+        self.end_pair();
         self.drain_proxy(now);
     }
 
@@ -236,7 +243,10 @@ impl Supervisor {
     /// The exit code, once everything has ended. The names of the sockets are removed then.
     pub(super) fn finished(&mut self) -> Option<Exit> {
         let exit = self.ending.as_ref()?.exit;
-        let have_ended = self.proxy.has_ended() && self.admin.has_ended() && self.ha.keeper.has_ended();
+        let have_ended = self.proxy.has_ended()
+            && self.admin.has_ended()
+            && self.ha.keeper.has_ended()
+            && self.pair.keeper.has_ended();
         if have_ended && self.past.is_over() && self.has_told() {
             if let Some(doors) = self.doors.take() {
                 doors.close();

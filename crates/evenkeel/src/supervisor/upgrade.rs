@@ -239,11 +239,16 @@ impl Supervisor {
                 self.give_up_upgrade("a role did not prepare itself in time".into(), now);
             }
             Stage::Retiring { .. } => {}
-            Stage::Closing { .. } if self.admin.is_alive() && is_late => {
+            Stage::Closing { .. } if (self.admin.is_alive() || self.pair.keeper.is_alive()) && is_late => {
                 self.admin.kill();
                 self.admin.retire();
+                self.pair.keeper.kill();
+                self.pair.keeper.retire();
             }
-            Stage::Closing { .. } if self.admin.is_alive() || (!self.telling.is_idle() && !is_late) => {}
+            Stage::Closing { .. }
+                if self.admin.is_alive()
+                    || self.pair.keeper.is_alive()
+                    || (!self.telling.is_idle() && !is_late) => {}
             Stage::Closing { .. } => {
                 // Comes back only when it fails.
                 let why = self.execute(now);
@@ -324,6 +329,7 @@ impl Supervisor {
             self.answer(asker, Answer::Upgrading(answer));
         }
         self.admin.tell(Order::End, Vec::new());
+        self.end_pair();
         self.watch_nothing();
         self.upgrades.stage = Stage::Closing { wish, by: now + LONGEST_CLOSING };
         self.tick_upgrade(now);
@@ -349,6 +355,9 @@ impl Supervisor {
             }
             if !self.admin.is_alive() {
                 self.start_admin(now);
+            }
+            if !self.pair.keeper.is_alive() {
+                self.start_pair(now);
             }
             self.notify(&[Notice::Ready]);
         }

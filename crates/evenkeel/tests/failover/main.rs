@@ -7,6 +7,7 @@
 mod faults;
 mod groups;
 mod interop;
+mod kept;
 mod moves;
 mod pair;
 mod planned;

@@ -112,7 +112,10 @@ impl Party {
                 Action::Arrange => self.arrange(around, now),
                 Action::Yield(why) => {
                     let why = why.map(|why| why.to_string());
-                    self.last = why.as_ref().map(|why| format!("connections were not kept: {why}"));
+                    self.last = why.as_ref().map(|why| format!("connections are not kept: {why}"));
+                    if let Some(text) = self.last.clone() {
+                        around.say(Word::Tell { key: self.key.clone(), level: Level::Warning, text });
+                    }
                     around.say(Word::Yield { key: self.key.clone(), why });
                 }
                 Action::Cut(flows) => {

@@ -1,0 +1,170 @@
+//! A planned failover between two programs that are linked: connections go on where they are.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use evenkeel_testkit::lab::Host;
+use evenkeel_testkit::temp_dir;
+use serde_json::Value;
+
+use crate::pair::{ADDRESS, Node, Pair, ip, router};
+
+const BOUND: Duration = Duration::from_secs(20);
+/// Where clients connect to.
+const PORT: u16 = 9000;
+
+/// A server behind both nodes that says back what it hears.
+fn echo_server(host: &Host) {
+    let listener = host.inside(|| TcpListener::bind(("10.99.0.9", 9001)).unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            std::thread::spawn(move || {
+                let mut bytes = [0; 64];
+                while let Ok(count @ 1..) = stream.read(&mut bytes) {
+                    if stream.write_all(&bytes[..count]).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+}
+
+struct Client(TcpStream);
+
+impl Client {
+    fn connect(host: &Host) -> Self {
+        let stream = host.inside(|| TcpStream::connect((ip(ADDRESS), PORT)).unwrap());
+        stream.set_read_timeout(Some(BOUND)).unwrap();
+        let mut client = Self(stream);
+        client.echo();
+        client
+    }
+
+    fn echo(&mut self) {
+        let mut bytes = [0; 5];
+        self.0.write_all(b"hello").unwrap();
+        self.0.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"hello");
+    }
+}
+
+fn configuration(priority: u8, peer: &str, key: &std::path::Path) -> String {
+    format!(
+        "[listener.echo]\nbind = \"0.0.0.0:{PORT}\"\nmode = \"tcp\"\npool = \"echo\"\n\
+         [pool.echo]\nservers = {{ echo = \"10.99.0.9:9001\" }}\n\
+         [pair]\npeer = \"{peer}:7411\"\nkey-file = {key:?}\n{}",
+        router(priority, "")
+    )
+}
+
+/// Waits until its status is so.
+fn wait(node: &Node, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    let begun = std::time::Instant::now();
+    loop {
+        let status = node.status();
+        if fits(&status) {
+            return status;
+        }
+        assert!(begun.elapsed() < BOUND, "{what}: {status:#}\n{:#?}", node.program.lines());
+    }
+}
+
+fn linked(node: &Node) {
+    wait(node, "linked", |status| status["pair"]["state"]["up"] == true);
+}
+
+fn handover(status: &Value) -> &Value {
+    &status["virtual_routers"]["state"]["routers"][0]["handover"]
+}
+
+fn fail_over(node: &Node) -> String {
+    let output = node.command(&["router", "failover", "public"]);
+    assert!(output.status.success(), "{output:?}\n{:#?}", node.program.lines());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn connections_go_on_through_planned_failovers_back_and_forth() {
+    let Some(pair) = Pair::start() else { return };
+    let directory = temp_dir();
+    let key = directory.path().join("pair.key");
+    std::fs::write(&key, "a secret that has thirty-two bytes at least\n").unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    echo_server(&pair.client);
+
+    let on_first = pair.first.watch_addresses();
+    let first = Node::start(&pair.first, &configuration(150, "10.99.0.2", &key));
+    on_first.wait_until(ip(ADDRESS), true);
+    let second = Node::start(&pair.second, &configuration(100, "10.99.0.1", &key));
+    second.wait_for("public: backup");
+    second.wait_heard();
+    linked(&first);
+    linked(&second);
+
+    let mut old = Client::connect(&pair.client);
+    fail_over(&first);
+    old.echo();
+    let mut new = Client::connect(&pair.client);
+    let status = wait(&first, "one is left", |status| handover(status)["giving"] == 1);
+    assert_eq!(status["virtual_routers"]["state"]["routers"][0]["state"], "backup");
+    wait(&second, "one is passed on", |status| handover(status)["passing"] == 1);
+
+    // At once back: each has connections of its own.
+    fail_over(&second);
+    old.echo();
+    new.echo();
+    let mut third = Client::connect(&pair.client);
+    wait(&second, "one is left there", |status| handover(status)["giving"] == 1);
+    drop(new);
+    wait(&second, "nothing is left", |status| handover(status)["giving"].is_null());
+    wait(&first, "nothing is passed on", |status| handover(status)["passing"].is_null());
+    old.echo();
+    third.echo();
+
+    // The high availability role of the other node dies: the next move has a new session.
+    rustix::process::kill_process(second.role("ha"), rustix::process::Signal::KILL).unwrap();
+    wait(&second, "it is back", |status| {
+        status["virtual_routers"]["state"]["routers"][0]["state"] == "backup"
+    });
+    second.wait_heard();
+    linked(&second);
+    linked(&first);
+    fail_over(&first);
+    old.echo();
+    third.echo();
+    wait(&first, "both are left", |status| handover(status)["giving"] == 2);
+}
+
+#[test]
+fn a_wrong_key_is_an_alarm_and_addresses_move_without_connections() {
+    let Some(pair) = Pair::start() else { return };
+    let directory = temp_dir();
+    let keys = ["one", "other"].map(|name| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, format!("a secret that has thirty-two bytes at least: {name}")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    });
+    let on_first = pair.first.watch_addresses();
+    let first = Node::start(&pair.first, &configuration(150, "10.99.0.2", &keys[0]));
+    on_first.wait_until(ip(ADDRESS), true);
+    let second = Node::start(&pair.second, &configuration(100, "10.99.0.1", &keys[1]));
+    second.wait_for("public: backup");
+    second.wait_heard();
+    let status = wait(&first, "an alarm", |status| status["pair"]["state"]["alarm"].is_string());
+    assert!(status["alarms"].to_string().contains("`key-file` must hold the same"), "{status:#}");
+    let on_second = pair.second.watch_addresses();
+    fail_over(&first);
+    on_second.wait_until(ip(ADDRESS), true);
+    first.wait_for("connections are not kept");
+
+    // The right key, and a reload.
+    std::fs::copy(&keys[0], &keys[1]).unwrap();
+    second.reload(&configuration(100, "10.99.0.1", &keys[1]));
+    linked(&first);
+    wait(&first, "no alarm", |status| status["alarms"].as_array().unwrap().is_empty());
+}
