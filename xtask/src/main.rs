@@ -21,7 +21,8 @@ const USAGE: &str = "\
 usage: cargo xtask tidy                           what the compiler cannot see: arrows between crates, fuzz targets, …
        cargo xtask fuzz [--seconds N] [TARGET…]   runs fuzz targets (all, 60 seconds each)
        cargo xtask big-body [BYTES]               sends bodies of 1 GiB (or BYTES) through the release build
-       cargo xtask clients-lab                    has curl, nghttp, h2load, httpx and Chromium fetch pages, HTTP/1.1 and HTTP/2
+       cargo xtask clients-lab                    has curl, nghttp, h2load, httpx, Chromium, tonic (gRPC) and tokio-tungstenite
+                                                  (WebSocket) go through the release build, HTTP/1.1 and HTTP/2
        cargo xtask flood-lab [--only TEXT|…] [--seconds N]
                                                   attacks the release build in every known way and measures what others see
        cargo xtask health-lab                     gets real servers into trouble and writes what came of it to the guide

@@ -7,7 +7,8 @@ use std::path::Path;
 use super::code::Code;
 
 /// What is built or found out, not written.
-const NOT_OURS: [&str; 5] = [".git", "target", "fuzz/target", "fuzz/artifacts", "fuzz/coverage"];
+const NOT_OURS: [&str; 6] =
+    [".git", "target", "fuzz/target", "fuzz/artifacts", "fuzz/coverage", "labs/clients/target"];
 
 /// A text file.
 #[derive(Debug)]
