@@ -8,6 +8,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{BACKLOG, BindError, owner};
 
+/// Bytes that may wait in the kernel for a client to take them, beside those that are on their way to it. Without a bound the
+/// kernel keeps up to `net.ipv4.tcp_wmem` (megabytes) for each, and a few hundred that take nothing use up the memory that it has
+/// for TCP (`net.ipv4.tcp_mem`): then every connection of the machine is slow. What does not fit stays with the server.
+const MOST_UNSENT: i32 = 256 * 1024;
+
 /// Opens `count` sockets that share `address` (SO_REUSEPORT): the kernel spreads connections over them.
 ///
 /// The address need not exist on this machine yet (IP_FREEBIND), and an IPv6 wildcard takes no IPv4 connections.
@@ -43,6 +48,9 @@ fn listen(address: SocketAddr) -> Result<OwnedFd, BindError> {
     let socket = prepare(address).map_err(|error| fail(address, "socket", &error))?;
     socket.set_reuse_port(true).map_err(|error| fail(address, "SO_REUSEPORT", &error))?;
     socket.bind(&address.into()).map_err(|error| fail(address, "bind", &error))?;
+    // What is accepted inherits it.
+    crate::calls::set_option(&socket, libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT, MOST_UNSENT)
+        .map_err(|error| fail(address, "TCP_NOTSENT_LOWAT", &error))?;
     socket.listen(BACKLOG).map_err(|error| fail(address, "listen", &error))?;
     Ok(socket.into())
 }
@@ -85,6 +93,24 @@ mod tests {
         let _client = TcpStream::connect(listening.local_addr().unwrap()).unwrap();
         listening.set_nonblocking(false).unwrap();
         assert!(listening.accept().unwrap().0.nodelay().unwrap());
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_holds_little_in_the_kernel() {
+        let listening = TcpListener::from(listen_tcp(free("127.0.0.1"), 1, &[]).unwrap().remove(0));
+        let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        client.set_recv_buffer_size(4096).unwrap();
+        client.connect(&listening.local_addr().unwrap().into()).unwrap();
+        listening.set_nonblocking(false).unwrap();
+        let (mut accepted, _) = listening.accept().unwrap();
+        accepted.set_nonblocking(true).unwrap();
+        let bytes = [0; 64 * 1024];
+        let mut taken = 0;
+        while let Ok(count) = accepted.write(&bytes) {
+            taken += count;
+            assert!(taken < 1024 * 1024, "{taken}");
+        }
+        assert!(taken >= 256 * 1024, "{taken}");
     }
 
     /// An address that is free: port 0 asks the kernel for one.
