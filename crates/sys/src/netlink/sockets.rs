@@ -29,6 +29,11 @@ const MOST_CONDITIONS: usize = 1024;
 /// Where a `struct inet_diag_msg` has its `struct inet_diag_sockid`, and bytes of that.
 const ID: usize = 4;
 const ID_BYTES: usize = 48;
+/// `TCP_FIN_WAIT2`: the other end has everything and was told that it is all.
+const ALL_TAKEN: u8 = 5;
+/// Where a `struct inet_diag_msg` has the state and the inode of the socket; 0: no process has it any more.
+const STATE: usize = 1;
+const INODE: usize = 68;
 
 /// A TCP connection of this machine, or one that is about to be or to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +58,8 @@ impl Sockets {
         Ok(Self(Netlink::open_for(Some(rustix::net::netlink::SOCK_DIAG))?))
     }
 
-    /// The connections whose local address is one of these, handshakes among them.
+    /// The connections whose local address is one of these, handshakes among them. One that this machine has closed and whose other
+    /// end has taken everything is none, though that end may be slow to close: nothing follows that anybody waits for.
     ///
     /// # Errors
     /// When the kernel refuses to tell.
@@ -137,6 +143,9 @@ fn decode_v6(body: &[u8]) -> Option<Connection> {
 }
 
 fn decode(body: &[u8], ip: impl Fn(&[u8], usize) -> Option<IpAddr>) -> Option<Connection> {
+    if body.get(STATE) == Some(&ALL_TAKEN) && u32::from_ne_bytes(bytes_at(body, INODE)?) == 0 {
+        return None;
+    }
     let port = |at| Some(u16::from_be_bytes(bytes_at(body, at)?));
     let local = SocketAddr::new(ip(body, ID + 4)?.to_canonical(), port(ID)?);
     let remote = SocketAddr::new(ip(body, ID + 20)?.to_canonical(), port(ID + 2)?);
@@ -155,6 +164,25 @@ mod tests {
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_connection_that_is_closed_and_taken_is_none_and_one_that_is_half_closed_is() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut sockets = Sockets::open().unwrap();
+        let mut count = || {
+            let all = sockets.connections(&[address.ip()]).unwrap();
+            all.iter().filter(|connection| connection.local == address).count()
+        };
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        assert_eq!(count(), 1);
+        accepted.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(count(), 1);
+        drop(accepted);
+        // As soon as the other end has confirmed.
+        while count() > 0 {}
     }
 
     #[test]
