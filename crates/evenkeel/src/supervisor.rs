@@ -302,6 +302,7 @@ impl Supervisor {
         }
         let Capacity { workers, max_connections, .. } = self.capacity;
         self.proxy.tell(Change::Start { workers, max_connections }, Vec::new());
+        self.tell_who_departs();
         self.proxy_started();
         self.want_pulse();
         for bind in self.plan.listeners.iter().flat_map(|listener| &listener.binds) {

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
+use crate::departing::Departing;
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Connections {
@@ -14,6 +16,7 @@ pub(crate) struct Connections {
     draining: AtomicBool,
     ended: Notify,
     drained: Notify,
+    pub(crate) departing: Departing,
 }
 
 impl Connections {
@@ -24,6 +27,7 @@ impl Connections {
             draining: AtomicBool::new(false),
             ended: Notify::new(),
             drained: Notify::new(),
+            departing: Departing::default(),
         }
     }
 

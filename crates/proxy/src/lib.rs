@@ -18,6 +18,7 @@ mod buffer;
 mod check;
 mod clock;
 mod connections;
+mod departing;
 mod discover;
 mod gate;
 mod histogram;

@@ -12,10 +12,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use evenkeel_config::plan::Mode;
 use evenkeel_traffic::address::Address;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Barrier, mpsc, oneshot, watch};
 
+use crate::departing::{Guest, Kind};
 use crate::run::Slot;
 use crate::session;
 use crate::stream::Stream;
@@ -111,7 +113,7 @@ fn open_session(
         Err(error) => return Err(error),
     };
     let slot = slot.load_full();
-    let counted = Counted::begin(worker.clone(), slot);
+    let counted = Counted::begin(worker.clone(), slot, &stream);
     let current = counted.slot.current.load();
     let proxy = current.plan.proxy_protocol.as_ref();
     let believed = proxy.filter(|proxy| session::announced::is_believed(proxy, peer));
@@ -143,20 +145,47 @@ pub(crate) struct Counted {
     pub(crate) slot: Arc<ListenerSlot>,
     /// What a proxy in front has said: where the client comes from, and where it has connected to.
     pub(crate) announced: Option<Box<(SocketAddr, SocketAddr)>>,
+    /// Its place among the connections to one address; `None` where these are not counted.
+    guest: Option<Guest>,
 }
 
 impl Counted {
-    fn begin(worker: Arc<Worker>, slot: Arc<ListenerSlot>) -> Self {
+    fn begin(worker: Arc<Worker>, slot: Arc<ListenerSlot>, stream: &Stream) -> Self {
         worker.connections.begin();
         let counters = slot.counters.of(worker.index);
         counters.connections.add(1);
         counters.connections_total.add(1);
-        Self { worker, slot, announced: None }
+        let kind = match slot.current.load().plan.mode {
+            Mode::Http(_) => Kind::Http1,
+            Mode::Tcp(_) => Kind::Tcp,
+        };
+        let guest = worker.connections.departing.enter(kind, || stream.local_ip());
+        Self { worker, slot, announced: None, guest }
     }
 
-    /// Says whether the connection should end when it next can.
+    /// Says whether the connection should end when it next can, soon.
     pub(crate) fn is_ending(&self) -> bool {
         self.worker.connections.is_draining() || self.slot.removed.load(Ordering::Relaxed)
+    }
+
+    /// The same, but for that it may go on for as long as its client has nothing new to ask for: clients that come again reach
+    /// another machine.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_ending() || self.guest.as_ref().is_some_and(Guest::departs)
+    }
+
+    /// It speaks HTTP/2 from now on.
+    pub(crate) fn is_http2(&self) {
+        if let Some(guest) = &self.guest {
+            guest.becomes(Kind::Http2);
+        }
+    }
+
+    /// It is a tunnel from now on, unless only a part of it is.
+    pub(crate) fn is_tunnel(&self) {
+        if let Some(guest) = &self.guest {
+            guest.becomes_tunnel();
+        }
     }
 }
 

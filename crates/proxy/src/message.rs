@@ -7,6 +7,7 @@ mod legacy;
 mod sum;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -64,6 +65,12 @@ pub enum Change {
         /// The whole plan.
         plan: Arc<Plan>,
     },
+    /// This machine is one of a pair, and these addresses are the other one's now: connections to them end when they next can.
+    /// All of them, in place of those before; told at first and when it changes.
+    Departing {
+        /// An empty list: none.
+        addresses: Vec<IpAddr>,
+    },
     /// What the process before knew of the servers. Counts for the next [`Change::Apply`].
     Inherit {
         /// It.
@@ -78,8 +85,8 @@ pub enum Change {
         plan: Arc<Plan>,
     },
     /// Another process is about to take over, maybe of another version. Answered by [`Event::Retired`]. From then on the
-    /// role serves as before and says only what it is asked; any later change but [`Change::Snapshot`] and
-    /// [`Change::Drain`] makes it speak again.
+    /// role serves as before and says only what it is asked; any later change but [`Change::Snapshot`],
+    /// [`Change::Departing`] and [`Change::Drain`] makes it speak again.
     Retire,
     /// Accept nothing more, finish what is under way, end at the latest `within` from now. Answered by
     /// [`Event::Drained`], after [`Change::Retire`] with an [`Event::Snapshot`] of number 0 before it, which has the last
@@ -206,6 +213,25 @@ pub struct Snapshot {
     pub pools: Vec<PoolSnapshot>,
     /// Where access logs go, in alphabetical order.
     pub logs: Vec<LogSnapshot>,
+    /// Connections to addresses that the other node has now.
+    #[serde(default)]
+    pub departing: DepartingSnapshot,
+}
+
+/// Client connections that go on here although their address is the other node's now, in a [`Snapshot`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DepartingSnapshot {
+    /// The addresses.
+    #[schema(value_type = Vec<String>)]
+    pub addresses: Vec<IpAddr>,
+    /// Connections with HTTP/1: each ends with its next response.
+    pub http1: u64,
+    /// Connections with HTTP/2, which were told to send no more requests.
+    pub http2: u64,
+    /// Connections of listeners with `mode = "tcp"`.
+    pub tcp: u64,
+    /// WebSockets and other tunnels that were HTTP/1.
+    pub tunnel: u64,
 }
 
 /// A place that access logs go to, in a [`Snapshot`].

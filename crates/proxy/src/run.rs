@@ -64,7 +64,8 @@ async fn follow(channel: Channel) -> io::Result<()> {
             }
         };
         let Some((change, descriptors)) = received else { break };
-        retired &= matches!(change, Change::Snapshot { .. } | Change::Drain { .. });
+        retired &=
+            matches!(change, Change::Snapshot { .. } | Change::Departing { .. } | Change::Drain { .. });
         match (change, &mut role) {
             (Change::Start { workers, max_connections }, None) => {
                 let workers = usize::from(workers.clamp(1, MOST_WORKERS));
@@ -87,6 +88,10 @@ async fn follow(channel: Channel) -> io::Result<()> {
                     Err(why) => Event::Refused { revision, why },
                 };
                 sender.send(&event, &[]).await?;
+            }
+            (Change::Departing { addresses }, Some(role)) => {
+                role.connections.departing.follow(addresses);
+                tell(&role.workers, || Command::Ring);
             }
             (Change::Inherit { legacy }, Some(role)) => role.legacy = legacy,
             (Change::Rehearse { revision, plan }, Some(role)) => {

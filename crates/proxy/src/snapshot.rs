@@ -40,6 +40,7 @@ pub(crate) fn take(
             .unwrap_or_default(),
         pools: table.map(|table| table.pools.iter().map(|p| pool(p)).collect()).unwrap_or_default(),
         logs: logs.tallies(),
+        departing: connections.departing.snapshot(),
     }
 }
 

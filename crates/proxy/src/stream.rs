@@ -78,6 +78,15 @@ impl Stream {
         }
     }
 
+    /// The address that the client has come to; `None` on a unix socket.
+    pub(crate) fn local_ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(stream) => Some(stream.local_addr().ok()?.ip().to_canonical()),
+            Self::Unix(_) | Self::Translated(_) => None,
+            Self::Tls(stream) => stream.socket().local_ip(),
+        }
+    }
+
     /// Whether what passes is encrypted.
     pub(crate) fn is_secure(&self) -> bool {
         match self {

@@ -141,6 +141,7 @@ fn status() -> Status {
             listeners: vec![listener, raw],
             pools: vec![pool],
             logs: vec![log],
+            departing: Default::default(),
         }),
         traffic_missing: None,
         virtual_routers: Some(VirtualRouters {

@@ -381,6 +381,7 @@ pub(super) mod tests {
                     lines_total: 9911,
                     dropped_total: 4,
                 }],
+                departing: Default::default(),
                 listeners: vec![ListenerSnapshot {
                     name: "website".parse().unwrap(),
                     binds: vec!["0.0.0.0:80".parse().unwrap(), "[::]:80".parse().unwrap()],

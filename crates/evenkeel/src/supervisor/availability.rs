@@ -1,6 +1,7 @@
 //! The high availability role: there is one while the plan has virtual routers.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use evenkeel_admin::message::EventKind;
@@ -27,11 +28,13 @@ pub(super) struct Availability {
     transitions: VecDeque<Transition>,
     /// What it has changed in the kernel's settings: a process that is killed cannot change it back, the next one can.
     changed: Vec<ChangedSetting>,
+    /// Addresses that the other node has now, while connections to them go on here.
+    silent: Vec<IpAddr>,
 }
 
 impl Availability {
     pub(super) fn new(keeper: Keeper<Change, Event>) -> Self {
-        Self { keeper, transitions: VecDeque::new(), changed: Vec::new() }
+        Self { keeper, transitions: VecDeque::new(), changed: Vec::new(), silent: Vec::new() }
     }
 
     /// What the program before remembered.
@@ -120,6 +123,10 @@ impl Supervisor {
             News::Said(event) => self.ha_said(event, now),
             News::Ended { how } => {
                 self.queries_lost_the_ha(now);
+                // What it has kept in silence ends by itself.
+                if !std::mem::take(&mut self.ha.silent).is_empty() {
+                    self.tell_who_departs();
+                }
                 self.steering_lost_the_ha();
                 if self.ending.is_some() || !self.wants_ha() {
                     tracing::info!("the ha role has ended: {how}");
@@ -132,6 +139,14 @@ impl Supervisor {
                     self.check_starts();
                 }
             }
+        }
+    }
+
+    /// Lets the connections to addresses end that the other node has now. Nothing is counted where there is none.
+    pub(super) fn tell_who_departs(&self) {
+        if self.plan.pair.is_some() || !self.ha.silent.is_empty() {
+            let addresses = self.ha.silent.clone();
+            self.proxy.tell(evenkeel_proxy::message::Change::Departing { addresses }, Vec::new());
         }
     }
 
@@ -158,11 +173,14 @@ impl Supervisor {
                 }
                 self.ha.transitions.push_back(transition);
             }
-            Event::HandedOver { id, outcome, kept: _ } => self.handed_over(id, outcome),
+            Event::HandedOver { id, outcome, kept } => self.handed_over(id, outcome, kept),
             Event::TakesPart { id, stood_by } => self.takes_part(id, stood_by),
             Event::Changed(changed) => self.ha.changed = changed,
             Event::Say { session, piece } => self.say_to_the_other(session, piece),
-            Event::Silent { .. } => {}
+            Event::Silent { addresses } => {
+                self.ha.silent = addresses;
+                self.tell_who_departs();
+            }
             Event::Released => {
                 tracing::info!("all virtual addresses were given away");
                 self.drain_proxy(now);

@@ -174,6 +174,7 @@ impl Supervisor {
         }
         self.pair.terms = terms;
         self.pair.session = None;
+        self.tell_who_departs();
         self.tell_ha_the_link();
         match (self.pair.terms.is_some(), self.pair.keeper.is_alive()) {
             (true, true) => self.pair.tell(),

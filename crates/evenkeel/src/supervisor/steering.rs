@@ -7,7 +7,7 @@ use evenkeel_admin::message::{Answer, Blame, EventKind, FailedOver, Released, Ro
 use evenkeel_config::plan::VirtualRouter;
 use evenkeel_failover::handover::{ANSWER, SETTLE};
 use evenkeel_failover::vrrp::params::Priority;
-use evenkeel_ha::message::{Change, HandedOver};
+use evenkeel_ha::message::{Change, HandedOver, Kept};
 use tokio::time::Instant;
 
 use super::events::Happened;
@@ -155,11 +155,11 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn handed_over(&mut self, id: u64, outcome: HandedOver) {
+    pub(super) fn handed_over(&mut self, id: u64, outcome: HandedOver, kept: Kept) {
         let Some(place) = self.steering.waiting.iter().position(|wish| wish.id == id) else { return };
         let Wish { asker, router, .. } = self.steering.waiting.swap_remove(place);
         let answer = match outcome {
-            HandedOver::To(active) => Answer::FailedOver(FailedOver { router, active }),
+            HandedOver::To(active) => Answer::FailedOver(FailedOver { router, active, kept }),
             HandedOver::Nobody => refuse(
                 Blame::Conflict,
                 format!(

@@ -58,6 +58,7 @@ pub(crate) async fn serve(stream: Stream, first: Vec<u8>, peer: Option<IpAddr>, 
     let watch = Arc::new(Watch::default());
     let counters = counted.slot.counters.of(counted.worker.index);
     counters.http2_total.add(1);
+    counted.is_http2();
     let handshake = builder(mode).handshake::<_, Bytes>(Watched::new(stream, first, watch.clone(), outflow));
     let Ok(Ok(connection)) = tokio::time::timeout(mode.header_timeout, handshake).await else { return };
     let timer = std::pin::pin!(tokio::time::sleep(mode.idle_timeout));
@@ -123,12 +124,12 @@ impl Session<'_> {
         let mut bell = std::pin::pin!(bell);
         // From here on no ring is missed.
         bell.as_mut().enable();
-        if counted.is_ending() {
+        if counted.is_leaving() {
             self.end();
         }
         poll_fn(|cx| {
             while self.state == State::Open && bell.as_mut().poll(cx).is_ready() {
-                if counted.is_ending() {
+                if counted.is_leaving() {
                     self.end();
                 } else {
                     bell.set(counted.worker.bell.notified());

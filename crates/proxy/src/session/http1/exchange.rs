@@ -322,6 +322,7 @@ async fn join(
     if refuse::write_all(client, &heads.written).await {
         let mut server = upstream.stream;
         let streams = (&mut *client.stream, &mut server);
+        client.counted.is_tunnel();
         let ended = tunnel::run(streams, buffers, &mut client.alarm, mode.tunnel_timeout).await;
         client.note(|note| {
             note.bytes_in += ended.up;
