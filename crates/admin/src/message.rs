@@ -566,6 +566,8 @@ pub struct FailedOver {
     /// Who is active now.
     #[schema(value_type = String, example = "192.168.1.2")]
     pub active: std::net::IpAddr,
+    /// Whether its connections go on.
+    pub kept: ha::Kept,
 }
 
 /// A node takes part in the election of a virtual router with its full right.

@@ -8,6 +8,7 @@ mod demo;
 mod diff;
 mod events;
 mod explain;
+mod handover;
 pub(crate) mod post;
 mod reload;
 mod router;
@@ -18,6 +19,7 @@ mod server;
 mod status;
 mod stop;
 mod top;
+mod units;
 mod upgrade;
 
 use std::path::PathBuf;

@@ -8,6 +8,7 @@ use evenkeel_sys::process;
 use hyper::Method;
 
 use super::client::Target;
+use super::{handover, units};
 use crate::exit::Exit;
 
 /// How much longer than its `graceful-timeout` the program may take to end.
@@ -17,6 +18,14 @@ const MARGIN: Duration = Duration::from_secs(10);
 pub(super) struct Stop {
     #[command(flatten)]
     target: Target,
+    /// First give every virtual address to the other node and wait until the connections to them have ended here. When nobody takes
+    /// one, Evenkeel goes on
+    #[arg(long)]
+    handover: bool,
+    /// Wait no longer than this for the connections, such as `10m`, then stop all the same; without it `handover-timeout` of
+    /// [pair] ends the rest
+    #[arg(long, value_name = "TIME", requires = "handover", value_parser = units::parse_duration)]
+    timeout: Option<Duration>,
     /// Do not wait until it has ended
     #[arg(long)]
     no_wait: bool,
@@ -27,6 +36,11 @@ pub(super) struct Stop {
 
 impl Stop {
     pub(super) fn perform(self) -> Exit {
+        if self.handover
+            && let Some(exit) = self.hand_over()
+        {
+            return exit;
+        }
         let stopping: Stopping = match self.target.ask(Method::POST, "/v1/stop") {
             Ok(stopping) => stopping,
             Err(failure) => return failure.report(self.json),
@@ -58,6 +72,37 @@ impl Stop {
                 );
                 Exit::Refused
             }
+        }
+    }
+
+    /// Gives every address away and waits; how to end when that was refused.
+    fn hand_over(&self) -> Option<Exit> {
+        let say = |line: &str| {
+            if !self.json {
+                super::print(line);
+            }
+        };
+        let given = match handover::all(&self.target) {
+            Ok(given) => given,
+            Err(failure) => return Some(failure.report(self.json)),
+        };
+        for done in &given.done {
+            say(&handover::words(done));
+        }
+        if let Some((router, mut failure)) = given.failed.into_iter().next() {
+            failure.text = format!(
+                "{}; {router} is active here still, so Evenkeel goes on: `evenkeel stop` stops it all the same",
+                failure.text
+            );
+            return Some(failure.report(self.json));
+        }
+        match handover::wait(&self.target, None, self.timeout, say) {
+            Ok(0) => None,
+            Ok(left) => {
+                eprintln!("connections are left after the given time and end with Evenkeel: {left}");
+                None
+            }
+            Err(failure) => Some(failure.report(self.json)),
         }
     }
 

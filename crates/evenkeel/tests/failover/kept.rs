@@ -73,6 +73,39 @@ fn wait(node: &Node, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
     }
 }
 
+/// Answers every request with `ok`.
+fn web_server(host: &Host) {
+    let listener = host.inside(|| TcpListener::bind(("10.99.0.9", 9001)).unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            std::thread::spawn(move || {
+                let mut seen = Vec::new();
+                let mut bytes = [0; 1024];
+                while let Ok(count @ 1..) = stream.read(&mut bytes) {
+                    seen.extend_from_slice(&bytes[..count]);
+                    if seen.ends_with(b"\r\n\r\n") {
+                        seen.clear();
+                        let _gone = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// One request on a connection that stays; the head of the response, in lower case.
+fn request(stream: &mut TcpStream) -> String {
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut seen = Vec::new();
+    let mut byte = [0];
+    while !seen.ends_with(b"\r\n\r\nok") {
+        stream.read_exact(&mut byte).unwrap();
+        seen.push(byte[0]);
+    }
+    String::from_utf8(seen).unwrap().to_ascii_lowercase()
+}
+
 fn linked(node: &Node) {
     wait(node, "linked", |status| status["pair"]["state"]["up"] == true);
 }
@@ -137,6 +170,68 @@ fn connections_go_on_through_planned_failovers_back_and_forth() {
     old.echo();
     third.echo();
     wait(&first, "both are left", |status| handover(status)["giving"] == 2);
+}
+
+#[test]
+fn a_machine_can_be_emptied_by_a_script() {
+    let Some(pair) = Pair::start() else { return };
+    let directory = temp_dir();
+    let key = directory.path().join("pair.key");
+    std::fs::write(&key, "a secret that has thirty-two bytes at least\n").unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    web_server(&pair.client);
+    let http = |priority, peer| configuration(priority, peer, &key).replace("mode = \"tcp\"\n", "");
+
+    let on_first = pair.first.watch_addresses();
+    let first = Node::start(&pair.first, &http(150, "10.99.0.2"));
+    on_first.wait_until(ip(ADDRESS), true);
+    let second = Node::start(&pair.second, &http(100, "10.99.0.1"));
+    second.wait_for("public: backup");
+    second.wait_heard();
+    linked(&first);
+    linked(&second);
+
+    let mut kept = pair.client.inside(|| TcpStream::connect((ip(ADDRESS), PORT)).unwrap());
+    kept.set_read_timeout(Some(BOUND)).unwrap();
+    assert!(!request(&mut kept).contains("connection: close"));
+
+    let output = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| first.command(&["router", "failover", "--all", "--wait"]));
+        let status = wait(&first, "one is left", |status| status["traffic"]["departing"]["http1"] == 1);
+        assert_eq!(status["traffic"]["departing"]["addresses"][0], ADDRESS);
+        // It goes on, and the next response is the last.
+        assert!(request(&mut kept).contains("connection: close"));
+        assert_eq!(kept.read(&mut [0]).unwrap(), 0);
+        waiting.join().unwrap()
+    });
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("public: 10.99.0.2 is active now; 1 connection goes on here until it ends\n"),
+        "{text}"
+    );
+    // Of what kind is known a moment later.
+    assert!(text.contains("1 connection left"), "{text}");
+    assert!(text.ends_with("no connection is left here\n"), "{text}");
+    let again = first.command(&["router", "failover", "--all", "--wait"]);
+    assert_eq!(
+        String::from_utf8(again.stdout).unwrap(),
+        "no virtual router is active here\nno connection is left here\n"
+    );
+
+    // The other one gives them back and ends.
+    let stopped = second.command(&["stop", "--handover"]);
+    assert!(stopped.status.success(), "{stopped:?}");
+    on_first.wait_until(ip(ADDRESS), true);
+    let mut new = pair.client.inside(|| TcpStream::connect((ip(ADDRESS), PORT)).unwrap());
+    new.set_read_timeout(Some(BOUND)).unwrap();
+    request(&mut new);
+
+    // Now nobody would take them: the program goes on.
+    let refused = first.command(&["stop", "--handover"]);
+    assert_eq!(refused.status.code(), Some(5), "{refused:?}");
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("`evenkeel stop` stops it all the same"));
+    request(&mut new);
 }
 
 #[test]

@@ -31,9 +31,11 @@ fn answer(command: Command) -> Answer {
         Command::Server { .. } => Answer::Server(Box::new(settings())),
         Command::EditServer { .. } => Answer::Edited(Box::new(edited(Some(settings())))),
         Command::SaveConfig => Answer::Saved(Saved { files: Vec::new(), changes: Vec::new() }),
-        Command::Failover { router } => {
-            Answer::FailedOver(FailedOver { router, active: "192.0.2.2".parse().unwrap() })
-        }
+        Command::Failover { router } => Answer::FailedOver(FailedOver {
+            router,
+            active: "192.0.2.2".parse().unwrap(),
+            kept: evenkeel_ha::message::Kept::Connections(3),
+        }),
         Command::ReleaseRouter { router } => Answer::Released(Released { router, stood_by: true }),
         Command::PrioritizeRouter { router, priority } => Answer::Prioritized(RouterPriority {
             router,

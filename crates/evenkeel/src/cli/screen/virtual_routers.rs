@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use evenkeel_admin::message::VirtualRouters;
-use evenkeel_ha::message::{ProviderSnapshot, RouterSnapshot, TrackSnapshot, Transition};
+use evenkeel_ha::message::{HandoverSnapshot, ProviderSnapshot, RouterSnapshot, TrackSnapshot, Transition};
 
 use super::{duration, table};
 
@@ -46,6 +46,9 @@ pub(super) fn draw(known: &VirtualRouters, now: u64) -> String {
             let how = if confirmed.is_some() { "confirmed" } else { "not confirmed" };
             let _ = writeln!(text, "  provider of {}: {program}: {wanted}, {how}", router.name);
         }
+        if let Some(handover) = &router.handover {
+            text.push_str(&moved(&router.name, handover, now));
+        }
         for alarm in &router.alarms {
             let from = alarm.source.map(|source| format!(" ({source})")).unwrap_or_default();
             let lasts = duration(now.saturating_sub(alarm.since));
@@ -57,6 +60,28 @@ pub(super) fn draw(known: &VirtualRouters, now: u64) -> String {
     for Transition { router, from, to, why, at, .. } in &known.transitions[first..] {
         let ago = duration(now.saturating_sub(*at));
         let _ = writeln!(text, "  {ago} ago: {router} became {to} (was {from}): {why}");
+    }
+    text
+}
+
+/// How a planned move stands: `public: 12 connections go on here, until 9m 50s from now at the latest`.
+fn moved(name: &str, handover: &HandoverSnapshot, now: u64) -> String {
+    let ends = handover.ends.map_or_else(String::new, |ends| {
+        format!(", until {} from now at the latest", duration(ends.saturating_sub(now)))
+    });
+    let mut text = String::new();
+    let connections = |count: usize| match count {
+        1 => "1 connection".to_owned(),
+        count => format!("{count} connections"),
+    };
+    if let Some(left) = handover.giving {
+        let _ = writeln!(text, "  {name}: {} left here{ends}", connections(left));
+    }
+    if let Some(passed) = handover.passing {
+        let _ = writeln!(text, "  {name}: {} passed on to the other node", connections(passed));
+    }
+    if let (None, None, Some(last)) = (handover.giving, handover.passing, &handover.last) {
+        let _ = writeln!(text, "  {name}: the last planned move: {last}");
     }
     text
 }
