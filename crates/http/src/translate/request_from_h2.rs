@@ -11,6 +11,7 @@ use http::header::{HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, header};
 
+use super::has_blanks_around;
 use crate::body::{LONGEST_TRAILER, MOST_TRAILER_BYTES};
 use crate::head::{Known, is_token};
 
@@ -80,13 +81,6 @@ pub fn head(parts: &Parts, websocket_key: Option<&str>, end: bool, out: &mut Vec
     };
     out.extend_from_slice(b"\r\n");
     framing
-}
-
-/// A parser of HTTP/1.1 would take them away, so that the value would be another.
-fn has_blanks_around(value: &HeaderValue) -> bool {
-    let value = value.as_bytes();
-    [value.first(), value.last()].contains(&Some(&b' '))
-        || [value.first(), value.last()].contains(&Some(&b'\t'))
 }
 
 /// RFC 9113 §8.3.1: `:authority` counts, and a `Host` beside it says the same or is a trick, which shows as two of them.
