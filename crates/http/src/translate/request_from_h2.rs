@@ -101,17 +101,21 @@ pub fn chunk(length: usize, out: &mut Vec<u8>) {
 }
 
 /// Appends the end of content in chunks. Trailers that HTTP/1.1 could not carry are left out (RFC 9110 §6.5.1 lets
-/// everybody leave them out).
+/// everybody leave them out). What HTTP/2 calls malformed has no end that HTTP/1.1 understands.
 pub fn last_chunk(trailers: Option<&HeaderMap>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"0\r\n");
     let mut bytes = 0;
     for (name, value) in trailers.into_iter().flatten() {
+        if has_blanks_around(value) {
+            // RFC 9113 §8.2.1, and not seen by the library. No trailer is without a colon.
+            out.extend_from_slice(b"malformed\r\n");
+            return;
+        }
         let length = name.as_str().len() + value.len() + 2;
         bytes += length + 2;
         // The library lets more bytes be in a name than HTTP/1.1 does.
-        let harmless = is_token(name.as_str().as_bytes())
-            && Known::of(name.as_str().as_bytes()) == Known::Other
-            && !has_blanks_around(value);
+        let harmless =
+            is_token(name.as_str().as_bytes()) && Known::of(name.as_str().as_bytes()) == Known::Other;
         if harmless && length <= LONGEST_TRAILER && bytes <= MOST_TRAILER_BYTES {
             field(name.as_str().as_bytes(), value.as_bytes(), out);
         }
@@ -131,6 +135,7 @@ mod tests {
 
     use super::*;
     use crate::answer::Reason;
+    use crate::body::{Body, Framing as BodyFraming, Run};
     use crate::head::{HeadScan, RequestHead, parse_request};
     use crate::limits::Limits;
 
@@ -244,5 +249,11 @@ mod tests {
         chunk(255, &mut out);
         last_chunk(None, &mut out);
         assert_eq!(out, b"ff\r\n0\r\n\r\n");
+        out.clear();
+        trailers.insert("x-sum", HeaderValue::from_static(" 1"));
+        last_chunk(Some(&trailers), &mut out);
+        let mut body = Body::new(BodyFraming::Chunked);
+        assert_eq!(body.read(&out), Ok(Run::Framing(3)));
+        assert_eq!(body.read(&out[3..]), Err(Reason::BadChunk));
     }
 }

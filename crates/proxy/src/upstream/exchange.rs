@@ -165,7 +165,7 @@ impl Exchange {
         let Receiving::Content(receiving, framing) = &mut self.receiving else {
             return Poll::Ready(Err(None));
         };
-        let chunked = *framing == Framing::Chunked;
+        let (chunked, tunnel) = (*framing == Framing::Chunked, *framing == Framing::Tunnel);
         // An empty frame is no end.
         while let Some(content) = ready!(receiving.poll_data(cx)) {
             let content = content.map_err(|_| None)?;
@@ -182,6 +182,10 @@ impl Exchange {
             self.grpc_status = trailers.as_ref().and_then(grpc::status).or(self.grpc_status);
             response_from_h2::last_chunk(trailers.as_ref(), self.unread.next_text())
                 .map_err(|reason| Some(Trouble::Response(reason)))?;
+        }
+        // RFC 9113 §8.5: a tunnel has content alone.
+        if tunnel && ready!(receiving.poll_trailers(cx)).map_err(|_| None)?.is_some() {
+            return Poll::Ready(Err(None));
         }
         self.receiving = Receiving::End;
         Poll::Ready(Ok(chunked))

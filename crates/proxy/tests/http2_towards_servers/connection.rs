@@ -1,6 +1,6 @@
 //! §3.4, §6.5 to §6.7: what a connection begins with, and frames that concern all of it.
 
-use evenkeel_testkit::http2::{Frame, fields, flag, kind, setting, settings_payload};
+use evenkeel_testkit::http2::{End, Frame, fields, flag, kind, setting, settings_payload};
 
 use super::Want::{Connection, Ended, Whole};
 use super::{
@@ -9,7 +9,7 @@ use super::{
 };
 
 const PROTOCOL: &[u32] = &[PROTOCOL_ERROR];
-/// Codes where §6.5 and §6.7 want the first and the library says the second.
+/// Codes where §6.5 and §6.7 name the first and the library says the second, as §5.4 lets it.
 const SIZE: &[u32] = &[FRAME_SIZE_ERROR, PROTOCOL_ERROR];
 
 #[test]
@@ -150,7 +150,20 @@ fn section_6_6_nothing_is_pushed() {
         let block = [&promised.to_be_bytes()[..], &request].concat();
         vec![Frame::new(kind::PUSH_PROMISE, flag::END_HEADERS, stream, block), ok()]
     };
+    let padded = [&[100][..], &2u32.to_be_bytes(), &request].concat();
     let rows: Vec<Row<'static>> = vec![
+        (
+            "padding that is too long",
+            GET,
+            vec![Frame::new(kind::PUSH_PROMISE, 12, 1, padded)],
+            Connection(PROTOCOL),
+        ),
+        (
+            "in pieces that are interrupted",
+            GET,
+            vec![Frame::new(kind::PUSH_PROMISE, 0, 1, [0, 0, 0, 2]), ok()],
+            Connection(PROTOCOL),
+        ),
         ("on a request", GET, promise(1, 2), Connection(PROTOCOL)),
         ("on stream 0", GET, promise(0, 2), Connection(PROTOCOL)),
         ("on an idle stream", GET, promise(3, 2), Connection(PROTOCOL)),
@@ -164,6 +177,11 @@ fn section_6_6_nothing_is_pushed() {
         ),
     ];
     check(&house, rows);
+    // Behind a response as well, which is none the worse for it.
+    let (mut client, mut peer) = house.ask(GET);
+    peer.frames(&[vec![ok()], promise(1, 2)].concat()).unwrap();
+    assert_eq!(client.response().unwrap().status, 200);
+    assert_eq!(peer.end_of(1).unwrap(), End::GoAway(PROTOCOL_ERROR));
 }
 
 #[test]

@@ -8,9 +8,9 @@ use super::{
     check, cut, data, headers, ok,
 };
 
-/// Codes where §4.3 wants the first and the library says the second.
+/// Codes where §4.3 names the first and the library says the second, as §5.4 lets it.
 const COMPRESSION: &[u32] = &[COMPRESSION_ERROR, PROTOCOL_ERROR];
-/// Codes where §4.2 wants the first and the library says the second.
+/// The same for §4.2.
 const SIZE: &[u32] = &[FRAME_SIZE_ERROR, PROTOCOL_ERROR];
 const PROTOCOL: &[u32] = &[PROTOCOL_ERROR];
 
@@ -33,6 +33,44 @@ fn section_4_1_what_is_unknown_is_ignored() {
         ),
     ];
     check(&house, rows);
+}
+
+#[test]
+fn section_4_1_our_frames_set_nothing_that_has_no_meaning() {
+    let house = House::new();
+    let long = "~".repeat(7000);
+    let mut client = house.client(&format!(
+        "POST / HTTP/1.1\r\nHost: a\r\nX-A: {long}\r\nX-B: {long}\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n"
+    ));
+    let mut peer = house.server.accept().unwrap();
+    peer.preface().unwrap();
+    peer.frame(kind::SETTINGS, 0, 0, settings_payload(&[(1, 0)])).unwrap();
+    peer.frames(&[Frame::new(kind::SETTINGS, flag::ACK, 0, []), Frame::new(kind::PING, 0, 0, [0; 8])])
+        .unwrap();
+    let mut kinds = [0; 10];
+    let mut last = false;
+    while !last {
+        let frame = peer.read_frame().unwrap().unwrap();
+        let meaning = match frame.kind {
+            kind::DATA => flag::END_STREAM,
+            kind::HEADERS => flag::END_STREAM | flag::END_HEADERS,
+            kind::SETTINGS | kind::PING => flag::ACK,
+            kind::CONTINUATION => flag::END_HEADERS,
+            _ => 0,
+        };
+        assert_eq!((frame.flags & !meaning, frame.stream >> 31), (0, 0), "{frame:?}");
+        kinds[usize::from(frame.kind)] += 1;
+        if frame.kind == kind::DATA {
+            client.send("0\r\nX-Sum: 1\r\n\r\n").unwrap();
+        }
+        last = frame.kind == kind::HEADERS && frame.has(flag::END_STREAM);
+    }
+    // Two heads, one of them in two pieces; §6.3: no priorities, §8.4: no promises.
+    assert_eq!(kinds[..4], [1, 2, 0, 0]);
+    assert_eq!(kinds[4..8], [1, 0, 1, 0]);
+    assert_eq!(kinds[9], 1);
+    peer.answer(1, "200", "").unwrap();
+    assert_eq!(client.response().unwrap().status, 200);
 }
 
 #[test]

@@ -142,8 +142,8 @@ enum Want {
     Whole(u16, &'static str),
     /// A stream error with one of these codes, which §5.4.2 allows to make one of the connection.
     Stream(&'static [u32]),
-    /// A connection error with one of these codes. Where the library says `PROTOCOL_ERROR` instead of the code of the RFC,
-    /// both are named: less than it wants, and nothing that a server could make use of.
+    /// A connection error with one of these codes. Where the library says `PROTOCOL_ERROR` for a code that is more
+    /// specific, as §5.4 lets it, both are named.
     Connection(&'static [u32]),
     /// The end of the connection, with or without a word.
     Ended,
