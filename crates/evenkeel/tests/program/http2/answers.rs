@@ -171,7 +171,7 @@ fn section_8_3_2_a_response_has_a_status_and_nothing_of_its_server_s_connection(
         let pseudo: Vec<_> = head.iter().filter(|(name, _)| name.starts_with(':')).collect();
         match status {
             Some(status) => {
-                assert_eq!((&head[0], pseudo.len()), (&(":status".to_owned(), status.to_owned()), 1))
+                assert_eq!((&head[0], pseudo.len()), (&(":status".to_owned(), status.to_owned()), 1));
             }
             None => assert!(pseudo.is_empty()),
         }
