@@ -2,6 +2,7 @@
 //! as at once; a request of HTTP/2 is exactly one of HTTP/1.1, or none.
 
 use evenkeel_http::frames::FrameMeter;
+use evenkeel_http::frames::from_server::ServerFrames;
 use evenkeel_http::head::{HeadScan, RequestHead, parse_request};
 use evenkeel_http::translate::request_from_h2::{self, Framing};
 use evenkeel_http::translate::response_to_h2::{Piece, ResponseToH2};
@@ -13,6 +14,9 @@ use crate::http::GENEROUS;
 /// second how many of them come within a second.
 pub fn frames(data: &[u8]) {
     let [piece, pace, bytes @ ..] = data else { return };
+    let mut served = ServerFrames::default();
+    let in_pieces = bytes.chunks(usize::from(*piece) + 1).try_for_each(|piece| served.see(piece));
+    assert_eq!(ServerFrames::default().see(bytes), in_pieces);
     let bytes = [&[0; 24], bytes].concat();
     let piece = usize::from(*piece) + 1;
     let whole = FrameMeter::default().see(&bytes, 0);

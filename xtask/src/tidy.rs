@@ -5,6 +5,7 @@
 mod answers;
 mod arrows;
 mod code;
+mod conformance;
 mod decisions;
 mod fuzzed;
 mod leftovers;
@@ -66,6 +67,7 @@ fn check(tree: &Tree, packages: &[Package]) -> Vec<Finding> {
     findings.extend(unsafety::check(tree));
     findings.extend(fuzzed::check(tree));
     findings.extend(answers::check(tree));
+    findings.extend(conformance::check(tree));
     findings.extend(length::check(tree));
     findings.extend(leftovers::check(tree));
     findings.extend(sleeping::check(tree));

@@ -3,6 +3,8 @@
 //! Reads frame headers only, from bytes as they come, and keeps no byte. Invariants: what is counted is forgotten with
 //! time, so a long life is no crime; every bound is named.
 
+pub mod from_server;
+
 use std::fmt;
 
 /// Bytes of the client's preface (RFC 9113 §3.4).

@@ -42,7 +42,7 @@ pub fn request(head: &RequestHead, to: &ToServer<'_>, out: &mut Vec<u8>) {
     let fields = &head.fields;
     out.extend_from_slice(head.method_text());
     out.push(b' ');
-    out.extend_from_slice(if head.target().is_empty() { b"/" } else { head.target() });
+    out.extend_from_slice(head.whole_target());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let named = ConnectionOptions::of(fields);
     let mut host_seen = false;

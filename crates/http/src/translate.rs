@@ -7,3 +7,10 @@ pub mod request_from_h2;
 pub mod request_to_h2;
 pub mod response_from_h2;
 pub mod response_to_h2;
+
+/// Blanks begin or end this value, as no value may (RFC 9113 §8.2.1). A parser of HTTP/1.1 would take them away, so that the
+/// value would be another.
+fn has_blanks_around(value: &http::HeaderValue) -> bool {
+    let value = value.as_bytes();
+    [value.first(), value.last()].into_iter().flatten().any(|byte| matches!(byte, b' ' | b'\t'))
+}

@@ -1,5 +1,6 @@
 //! HTTP/2 with clients: the program between raw frames and real servers.
 
+mod answers;
 mod behaviour;
 mod floods;
 mod frames;
@@ -91,8 +92,7 @@ enum Want {
     Stream(u32),
     /// A connection error.
     Connection(u32),
-    /// A connection error with this code, for which the library says `PROTOCOL_ERROR`: less than the RFC wants, and
-    /// nothing that a peer could make use of.
+    /// A connection error with this code, for which the library says `PROTOCOL_ERROR`, as §5.4 lets it.
     Ended(u32),
     /// An error where the RFC leaves a choice.
     OneOf(&'static [u32]),

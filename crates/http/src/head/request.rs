@@ -71,10 +71,20 @@ impl RequestHead {
     }
 
     /// The target that goes to a server: path and query, or `*`. An absolute target has lost its scheme and
-    /// authority (RFC 9112 §3.2.2); an empty one stays empty here and means `/`.
+    /// authority (RFC 9112 §3.2.2); an empty one stays empty here: see [`Self::whole_target`].
     #[must_use]
     pub fn target(&self) -> &[u8] {
         self.fields.text(self.target)
+    }
+
+    /// What a server is asked for: the target, or what an empty one means (RFC 9112 §3.2.1, §3.2.4).
+    #[must_use]
+    pub fn whole_target(&self) -> &[u8] {
+        match (self.target(), self.method_text()) {
+            (b"", b"OPTIONS") => b"*",
+            (b"", _) => b"/",
+            (target, _) => target,
+        }
     }
 
     /// The path without query. Never empty.

@@ -112,6 +112,11 @@ fn an_absolute_target_becomes_a_path() {
         rewritten("GET http://a HTTP/1.1\r\nHost: a\r\n\r\n", &PLAIN),
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     );
+    // RFC 9112 §3.2.4.
+    assert_eq!(
+        rewritten("OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n", &PLAIN),
+        "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"
+    );
 }
 
 #[test]

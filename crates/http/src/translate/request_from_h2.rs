@@ -11,6 +11,7 @@ use http::header::{HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, header};
 
+use super::has_blanks_around;
 use crate::body::{LONGEST_TRAILER, MOST_TRAILER_BYTES};
 use crate::head::{Known, is_token};
 
@@ -82,13 +83,6 @@ pub fn head(parts: &Parts, websocket_key: Option<&str>, end: bool, out: &mut Vec
     framing
 }
 
-/// A parser of HTTP/1.1 would take them away, so that the value would be another.
-fn has_blanks_around(value: &HeaderValue) -> bool {
-    let value = value.as_bytes();
-    [value.first(), value.last()].contains(&Some(&b' '))
-        || [value.first(), value.last()].contains(&Some(&b'\t'))
-}
-
 /// RFC 9113 §8.3.1: `:authority` counts, and a `Host` beside it says the same or is a trick, which shows as two of them.
 fn hosts(authority: Option<&str>, headers: &HeaderMap, out: &mut Vec<u8>) {
     let authority = authority.map(str::as_bytes);
@@ -107,17 +101,21 @@ pub fn chunk(length: usize, out: &mut Vec<u8>) {
 }
 
 /// Appends the end of content in chunks. Trailers that HTTP/1.1 could not carry are left out (RFC 9110 §6.5.1 lets
-/// everybody leave them out).
+/// everybody leave them out). What HTTP/2 calls malformed has no end that HTTP/1.1 understands.
 pub fn last_chunk(trailers: Option<&HeaderMap>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"0\r\n");
     let mut bytes = 0;
     for (name, value) in trailers.into_iter().flatten() {
+        if has_blanks_around(value) {
+            // RFC 9113 §8.2.1, and not seen by the library. No trailer is without a colon.
+            out.extend_from_slice(b"malformed\r\n");
+            return;
+        }
         let length = name.as_str().len() + value.len() + 2;
         bytes += length + 2;
         // The library lets more bytes be in a name than HTTP/1.1 does.
-        let harmless = is_token(name.as_str().as_bytes())
-            && Known::of(name.as_str().as_bytes()) == Known::Other
-            && !has_blanks_around(value);
+        let harmless =
+            is_token(name.as_str().as_bytes()) && Known::of(name.as_str().as_bytes()) == Known::Other;
         if harmless && length <= LONGEST_TRAILER && bytes <= MOST_TRAILER_BYTES {
             field(name.as_str().as_bytes(), value.as_bytes(), out);
         }
@@ -137,6 +135,7 @@ mod tests {
 
     use super::*;
     use crate::answer::Reason;
+    use crate::body::{Body, Framing as BodyFraming, Run};
     use crate::head::{HeadScan, RequestHead, parse_request};
     use crate::limits::Limits;
 
@@ -250,5 +249,11 @@ mod tests {
         chunk(255, &mut out);
         last_chunk(None, &mut out);
         assert_eq!(out, b"ff\r\n0\r\n\r\n");
+        out.clear();
+        trailers.insert("x-sum", HeaderValue::from_static(" 1"));
+        last_chunk(Some(&trailers), &mut out);
+        let mut body = Body::new(BodyFraming::Chunked);
+        assert_eq!(body.read(&out), Ok(Run::Framing(3)));
+        assert_eq!(body.read(&out[3..]), Err(Reason::BadChunk));
     }
 }

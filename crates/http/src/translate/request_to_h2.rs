@@ -262,7 +262,7 @@ fn translate(head: &RequestHead, setting: Setting<'_>) -> Result<(Request<()>, A
 fn uri(head: &RequestHead, setting: Setting<'_>) -> Result<Uri, Reason> {
     let host = head.fields.values(Known::Host).next().unwrap_or_default();
     let authority = if host.is_empty() { setting.authority_if_missing.as_bytes() } else { host };
-    let target = if head.target().is_empty() { b"/" } else { head.target() };
+    let target = head.whole_target();
     let uri = Uri::builder().scheme(setting.scheme).authority(authority).path_and_query(target).build();
     let uri = uri.map_err(|_| Reason::BadRequest)?;
     let same = |ours: Option<&str>, theirs: &[u8]| ours.is_some_and(|ours| ours.as_bytes() == theirs);

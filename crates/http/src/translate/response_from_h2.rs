@@ -8,13 +8,14 @@ use std::io::Write as _;
 
 use http::header::HeaderMap;
 use http::response::Parts;
-use http::{HeaderName, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 
+use super::has_blanks_around;
 use super::request_to_h2::Asked;
 use crate::answer::Reason;
 use crate::body::{LONGEST_TRAILER, MOST_TRAILER_BYTES};
 use crate::grpc;
-use crate::head::Known;
+use crate::head::{Known, is_token};
 
 /// How the content of a response goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,11 +100,14 @@ pub fn chunk(length: usize, out: &mut Vec<u8>) {
 /// §6.5.1).
 ///
 /// # Errors
-/// [`Reason::BadResponse`] when the trailers are larger than HTTP/1.1 clients take them.
+/// [`Reason::BadResponse`] when the trailers are malformed, or larger than HTTP/1.1 clients take them.
 pub fn last_chunk(trailers: Option<&HeaderMap>, out: &mut Vec<u8>) -> Result<(), Reason> {
     out.extend_from_slice(b"0\r\n");
     let begin = out.len();
     for (name, value) in trailers.into_iter().flatten() {
+        if is_malformed(name, value) {
+            return Err(Reason::BadResponse);
+        }
         if Known::of(name.as_str().as_bytes()) != Known::Other {
             continue;
         }
@@ -125,6 +129,9 @@ fn status_line(status: StatusCode, out: &mut Vec<u8>) {
 /// Appends the fields that are to be kept.
 fn fields(headers: &HeaderMap, keep: impl Fn(&HeaderName) -> bool, out: &mut Vec<u8>) -> Result<(), Reason> {
     for (name, value) in headers {
+        if is_malformed(name, value) {
+            return Err(Reason::BadResponse);
+        }
         match Known::of(name.as_str().as_bytes()) {
             // RFC 9113 §8.2.2: such a message is malformed.
             Known::Connection | Known::TransferEncoding | Known::Upgrade | Known::HopByHop => {
@@ -135,6 +142,12 @@ fn fields(headers: &HeaderMap, keep: impl Fn(&HeaderName) -> bool, out: &mut Vec
         }
     }
     Ok(())
+}
+
+/// RFC 9113 §8.2.1. The library lets more bytes be in a name than HTTP/1.1 does. A message of gRPC may end with a blank,
+/// which its encoding leaves as it is, and HTTP/1.1 takes it away.
+fn is_malformed(name: &HeaderName, value: &HeaderValue) -> bool {
+    !is_token(name.as_str().as_bytes()) || has_blanks_around(value) && *name != "grpc-message"
 }
 
 /// Appends a field; says how long its line is without its end.

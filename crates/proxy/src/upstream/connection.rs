@@ -9,10 +9,11 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use evenkeel_http::frames::from_server::ServerFrames;
 use h2::client::{self, SendRequest};
 use h2::{Ping, PingPong};
 use rustls::pki_types::ServerName;
@@ -113,7 +114,7 @@ impl Connection {
         let tls = stream.tls();
         let (name, scheme) =
             (tls.and_then(|tls| tls.name().cloned()), if tls.is_some() { "https" } else { "http" });
-        let watched = Watched { stream, shared: shared.clone() };
+        let watched = Watched { stream, shared: shared.clone(), frames: ServerFrames::default() };
         let opened = client::Builder::new()
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
@@ -228,11 +229,12 @@ async fn drive(
     shared.room.notify_one();
 }
 
-/// Notes when something comes.
+/// Notes when something comes, and looks at it for what the library does not see.
 #[derive(Debug)]
 struct Watched {
     stream: Stream,
     shared: Arc<Shared>,
+    frames: ServerFrames,
 }
 
 impl AsyncRead for Watched {
@@ -241,11 +243,15 @@ impl AsyncRead for Watched {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if read.is_ready() {
-            self.shared.heard.store(self.shared.now(), Ordering::Relaxed);
+        let this = &mut *self;
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        this.shared.heard.store(this.shared.now(), Ordering::Relaxed);
+        if let Err(broken) = this.frames.see(buf.filled().get(before..).unwrap_or_default()) {
+            buf.set_filled(before);
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, broken.to_string())));
         }
-        read
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use evenkeel_http::answer::Reason;
 use evenkeel_http::grpc;
 use evenkeel_http::translate::request_to_h2::{Asked, Head, Piece, RequestToH2, Setting};
 use evenkeel_http::translate::response_from_h2::{self, Framing};
@@ -142,11 +143,11 @@ impl Exchange {
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Option<Trouble>>> {
         let Receiving::Head(response) = &mut self.receiving else { return Poll::Ready(Err(None)) };
         if let Poll::Ready(Some(interim)) = response.poll_informational(cx) {
-            let (parts, ()) = interim.map_err(|error| nothing_done(&error))?.into_parts();
+            let (parts, ()) = interim.map_err(|error| trouble(&error))?.into_parts();
             let written = response_from_h2::interim(&parts, self.unread.next_text());
             return Poll::Ready(written.map(|()| true).map_err(|reason| Some(Trouble::Response(reason))));
         }
-        let response = ready!(Pin::new(response).poll(cx)).map_err(|error| nothing_done(&error))?;
+        let response = ready!(Pin::new(response).poll(cx)).map_err(|error| trouble(&error))?;
         let (parts, receiving) = response.into_parts();
         let end = receiving.is_end_stream();
         let accept = self.asked.websocket.as_deref().map(websocket::accept).unwrap_or_default();
@@ -164,7 +165,7 @@ impl Exchange {
         let Receiving::Content(receiving, framing) = &mut self.receiving else {
             return Poll::Ready(Err(None));
         };
-        let chunked = *framing == Framing::Chunked;
+        let (chunked, tunnel) = (*framing == Framing::Chunked, *framing == Framing::Tunnel);
         // An empty frame is no end.
         while let Some(content) = ready!(receiving.poll_data(cx)) {
             let content = content.map_err(|_| None)?;
@@ -181,6 +182,10 @@ impl Exchange {
             self.grpc_status = trailers.as_ref().and_then(grpc::status).or(self.grpc_status);
             response_from_h2::last_chunk(trailers.as_ref(), self.unread.next_text())
                 .map_err(|reason| Some(Trouble::Response(reason)))?;
+        }
+        // RFC 9113 §8.5: a tunnel has content alone.
+        if tunnel && ready!(receiving.poll_trailers(cx)).map_err(|_| None)?.is_some() {
+            return Poll::Ready(Err(None));
         }
         self.receiving = Receiving::End;
         Poll::Ready(Ok(chunked))
@@ -212,6 +217,8 @@ impl Incoming for Exchange {
             Ok(more) => Ok(more),
             Err(trouble) => {
                 self.trouble = trouble;
+                // The beginning of what could not be said must not be read: it may look like an end.
+                self.unread = Unread::default();
                 self.receiving = Receiving::Failed;
                 Err(gone())
             }
@@ -271,11 +278,14 @@ impl Translated for Exchange {
     }
 }
 
-/// Says whether the server has done nothing with a request that failed so: its GOAWAY did not reach so far, or it has
-/// refused the stream.
-fn nothing_done(error: &h2::Error) -> Option<Trouble> {
+/// What is known of a request whose response failed so. The server has done nothing with it when its GOAWAY did not reach so
+/// far, or when it has refused the stream. What we have reset is malformed (RFC 9113 §8.1.1), and would be when asked again.
+fn trouble(error: &h2::Error) -> Option<Trouble> {
     let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
-    (error.is_remote() && (error.is_go_away() || refused)).then_some(Trouble::NothingDone)
+    if error.is_remote() && (error.is_go_away() || refused) {
+        return Some(Trouble::NothingDone);
+    }
+    (error.is_library() && error.is_reset()).then_some(Trouble::Response(Reason::BadResponse))
 }
 
 impl Drop for Exchange {

@@ -187,6 +187,11 @@ fn section_8_1_content_and_trailers() {
             vec![open(), trailers(&[(":path", "/malformed")], true)],
             Status(200),
         ),
+        (
+            "§8.2.1 a blank before a value in trailers",
+            vec![open(), trailers(&[("x-sum", " 1")], true)],
+            Malformed,
+        ),
         ("§8.2.1 upper case in trailers", vec![open(), trailers(&[("X-Sum", "1")], true)], Malformed),
         (
             "§8.2.2 connection in trailers",

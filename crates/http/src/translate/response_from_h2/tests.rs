@@ -83,6 +83,25 @@ fn what_http2_does_not_have_is_refused() {
 }
 
 #[test]
+fn odd_names_and_blanks_around_values_are_malformed_but_for_messages_of_grpc() {
+    for value in [" a", "a ", "\ta", "a\t", " "] {
+        let mut out = Vec::new();
+        let odd = parts(200, &[("x", value)]);
+        assert_eq!(head(&odd, &GET, "", false, &mut out), Err(Reason::BadResponse), "{value:?}");
+        assert_eq!(last_chunk(Some(&odd.headers), &mut out), Err(Reason::BadResponse), "{value:?}");
+        assert_eq!(interim(&parts(103, &[("x", value)]), &mut out), Err(Reason::BadResponse), "{value:?}");
+    }
+    let mut odd = HeaderMap::new();
+    odd.insert(
+        HeaderName::from_lowercase(b"x\"y").expect("a name to the library"),
+        HeaderValue::from_static("a"),
+    );
+    assert_eq!(last_chunk(Some(&odd), &mut Vec::new()), Err(Reason::BadResponse));
+    let (text, _) = written(200, &[("grpc-message", "no such cart "), ("x", "a b")], &GET, true);
+    assert!(text.contains("grpc-message: no such cart \r\nx: a b\r\n"), "{text}");
+}
+
+#[test]
 fn interim_responses_have_no_framing() {
     let mut out = Vec::new();
     interim(&parts(103, &[("link", "</a>")]), &mut out).unwrap();
@@ -130,7 +149,7 @@ proptest! {
             let bytes: Vec<u8> = value.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
             response.headers_mut().append(
                 HeaderName::from_bytes(name.as_bytes()).unwrap(),
-                http::HeaderValue::from_bytes(&bytes).unwrap(),
+                HeaderValue::from_bytes(&bytes).unwrap(),
             );
         }
         let asked = Asked { head_only, websocket: None };

@@ -62,6 +62,8 @@ struct Inner {
     unread: Unread,
     /// Nothing more of the request comes.
     ended: bool,
+    /// What came last may not be there.
+    broken: bool,
     respond: SendResponse<Bytes>,
     sending: Option<SendStream<Bytes>>,
     response: ResponseToH2,
@@ -92,6 +94,7 @@ impl Exchange {
         let inner = Inner {
             receiving,
             ended: framing == Framing::None,
+            broken: false,
             framing,
             unread: Unread::of(text),
             respond,
@@ -195,6 +198,9 @@ impl Incoming for Inner {
     }
 
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if self.broken {
+            return Poll::Ready(Err(gone()));
+        }
         if self.ended {
             return Poll::Ready(Ok(false));
         }
@@ -213,6 +219,13 @@ impl Incoming for Inner {
         if chunked {
             let trailers = ready!(self.receiving.poll_trailers(cx)).map_err(|_| gone())?;
             request_from_h2::last_chunk(trailers.as_ref(), self.unread.next_text());
+        }
+        // RFC 9113 §8.5: a tunnel has content alone.
+        if self.framing == Framing::Tunnel
+            && ready!(self.receiving.poll_trailers(cx)).map_err(|_| gone())?.is_some()
+        {
+            self.broken = true;
+            return Poll::Ready(Err(gone()));
         }
         self.ended = true;
         Poll::Ready(Ok(chunked))
