@@ -1,4 +1,4 @@
-//! Servers that speak HTTP/2, behind a client of HTTP/1.
+//! Servers that speak HTTP/2, behind a client of HTTP/1. What single frames do is in `http2_towards_servers`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use common::h2_server::{Call, H2Server, send};
 use common::{Balancer, website};
-use evenkeel_testkit::{BOUND, Connection, HttpClient, ToyServer, WebSocket, free_address};
+use evenkeel_testkit::{BOUND, HttpClient, ToyServer, WebSocket, free_address};
 use http::{HeaderMap, Response};
 use tokio::sync::{Notify, Semaphore};
 
@@ -268,104 +268,6 @@ fn responses_that_nobody_reads_do_not_stop_others() {
         assert_eq!(client.get("/").unwrap().text(), "short");
     }
     assert_eq!(server.connections(), 1);
-}
-
-/// A frame of HTTP/2.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut frame = length[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-/// `:status: 200` and nothing else, in HPACK.
-const OK: &[u8] = &[0x88];
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-/// Reads frames until one of this kind; gives its stream. `None` when the connection ends.
-fn until(connection: &mut Connection, wanted: u8) -> Option<u32> {
-    loop {
-        let head = connection.read_exact(9).ok()?;
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        connection.read_exact(length as usize).ok()?;
-        if head[3] == wanted {
-            return Some(u32::from_be_bytes([head[5], head[6], head[7], head[8]]));
-        }
-    }
-}
-
-/// A server whose first connection treats its first request so; all others are answered 200.
-fn by_hand(first: fn(&mut Connection, u32)) -> ToyServer {
-    ToyServer::start(move |mut connection: Connection| {
-        connection.read_exact(24).unwrap();
-        connection.write(frame(SETTINGS, 0, 0, &[])).unwrap();
-        connection.write(frame(SETTINGS, 1, 0, &[])).unwrap();
-        let mut count = 0;
-        while let Some(stream) = until(&mut connection, HEADERS) {
-            count += 1;
-            if connection.index == 0 && count == 1 {
-                first(&mut connection, stream);
-            } else if connection.write(frame(HEADERS, END_STREAM | END_HEADERS, stream, OK)).is_err() {
-                return;
-            }
-        }
-    })
-}
-
-const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
-
-#[test]
-fn what_a_server_has_not_touched_is_sent_again_whatever_it_was() {
-    let goaway: fn(&mut Connection, u32) =
-        |connection, _| connection.write(frame(GOAWAY, 0, 0, &[0; 8])).unwrap();
-    let refuse: fn(&mut Connection, u32) =
-        |connection, stream| connection.write(frame(RST_STREAM, 0, stream, &[0, 0, 0, 7])).unwrap();
-    for (how, connections) in [(goaway, 2), (refuse, 1)] {
-        let server = by_hand(how);
-        let mut balancer = Balancer::start_with_workers(&website(1, "", H2), &[server.address()], 1, 100);
-        let mut client = balancer.client();
-        client.send(POST).unwrap();
-        assert_eq!(client.response().unwrap().status, 200);
-        assert_eq!(server.connections(), connections);
-        assert_eq!(balancer.server("s0").total, 2);
-    }
-}
-
-#[test]
-fn a_whole_answer_before_the_request_has_ended_is_good() {
-    let early: fn(&mut Connection, u32) = |connection, stream| {
-        let answer = [
-            frame(HEADERS, END_HEADERS, stream, OK),
-            frame(DATA, END_STREAM, stream, b"enough"),
-            frame(RST_STREAM, 0, stream, &[0; 4]),
-        ];
-        connection.write(answer.concat()).unwrap();
-    };
-    let server = by_hand(early);
-    let balancer = Balancer::start_with_workers(&website(1, "", H2), &[server.address()], 1, 100);
-    let mut client = balancer.client();
-    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nbegin").unwrap();
-    assert_eq!(client.response().unwrap().text(), "enough");
-}
-
-#[test]
-fn what_a_server_may_have_done_is_not_done_again() {
-    let cancel: fn(&mut Connection, u32) =
-        |connection, stream| connection.write(frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])).unwrap();
-    let server = by_hand(cancel);
-    let mut balancer = Balancer::start_with_workers(&website(1, "", H2), &[server.address()], 1, 100);
-    let mut client = balancer.client();
-    client.send(POST).unwrap();
-    assert_eq!(client.response().unwrap().header("evenkeel-reason"), Some("server-closed"));
-    assert_eq!(balancer.server("s0").total, 1);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use evenkeel_testkit::http2::{End, Frame, Http2, fields, get, kind};
 
 use super::Want::{Connection, Malformed, Whole};
 use super::{
-    COMPRESSION_ERROR, GET, HEAD, House, PROTOCOL_ERROR, Row, STATUS, begun, block, check, data, headers, ok,
-    quiet,
+    COMPRESSION_ERROR, GET, HEAD, House, POST, PROTOCOL_ERROR, Row, STATUS, begun, block, check, data,
+    headers, ok, quiet,
 };
 
 /// A response with these fields behind the usual one, and nothing else.
@@ -41,6 +41,12 @@ fn section_8_1_a_response_has_its_parts_in_order() {
             GET,
             vec![begun(), trailers(false), data("x", true)],
             Malformed,
+        ),
+        (
+            "a response before the request has ended, whose rest is not needed",
+            POST,
+            vec![begun(), data("enough", true), Frame::new(kind::RST_STREAM, 0, 1, [0; 4])],
+            Whole(200, "enough"),
         ),
         ("an interim response", GET, vec![early("103", false), ok()], Whole(200, "")),
         ("two", GET, vec![early("100", false), early("103", false), ok()], Whole(200, "")),

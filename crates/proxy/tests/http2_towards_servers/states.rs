@@ -178,7 +178,7 @@ fn section_5_4_2_nothing_answers_a_reset_or_follows_it() {
 
 #[test]
 fn section_8_7_only_what_was_not_touched_is_asked_again() {
-    let house = House::with("retries = 1");
+    let mut house = House::with("retries = 1");
     // A stream that is refused was not processed: even what must not be done twice is asked again.
     let post = "POST / HTTP/1.1\r\nHost: test.example\r\nContent-Length: 2\r\n\r\nhi";
     let (mut client, mut peer) = house.ask(post);
@@ -188,7 +188,9 @@ fn section_8_7_only_what_was_not_touched_is_asked_again() {
     assert_eq!(peer.content(3).unwrap().0, b"hi");
     // Any other code leaves it open what was done.
     peer.frames(&[reset(3, PROTOCOL_ERROR)]).unwrap();
-    assert_eq!(client.response().unwrap().status, 502);
+    let response = client.response().unwrap();
+    assert_eq!((response.status, response.header("evenkeel-reason")), (502, Some("server-closed")));
+    assert_eq!(house.balancer.server("s0").total, 2);
     quiet(&mut peer, |frame| frame.kind == kind::HEADERS);
 }
 
