@@ -22,7 +22,7 @@ use std::time::Duration;
 use evenkeel_testkit::{needs, needs_root};
 
 use fault::Fault;
-pub(crate) use node::Node;
+pub(crate) use node::{Node, cpu_time};
 pub(crate) use pair::{Pair, Timing};
 use report::Row;
 

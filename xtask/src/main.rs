@@ -8,6 +8,7 @@ mod clients_lab;
 mod failover_lab;
 mod flood_lab;
 mod fuzz;
+mod handover_lab;
 mod health_lab;
 mod instructions;
 mod live_lab;
@@ -37,6 +38,7 @@ usage: cargo xtask tidy                           what the compiler cannot see: 
        cargo xtask instructions                   what parsing, rewriting and picking cost, counted by valgrind
        cargo xtask sim [--handover] --seed N [--runs N]   replays a simulated election (or handovers), or runs many from this seed on
        cargo xtask failover-lab [--only CASE] [--repeat N] [--timing PART]
+       cargo xtask handover-lab [--only PART] [--moves N]
                                                   breaks pairs of nodes and measures what a client sees (root); CASE is a
                                                   fault, flood, soak, or nobody-sees[/CASE|/many|/soak]: a whole site";
 
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         ["instructions"] => instructions::run(&root()),
         ["sim", rest @ ..] => sim::run(rest),
         ["failover-lab", rest @ ..] => failover_lab::run(&root(), rest),
+        ["handover-lab", rest @ ..] => handover_lab::run(&root(), rest),
         _ => Err(USAGE.to_owned()),
     };
     match result {

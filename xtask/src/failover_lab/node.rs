@@ -18,7 +18,7 @@ pub(crate) struct Node {
 
 impl Node {
     /// Starts it with an ordinary priority; returns when it is ready.
-    pub(super) fn start(host: &Host, binary: &Path, configuration: &str) -> Self {
+    pub(crate) fn start(host: &Host, binary: &Path, configuration: &str) -> Self {
         let directory = temp_dir();
         write(&directory, configuration);
         let mut command = host.command("chrt");
@@ -34,7 +34,7 @@ impl Node {
     }
 
     /// When it became ready.
-    pub(super) fn ready_at(&self) -> Instant {
+    pub(crate) fn ready_at(&self) -> Instant {
         self.ready_at
     }
 
@@ -45,7 +45,7 @@ impl Node {
     }
 
     /// What `status --json` says.
-    pub(super) fn status(&self) -> Result<Value, String> {
+    pub(crate) fn status(&self) -> Result<Value, String> {
         serde_json::from_str(&self.command(&["status", "--json"])?).map_err(|error| error.to_string())
     }
 
@@ -70,7 +70,7 @@ impl Node {
     }
 
     /// The process of the role.
-    pub(super) fn role(&self, name: &str) -> Result<Pid, String> {
+    pub(crate) fn role(&self, name: &str) -> Result<Pid, String> {
         let status = self.status()?;
         let role =
             status["roles"].as_array().and_then(|roles| roles.iter().find(|role| role["name"] == name));
@@ -79,7 +79,7 @@ impl Node {
     }
 
     /// The supervisor and its roles.
-    pub(super) fn processes(&self) -> Vec<Pid> {
+    pub(crate) fn processes(&self) -> Vec<Pid> {
         let main = self.program.id();
         let tasks = std::fs::read_dir(format!("/proc/{main}/task")).into_iter().flatten().flatten();
         let children =
@@ -97,39 +97,39 @@ impl Node {
         }
     }
 
-    pub(super) fn kill_all(&self) {
+    pub(crate) fn kill_all(&self) {
         self.signal_all(Signal::STOP);
         self.signal_all(Signal::KILL);
     }
 
-    pub(super) fn kill_main(&self) {
+    pub(crate) fn kill_main(&self) {
         self.program.signal(Signal::KILL);
     }
 
-    pub(super) fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         self.signal_all(Signal::STOP);
     }
 
-    pub(super) fn resume(&self) {
+    pub(crate) fn resume(&self) {
         self.signal_all(Signal::CONT);
     }
 
-    pub(super) fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         self.program.signal(Signal::TERM);
     }
 
     /// Waits for its end.
-    pub(super) fn wait(&self) {
+    pub(crate) fn wait(&self) {
         self.program.wait(BOUND);
     }
 
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.program.lines()
     }
 }
 
 /// CPU time of all threads of a process.
-pub(super) fn cpu_time(process: Pid) -> Duration {
+pub(crate) fn cpu_time(process: Pid) -> Duration {
     let threads =
         std::fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero())).into_iter().flatten().flatten();
     let texts = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("schedstat")).ok());
