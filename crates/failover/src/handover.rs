@@ -52,6 +52,9 @@ pub const READY: Duration = Duration::from_secs(5);
 pub const MOVE: Duration = Duration::from_secs(3);
 /// How long the taker passes on what it does not know: until the giver has listed its flows for the last time.
 pub const CATCH: Duration = Duration::from_millis(500);
+/// How long a node that has let go of the addresses goes on to pass on what it passed on before: neighbours, and packets on their way,
+/// may not have heard yet where they are.
+pub const FADE: Duration = Duration::from_millis(500);
 /// How often the giver looks which flows are left.
 pub const LOOK: Duration = Duration::from_secs(1);
 /// The silence of the link after which the taker takes the giver for dead.

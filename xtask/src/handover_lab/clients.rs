@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use evenkeel_testkit::http2::{Http2, flag, kind};
 use evenkeel_testkit::{HttpClient, Load, Report, WebSocket};
@@ -49,7 +49,8 @@ impl Count {
                 if let Ok(mut trouble) = seen.trouble.lock()
                     && trouble.len() < 20
                 {
-                    trouble.push(format!("{what}: {error}"));
+                    let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                    trouble.push(format!("{what}, second {:.3}: {error}", at.as_secs_f64() % 60.0));
                 }
                 self.failed.fetch_add(1, Ordering::Relaxed)
             }
@@ -150,7 +151,12 @@ fn download(mut stream: impl Read + Write, lasts: Duration) -> io::Result<()> {
     let mut place = 0;
     while place < FILE {
         let left = usize::try_from(FILE - place).unwrap_or(usize::MAX).min(part.len());
-        let count = stream.read(&mut part[..left])?;
+        let count = stream.read(&mut part[..left]).map_err(|error| {
+            io::Error::other(format!(
+                "{error}, behind {place} bytes, {:?} after the request",
+                begun.elapsed()
+            ))
+        })?;
         if count == 0 {
             return Err(io::Error::other(format!("it ended after {place} bytes")));
         }
@@ -255,10 +261,10 @@ fn note(seen: &Seen, which: usize, took: Duration) {
 pub(super) fn load(lasts: Duration) -> Vec<(&'static str, Report)> {
     let [v4, v6] = ADDRESSES;
     let loads = [
-        ("kept connections, IPv4", format!("http://{v4}/"), 8, None),
-        ("kept connections, IPv6, TLS", format!("https://[{v6}]/"), 8, None),
-        ("a connection a request, IPv6", format!("http://[{v6}]/"), 4, Some("Connection: close")),
-        ("a connection a request, IPv4, TLS", format!("https://{v4}/"), 4, Some("Connection: close")),
+        ("kept connections, IPv4", format!("http://{v4}/"), 2, None),
+        ("kept connections, IPv6, TLS", format!("https://[{v6}]/"), 2, None),
+        ("a connection a request, IPv6", format!("http://[{v6}]/"), 1, Some("Connection: close")),
+        ("a connection a request, IPv4, TLS", format!("https://{v4}/"), 1, Some("Connection: close")),
     ];
     let running: Vec<_> = loads
         .into_iter()

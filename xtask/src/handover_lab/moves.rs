@@ -10,7 +10,7 @@ use super::clients::{DOWNLOADS, STREAMS, Seen, WEBSOCKETS, hold, load};
 use super::site::{FILE, Site};
 
 /// Between two failovers.
-const PAUSE: Duration = Duration::from_millis(1500);
+const PAUSE: Duration = Duration::from_millis(3000);
 /// Before the first and behind the last one.
 const MARGIN: Duration = Duration::from_secs(5);
 /// What a message of a WebSocket may take at worst.

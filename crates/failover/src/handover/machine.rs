@@ -86,8 +86,7 @@ impl Machine {
             if self.asked.take().is_some() {
                 self.act(Action::Tell(Outcome::NotActive));
             }
-            // First what was passed on: from here on the other node does that.
-            self.let_go_of_taken();
+            self.fade(now);
             self.leave(now);
         }
         self.begin_what_is_asked(now);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::action::{Action, Pass};
 use super::machine::Machine;
 use super::message::{Message, Why};
-use super::{ANSWER, CATCH, Flow, Flows, MARGIN, MOST_FLOWS, READY};
+use super::{ANSWER, CATCH, FADE, Flow, Flows, MARGIN, MOST_FLOWS, READY};
 
 #[derive(Clone, Debug)]
 pub(super) struct Taking {
@@ -34,6 +34,9 @@ enum Phase {
     Catching,
     /// Active, and passes on what was listed. No flow is added any more.
     Settled,
+    /// Not active any more, and passes on what still comes: never more than the other node has claimed, so nothing that it would
+    /// pass back.
+    Fading,
 }
 
 impl Taking {
@@ -144,6 +147,19 @@ impl Machine {
         }
     }
 
+    /// The addresses go.
+    pub(super) fn fade(&mut self, now: Instant) {
+        match &mut self.taking {
+            Some(taking) if matches!(taking.phase, Phase::Catching | Phase::Settled) => {
+                taking.settle();
+                taking.phase = Phase::Fading;
+                taking.until = now + FADE;
+                self.act(Action::Arrange);
+            }
+            _ => self.let_go_of_taken(),
+        }
+    }
+
     /// The other node is told.
     pub(super) fn let_go_of_taken(&mut self) {
         if let Some(taking) = &self.taking {
@@ -180,7 +196,7 @@ impl Machine {
                     taking.settle();
                 }
             }
-            Phase::Settled => {
+            Phase::Settled | Phase::Fading => {
                 let left: Flows = flows.into_iter().collect();
                 taking.pass.flows.retain(|flow| left.contains(flow));
             }

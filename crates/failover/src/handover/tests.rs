@@ -276,10 +276,14 @@ fn back_at_once_each_node_keeps_its_own() {
     // 2 is a socket that was forgotten here: it is passed on, so it is not offered.
     assert_eq!(second.listed(&[2, 8, 9]), [Action::Send(Message::Offer { number: 8, flows: list(&[8, 9]) })]);
     assert_eq!(second.hear(Message::Ready { number: 8 }), [Action::Yield(None)]);
-    assert_eq!(
-        second.own(false),
-        [Action::Send(Message::Stopped { number: 7 }), Action::Arrange, Action::Arrange, Action::List]
-    );
+    let now = second.now;
+    assert_eq!(second.own(false), [Action::Arrange, Action::Arrange, Action::List]);
+    // What is on its way here still is passed on for half a second more, and nothing else.
+    assert!(second.passes() == Some(flows(&[1, 2])) && second.machine.wanted().silent);
+    assert!(!second.machine.wanted().pass.unwrap().rest);
+    second.listed(&[8, 9]);
+    assert_eq!(second.deadline(), [Action::Send(Message::Stopped { number: 7 }), Action::Arrange]);
+    assert_eq!(second.now - now, Duration::from_millis(500));
     assert!(second.passes().is_none() && second.machine.wanted().silent);
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Host {
     pub(super) asked_at: Option<Duration>,
     /// When it let go of the addresses last.
     pub(super) left_at: Duration,
+    /// What it passed on then.
+    pub(super) passed_last: Flows,
 }
 
 /// What a host does with a packet.
@@ -42,6 +44,7 @@ impl Host {
             begun: Flows::new(),
             asked_at: None,
             left_at: Duration::ZERO,
+            passed_last: Flows::new(),
         }
     }
 

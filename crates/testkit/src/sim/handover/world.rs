@@ -14,6 +14,8 @@ use crate::sim::random::Random;
 
 /// Connections that are open at a time, at most.
 const MOST_OPEN: usize = 30;
+/// For so long some clients send their packets where the addresses were.
+const LATE: Duration = Duration::from_millis(200);
 /// A wish has had its answer by then.
 const PATIENCE: Duration = Duration::from_secs(8);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -280,6 +282,7 @@ impl World {
         host.owns = owns;
         if !owns {
             host.left_at = self.now;
+            host.passed_last = host.pass.iter().flat_map(|pass| pass.flows.iter().copied()).collect();
         }
         host.machine.own(now, owns);
         self.carry_out(node)
@@ -528,6 +531,14 @@ impl World {
             }
             if !self.is_fine {
                 continue;
+            }
+            // Some clients do not know yet that it has let go.
+            if host.is_alive && !host.owns && self.now < host.left_at + LATE {
+                let others = &self.hosts[1 - node].sockets;
+                let lost = |flow: &&Flow| others.contains(flow) && host.fate(flow, false) == Fate::Here;
+                if let Some(flow) = host.passed_last.iter().find(lost) {
+                    return Err(format!("late packets of {} end at {node}", flow.client.port()));
+                }
             }
             for flow in &host.sockets {
                 let reached = self.reaches(flow, false);
