@@ -31,11 +31,13 @@ pub enum Flood {
     Broken,
     /// Content in frames of a few bytes.
     Tiny,
+    /// A head that is not whole for too long.
+    SlowHead,
 }
 
 impl Flood {
     /// All of them: the number of each is its place.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Resets,
         Self::Questions,
         Self::Fuss,
@@ -44,6 +46,7 @@ impl Flood {
         Self::Library,
         Self::Broken,
         Self::Tiny,
+        Self::SlowHead,
     ];
 
     /// The word in metrics and the log.
@@ -58,6 +61,7 @@ impl Flood {
             Self::Library => "library",
             Self::Broken => "broken",
             Self::Tiny => "tiny",
+            Self::SlowHead => "slow-head",
         }
     }
 }
@@ -73,6 +77,7 @@ impl fmt::Display for Flood {
             Self::Library => "a bound of the protocol library",
             Self::Broken => "it breaks the protocol",
             Self::Tiny => "too many frames of a few bytes",
+            Self::SlowHead => "it takes too long for a head",
         })
     }
 }
@@ -112,6 +117,8 @@ const EMPTY: u32 = 100;
 /// DATA frames shorter than this, their stream going on. Calls and chats send such frames too, but not thousands a second on end.
 const TINY_FRAME: u32 = 16;
 const TINY: u32 = 10_000;
+/// Seconds for a head, unless something else is said.
+const LONGEST_HEAD: u64 = 10;
 
 /// What the header of a frame says (RFC 9113 §4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,6 +197,13 @@ pub struct FrameMeter {
     continuations: u32,
     /// The first frame was seen.
     begun: bool,
+    /// A head has begun and its last frame has not.
+    in_head: bool,
+    /// The last frame is a part of a head.
+    is_head: bool,
+    /// Since when a head, or a frame of it, is not whole.
+    head_since: Option<u64>,
+    longest_head: u64,
 }
 
 impl Default for FrameMeter {
@@ -206,11 +220,21 @@ impl Default for FrameMeter {
             tiny: 0,
             continuations: 0,
             begun: false,
+            in_head: false,
+            is_head: false,
+            head_since: None,
+            longest_head: LONGEST_HEAD,
         }
     }
 }
 
 impl FrameMeter {
+    /// For a client that may take so many seconds for a head.
+    #[must_use]
+    pub fn new(longest_head: u64) -> Self {
+        Self { longest_head, ..Self::default() }
+    }
+
     /// Looks at the next bytes of the client. `second` is the time, in whole seconds from any beginning.
     ///
     /// # Errors
@@ -226,7 +250,20 @@ impl FrameMeter {
             }
         });
         self.scan = scan;
-        result
+        result.and_then(|()| self.watch_head(second))
+    }
+
+    fn watch_head(&mut self, second: u64) -> Result<(), Cut> {
+        if !(self.in_head || (self.is_head && self.scan.skip > 0)) {
+            self.head_since = None;
+            return Ok(());
+        }
+        let since = *self.head_since.get_or_insert(second);
+        if second.saturating_sub(since) > self.longest_head {
+            Err(Cut::Flood(Flood::SlowHead))
+        } else {
+            Ok(())
+        }
     }
 
     /// So many frames with content went to the client.
@@ -263,6 +300,9 @@ impl FrameMeter {
             return Err(Cut::Fault(Fault::Size));
         }
         let ends_stream = flags & 0x1 != 0;
+        // HEADERS and CONTINUATION; END_HEADERS.
+        self.is_head = matches!(kind, 1 | 9);
+        self.in_head = self.is_head && flags & 0x4 == 0;
         match kind {
             // DATA, HEADERS, CONTINUATION.
             0 | 1 | 9 => {
@@ -384,6 +424,28 @@ mod tests {
         assert_eq!(seen(times(FUSS + FUSS_PER_FRAME, &frame(8, 0, 4))), Err(Flood::Fuss));
         let mixed = (0..5000).flat_map(|_| [frame(0, 0, 100), frame(8, 0, 4), frame(8, 0, 4)]);
         assert_eq!(seen(mixed), Ok(()));
+    }
+
+    #[test]
+    fn a_head_may_take_its_time_and_no_longer() {
+        let whole = frame(1, 4, 100);
+        let mut meter = greeted();
+        for (place, byte) in whole.iter().enumerate() {
+            assert_eq!(meter.see(&[*byte], place as u64 / 20), Ok(()));
+        }
+        // Whole: what follows begins anew.
+        let mut slow = whole.iter().zip(6..);
+        let cut = slow.find_map(|(byte, second)| Some((second, meter.see(&[*byte], second).err()?)));
+        // The frame is seen with its ninth byte.
+        assert_eq!(cut, Some((6 + 8 + 11, Cut::Flood(Flood::SlowHead))));
+
+        // Whole frames, but for the last one of the head.
+        let mut meter = greeted();
+        meter.see(&frame(1, 0, 10), 1).unwrap();
+        meter.see(&frame(9, 0, 10), 11).unwrap();
+        assert_eq!(meter.see(&frame(9, 4, 10), 12), Ok(()));
+        meter.see(&frame(1, 0, 10), 20).unwrap();
+        assert_eq!(meter.see(&frame(9, 0, 10), 31), Err(Cut::Flood(Flood::SlowHead)));
     }
 
     #[test]

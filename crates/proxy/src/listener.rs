@@ -146,7 +146,7 @@ pub(crate) struct Counted {
     /// What a proxy in front has said: where the client comes from, and where it has connected to.
     pub(crate) announced: Option<Box<(SocketAddr, SocketAddr)>>,
     /// Its place among the connections to one address; `None` where these are not counted.
-    guest: Option<Guest>,
+    guest: Option<Box<Guest>>,
 }
 
 impl Counted {
@@ -159,7 +159,7 @@ impl Counted {
             Mode::Http(_) => Kind::Http1,
             Mode::Tcp(_) => Kind::Tcp,
         };
-        let guest = worker.connections.departing.enter(kind, || stream.local_ip());
+        let guest = worker.connections.departing.enter(kind, || stream.local_ip()).map(Box::new);
         Self { worker, slot, announced: None, guest }
     }
 
@@ -171,7 +171,7 @@ impl Counted {
     /// The same, but for that it may go on for as long as its client has nothing new to ask for: clients that come again reach
     /// another machine.
     pub(crate) fn is_leaving(&self) -> bool {
-        self.is_ending() || self.guest.as_ref().is_some_and(Guest::departs)
+        self.is_ending() || self.guest.as_ref().is_some_and(|guest| guest.departs())
     }
 
     /// It speaks HTTP/2 from now on.

@@ -43,7 +43,7 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// flood, so that the log says which.
 const MOST_UNSEEN_RESETS: usize = 256;
 /// Streams that the client has made us reset (CVE-2025-8671), in the life of a connection.
-const MOST_OWN_RESETS: usize = 200;
+const MOST_OWN_RESETS: usize = 32;
 /// How often a connection that is busy, and on which nothing new has come for long, is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 /// How long a connection that is to end may take to say so.
@@ -59,7 +59,13 @@ pub(crate) async fn serve(stream: Stream, first: Vec<u8>, peer: Option<IpAddr>, 
     let counters = counted.slot.counters.of(counted.worker.index);
     counters.http2_total.add(1);
     counted.is_http2();
-    let handshake = builder(mode).handshake::<_, Bytes>(Watched::new(stream, first, watch.clone(), outflow));
+    let handshake = builder(mode).handshake::<_, Bytes>(Watched::new(
+        stream,
+        first,
+        mode.header_timeout,
+        watch.clone(),
+        outflow,
+    ));
     let Ok(Ok(connection)) = tokio::time::timeout(mode.header_timeout, handshake).await else { return };
     let timer = std::pin::pin!(tokio::time::sleep(mode.idle_timeout));
     let idle = mode.idle_timeout;

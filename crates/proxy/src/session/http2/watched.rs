@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use evenkeel_http::frames::{Cut, Fault, Flood, FrameMeter, FrameScan};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -21,6 +22,12 @@ const NO_SETTINGS: u8 = 100;
 const SIZE: u8 = 101;
 /// The kind of frame that ends a stream at once (RFC 9113 §6.4).
 const RST_STREAM: u8 = 3;
+/// Those that carry heads (§6.2, §6.10).
+const HEADERS: u8 = 1;
+const CONTINUATION: u8 = 9;
+/// Bytes of heads that are taken apart before others have their turn: a byte can stand for a whole field, so they take a thousand
+/// times as long as content.
+const MOST_HEADS: u32 = 16 * 1024;
 
 /// What was seen of a client that burns our time or breaks a rule.
 #[derive(Debug)]
@@ -61,6 +68,8 @@ pub(super) struct Watched {
     taken: usize,
     began: Instant,
     meter: FrameMeter,
+    /// Bytes of heads since others had their turn.
+    heads: u32,
     watch: Arc<Watch>,
     incoming: FrameScan,
     outgoing: FrameScan,
@@ -68,13 +77,20 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub(super) fn new(stream: Stream, first: Vec<u8>, watch: Arc<Watch>, outflow: Arc<Outflow>) -> Self {
+    pub(super) fn new(
+        stream: Stream,
+        first: Vec<u8>,
+        longest_head: Duration,
+        watch: Arc<Watch>,
+        outflow: Arc<Outflow>,
+    ) -> Self {
         Self {
             stream,
             first,
             taken: 0,
             began: clock::now(),
-            meter: FrameMeter::default(),
+            meter: FrameMeter::new(longest_head.as_secs().max(1)),
+            heads: 0,
             watch,
             incoming: FrameScan::incoming(),
             outgoing: FrameScan::outgoing(),
@@ -94,6 +110,11 @@ impl AsyncRead for Watched {
             // Nothing more of it is worth a look; the connection says so and ends.
             return Poll::Pending;
         }
+        if this.heads >= MOST_HEADS {
+            this.heads = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = into.filled().len();
         if let Some(rest) = this.first.get(this.taken..).filter(|rest| !rest.is_empty()) {
             let count = rest.len().min(into.remaining());
@@ -109,6 +130,8 @@ impl AsyncRead for Watched {
         this.incoming.see(came, |frame| {
             if frame.kind == RST_STREAM {
                 this.outflow.forget(frame.stream);
+            } else if frame.kind == HEADERS || frame.kind == CONTINUATION {
+                this.heads = this.heads.saturating_add(frame.length);
             }
         });
         let second = (clock::now() - this.began).as_secs();
