@@ -47,10 +47,7 @@ impl OfClient<'_> {
 
     /// Where it comes from and where it has connected to; what a proxy in front says counts.
     fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
-        match &self.counted.announced {
-            Some(announced) => Some(canonical(**announced)),
-            None => self.stream.addresses().map(canonical),
-        }
+        self.counted.announced().or_else(|| self.stream.addresses()).map(canonical)
     }
 }
 

@@ -108,7 +108,7 @@ impl Site {
             host.add_address("eth0", &format!("10.99.0.{number}/24"));
             host.add_address("eth0", &format!("fd99::{number}/64"));
             // Whatever this machine has otherwise: a client that reads evenly and slowly makes BBR believe that the network is slow.
-            host.set("net.ipv4.tcp_congestion_control", "reno");
+            host.set("ipv4/tcp_congestion_control", "reno");
         }
         let authority = Authority::new();
         let _files = authority.issue("site", &[NAME]);

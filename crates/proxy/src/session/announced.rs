@@ -31,7 +31,9 @@ pub(crate) fn begin(stream: Stream, peer: Option<IpAddr>, mut counted: Counted, 
         let read = tokio::time::timeout(PATIENCE, header(&stream)).await;
         let client = match read {
             Ok(Ok(Some(header))) => {
-                counted.announced = header.addresses.map(Box::new);
+                if let Some(addresses) = header.addresses {
+                    counted.announce(addresses);
+                }
                 header.addresses.map_or(peer, |(source, _)| Some(source.ip().to_canonical()))
             }
             Ok(Ok(None)) if !required => peer,
