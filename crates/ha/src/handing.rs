@@ -17,6 +17,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ use crate::message::{HandoverSnapshot, Level};
 
 /// How long addresses wait for what goes before they come or go.
 const PATIENCE: Duration = Duration::from_millis(20);
+/// Pieces of the other node that may wait for the thread, and pieces for it that may wait for the channel: ten times the largest
+/// message. Beyond that the session is of no use any more, and moves go on without it as without a link.
+const MOST_PIECES: usize = 2048;
 /// How long the end of everything may take.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -60,11 +64,31 @@ pub(crate) struct Leg {
 enum Order {
     Parts(Vec<Part>),
     Link { session: Option<u64>, timeout: Duration },
-    Heard { session: u64, piece: String },
+    Heard { session: u64, piece: String, _place: Place },
     Ask { key: Key },
     Own { key: Key, owns: bool, done: SyncSender<()> },
     Held { key: Key },
     Stop { done: SyncSender<()> },
+}
+
+/// One of the [`MOST_PIECES`] that may wait, as long as it lives.
+#[derive(Debug)]
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn of(count: &Arc<AtomicUsize>) -> Option<Self> {
+        let is_free = count.load(Ordering::Relaxed) < MOST_PIECES;
+        is_free.then(|| {
+            count.fetch_add(1, Ordering::Relaxed);
+            Self(Arc::clone(count))
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// From the thread.
@@ -103,6 +127,11 @@ pub(crate) struct Handing {
     parts: Vec<Part>,
     states: BTreeMap<Key, HandoverSnapshot>,
     silent: Vec<IpAddr>,
+    /// Pieces that wait for the thread.
+    heard: Arc<AtomicUsize>,
+    /// There was too much of them, or of what is to be said: nothing goes on in this session.
+    is_over: bool,
+    timeout: Duration,
     /// Pieces that the channel has no room for yet.
     pub(crate) says: VecDeque<(u64, String)>,
 }
@@ -124,6 +153,9 @@ impl Handing {
             parts: Vec::new(),
             states: BTreeMap::new(),
             silent: Vec::new(),
+            heard: Arc::default(),
+            is_over: false,
+            timeout: Duration::ZERO,
             says: VecDeque::new(),
         })
     }
@@ -133,12 +165,24 @@ impl Handing {
         let _ = self.orders.send(order);
     }
 
-    pub(crate) fn link(&self, session: Option<u64>, timeout: Duration) {
+    pub(crate) fn link(&mut self, session: Option<u64>, timeout: Duration) {
+        (self.is_over, self.timeout) = (false, timeout);
         self.order(Order::Link { session, timeout });
     }
 
-    pub(crate) fn heard(&self, session: u64, piece: String) {
-        self.order(Order::Heard { session, piece });
+    pub(crate) fn heard(&mut self, session: u64, piece: String) {
+        match Place::of(&self.heard).filter(|_| !self.is_over) {
+            Some(place) => self.order(Order::Heard { session, piece, _place: place }),
+            None => self.end_session(),
+        }
+    }
+
+    /// There is too much of something.
+    fn end_session(&mut self) {
+        self.says.clear();
+        if !std::mem::replace(&mut self.is_over, true) {
+            self.order(Order::Link { session: None, timeout: self.timeout });
+        }
     }
 
     /// From now on these move together.
@@ -190,10 +234,13 @@ impl Handing {
     /// What the thread has said.
     pub(crate) fn words(&mut self) -> Vec<Word> {
         let _ = rustix::io::read(&*self.bell, &mut [0; 8]);
-        let mut words = Vec::new();
+        let (mut words, mut overflows) = (Vec::new(), false);
         for word in self.words.try_iter() {
             match word {
-                Word::Say { session, piece } => self.says.push_back((session, piece)),
+                Word::Say { session, piece } if self.says.len() < MOST_PIECES && !self.is_over => {
+                    self.says.push_back((session, piece));
+                }
+                Word::Say { .. } => overflows = true,
                 Word::State { key, state } => drop(self.states.insert(key, state)),
                 word => {
                     if let Word::Silent(addresses) = &word {
@@ -202,6 +249,9 @@ impl Handing {
                     words.push(word);
                 }
             }
+        }
+        if overflows {
+            self.end_session();
         }
         words
     }

@@ -103,7 +103,7 @@ impl Worker<'_> {
                     self.parties = parties;
                 }
             }
-            Order::Heard { session, piece } => {
+            Order::Heard { session, piece, .. } => {
                 if Some(session) == self.session && !self.is_spoilt {
                     self.hear(&piece, now);
                 }
@@ -111,6 +111,8 @@ impl Worker<'_> {
             Order::Ask { key } => self.with(&key, |worker, party| {
                 if let Err(error) = worker.host.probe() {
                     let why = format!("this kernel cannot keep addresses in silence: {error}");
+                    let text = format!("connections are not kept: {why}");
+                    worker.mouth.say(Word::Tell { key: party.key.clone(), level: Level::Warning, text });
                     worker.mouth.say(Word::Yield { key: party.key.clone(), why: Some(why) });
                     return;
                 }

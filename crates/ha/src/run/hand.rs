@@ -19,7 +19,7 @@ impl Role {
         match change {
             Change::Link { session, timeout } => self.link(session, timeout),
             Change::Heard { session, piece } => {
-                if let Some(handing) = &self.world.handing {
+                if let Some(handing) = &mut self.world.handing {
                     handing.heard(session, piece);
                 }
             }
