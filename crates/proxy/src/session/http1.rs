@@ -79,6 +79,13 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Says whether another request may follow the one that is answered now; what lies in `inbound` is behind that. A client
+    /// that has sent one already is not asked to leave: it would have to send it again.
+    fn may_stay(&self, inbound: &Buffer) -> bool {
+        let leaving = inbound.is_empty() && self.counted.is_leaving();
+        !leaving && !self.counted.is_ending()
+    }
+
     /// Says whether the client has come over TLS: what is `https` follows from it.
     fn is_secure(&self) -> bool {
         self.stream.is_secure()

@@ -117,7 +117,9 @@ struct Session<'c> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    /// The client was told to send no more requests.
+    /// The client was told to send no more requests, because its address is another machine's. That cannot be taken back.
+    Leaving,
+    /// The same, and there is little time.
     Ending,
     /// It is over, but for what must still be said.
     Over,
@@ -130,15 +132,16 @@ impl Session<'_> {
         let mut bell = std::pin::pin!(bell);
         // From here on no ring is missed.
         bell.as_mut().enable();
-        if counted.is_leaving() {
+        if counted.is_ending() {
             self.end();
         }
         poll_fn(|cx| {
-            while self.state == State::Open && bell.as_mut().poll(cx).is_ready() {
-                if counted.is_leaving() {
+            while matches!(self.state, State::Open | State::Leaving) && bell.as_mut().poll(cx).is_ready() {
+                bell.set(counted.worker.bell.notified());
+                if counted.is_ending() {
                     self.end();
                 } else {
-                    bell.set(counted.worker.bell.notified());
+                    self.leave_if_asked();
                 }
             }
             self.poll(cx)
@@ -171,6 +174,8 @@ impl Session<'_> {
                     let stream = Exchange::begin(request, respond, self.facts.clone());
                     let stream = Stream::Translated(Box::new(stream));
                     tokio::spawn(http1::serve_one(stream, self.peer, self.counted.clone()));
+                    // Whoever connects now has come for one request at least.
+                    self.leave_if_asked();
                 }
                 Poll::Ready(Some(Err(error))) => {
                     self.failed(&error);
@@ -185,11 +190,11 @@ impl Session<'_> {
             let busy = self.under_way() > 0;
             match self.state {
                 State::Over => return Poll::Ready(()),
-                State::Ending if !busy => return Poll::Ready(()),
+                State::Leaving | State::Ending if !busy => return Poll::Ready(()),
                 State::Open if !busy && now >= self.last + self.idle => self.end(),
-                State::Open if busy => self.alarm.set(self.idle.min(LOOK)),
+                State::Open | State::Leaving if busy => self.alarm.set(self.idle.min(LOOK)),
                 State::Open => self.alarm.set_at(self.last + self.idle),
-                State::Ending => self.alarm.set(PARTING),
+                State::Leaving | State::Ending => self.alarm.set(PARTING),
             }
         }
         Poll::Pending
@@ -199,6 +204,16 @@ impl Session<'_> {
     fn under_way(&self) -> usize {
         // The others are ours and that of `run`.
         Arc::strong_count(self.counted).saturating_sub(2)
+    }
+
+    /// No more requests, as soon as the client has heard of it, if its address is another machine's.
+    fn leave_if_asked(&mut self) {
+        if self.state == State::Open && self.counted.is_leaving() {
+            self.state = State::Leaving;
+            self.connection.graceful_shutdown();
+            // The library ends the connection when the client has confirmed that. One that does not is idle, or gone.
+            self.alarm.set(self.idle);
+        }
     }
 
     /// No more requests; those that are under way go on.

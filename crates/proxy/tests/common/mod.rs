@@ -213,6 +213,13 @@ impl Balancer {
         }
     }
 
+    /// Tells the role which addresses are another machine's; it knows when this returns.
+    pub(crate) fn departing(&mut self, addresses: &[&str]) {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        self.send(&Change::Departing { addresses }, &[]);
+        self.snapshot();
+    }
+
     /// Tells the role to drain; [`Balancer::drained`] waits for the end.
     pub(crate) fn drain(&mut self, within: Duration) {
         self.send(&Change::Drain { within }, &[]);

@@ -184,7 +184,7 @@ async fn answer(
 ) -> Next {
     if upload.is_held() {
         upload.release(inbound);
-        refuse::and_go_on(client, reason, head).await
+        refuse::and_go_on(client, reason, inbound, head).await
     } else {
         refuse::and_close(client, reason, Some(head)).await
     }

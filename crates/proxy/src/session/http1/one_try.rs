@@ -215,7 +215,7 @@ impl OneTry<'_, '_> {
         if request_done {
             self.upload.release(self.inbound);
         }
-        let persistent = end.client_persists && request_done && !self.client.counted.is_leaving();
+        let persistent = end.client_persists && request_done && self.client.may_stay(self.inbound);
         let unwrap_chunks = end.unwrap_chunks;
         let hsts = self.mode.hsts.filter(|_| self.client.is_secure());
         let to = ToClient { version: request.version, persistent, unwrap_chunks, own_cookie, hsts };

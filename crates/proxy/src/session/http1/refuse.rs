@@ -30,8 +30,13 @@ pub(super) async fn and_close(client: &mut Client<'_>, reason: Reason, head: Opt
 }
 
 /// Answers and keeps the connection, if the request allows it. The request's body must be out of the way.
-pub(super) async fn and_go_on(client: &mut Client<'_>, reason: Reason, head: &RequestHead) -> Next {
-    if reason.ends_connection() || !head.persistent || client.counted.is_leaving() {
+pub(super) async fn and_go_on(
+    client: &mut Client<'_>,
+    reason: Reason,
+    inbound: &Buffer,
+    head: &RequestHead,
+) -> Next {
+    if reason.ends_connection() || !head.persistent || !client.may_stay(inbound) {
         return and_close(client, reason, Some(head)).await;
     }
     if say(client, reason, Some(head), true).await { Next::Another } else { Next::Close }
