@@ -384,6 +384,7 @@ fn every_fact_is_on_the_page() {
         ("evenkeel_virtual_router_provider_confirmed", &[public], 1.0),
         ("evenkeel_virtual_router_provider_confirmed_total", &[public], 14.0),
         ("evenkeel_virtual_router_provider_failed_total", &[public], 15.0),
+        ("evenkeel_virtual_router_handover_flows", &[public, ("direction", "giving")], 16.0),
         ("evenkeel_virtual_router_events_dropped_total", &[], 0.0),
         ("evenkeel_virtual_router_state", &[public, ("state", "active")], 1.0),
         ("evenkeel_virtual_router_state", &[public, ("state", "backup")], 0.0),

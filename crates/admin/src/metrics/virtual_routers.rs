@@ -48,6 +48,20 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
             parts.sample(&labels, track.priority);
         }
     }
+    let mut left = page.family(
+        "evenkeel_virtual_router_handover_flows",
+        Kind::Gauge,
+        "Connections that have outlived a planned move of their addresses; without such a move no sample.",
+    );
+    for router in routers {
+        let Some(handover) = &router.handover else { continue };
+        for (direction, flows) in [("giving", handover.giving), ("passing", handover.passing)] {
+            if let Some(flows) = flows {
+                let labels = [("virtual_router", router.name.as_str()), ("direction", direction)];
+                left.sample(&labels, flows);
+            }
+        }
+    }
     for (name, kind, help, value) in TOLD {
         let mut family = page.family(name, kind, help);
         for router in routers {
@@ -245,7 +259,7 @@ const SIMPLE: [Simple; 14] = [
 pub(super) mod tests {
     use std::collections::BTreeMap;
 
-    use evenkeel_ha::message::{AddressSnapshot, AlarmSnapshot, TrackSnapshot};
+    use evenkeel_ha::message::{AddressSnapshot, AlarmSnapshot, HandoverSnapshot, TrackSnapshot};
 
     use super::*;
 
@@ -294,7 +308,7 @@ pub(super) mod tests {
             announced_total: 5,
             stalled_total: 6,
             refused_total: BTreeMap::from([("checksum".to_owned(), 8)]),
-            handover: None,
+            handover: Some(HandoverSnapshot { giving: Some(16), ..HandoverSnapshot::default() }),
             repaired_total: 7,
             notify: vec![NotifySnapshot {
                 target: "script /bin/tell".into(),
@@ -334,8 +348,10 @@ pub(super) mod tests {
             "evenkeel_virtual_router_dual_owner_seconds_total{virtual_router=\"public\"} 0.25",
             "evenkeel_virtual_router_alarm{virtual_router=\"public\",kind=\"equal-priority\"} 1",
             "evenkeel_virtual_router_refused_total{virtual_router=\"public\",reason=\"checksum\"} 8",
+            "evenkeel_virtual_router_handover_flows{virtual_router=\"public\",direction=\"giving\"} 16",
         ] {
             assert_eq!(samples.iter().filter(|line| **line == expected).count(), 1, "{expected}\n{}", page.0);
         }
+        assert!(!page.0.contains("direction=\"passing\""), "nothing is said of what is not under way");
     }
 }
