@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::BOUND;
@@ -15,6 +16,7 @@ const LONGEST_HEAD: usize = 1024 * 1024;
 pub struct ToyServer {
     address: SocketAddr,
     shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -49,9 +51,9 @@ impl ToyServer {
         let listener = TcpListener::bind(address).expect("a socket to listen on");
         let address = listener.local_addr().expect("the address of a socket");
         let shared = Arc::new(Shared::default());
-        let server = Self { address, shared: Arc::clone(&shared) };
+        let mut server = Self { address, shared: Arc::clone(&shared), accepting: None };
         let serve = Arc::new(serve);
-        std::thread::spawn(move || {
+        let accepting = std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if shared.ending.load(Ordering::SeqCst) {
                     return;
@@ -62,6 +64,7 @@ impl ToyServer {
                 std::thread::spawn(move || serve(connection));
             }
         });
+        server.accepting = Some(accepting);
         server
     }
 
@@ -113,7 +116,11 @@ impl Drop for ToyServer {
     fn drop(&mut self) {
         self.shared.ending.store(true, Ordering::SeqCst);
         // Wakes the accepting thread, which sees that it is over.
-        let _ = TcpStream::connect_timeout(&self.address, BOUND);
+        let woken = TcpStream::connect_timeout(&self.address, BOUND);
+        // Until then its socket lets clients in.
+        if let (Ok(_), Some(accepting)) = (woken, self.accepting.take()) {
+            let _ = accepting.join();
+        }
         for stream in self.shared.state().open.drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
