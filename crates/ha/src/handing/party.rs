@@ -17,6 +17,8 @@ use crate::snapshot::unix_time;
 /// How long after the addresses have gone connections are listed for the last time: neighbours may not have heard yet where they
 /// are, and what they still open here must be among them.
 const GRACE: Duration = Duration::from_millis(50);
+/// How long the members of a sync group may take, one after the other, until all of their addresses have come or gone.
+const LONGEST_MOVE: Duration = Duration::from_secs(1);
 
 pub(super) struct Party {
     pub(super) key: Key,
@@ -24,8 +26,13 @@ pub(super) struct Party {
     pub(super) owns: bool,
     pub(super) legs: Vec<Leg>,
     pub(super) passing: Option<Passing>,
+    /// Virtual routers whose addresses move together.
+    pub(super) members: usize,
     /// The addresses are coming or going at the moment.
-    pub(super) is_moving: bool,
+    is_moving: bool,
+    /// Of so many members they are not there, or not gone, yet; and from then on that is taken for done.
+    unsettled: usize,
+    settled_by: Instant,
     /// Connections are to be listed then, or before the machine hears of anything else.
     list_at: Option<Instant>,
     since: Option<Instant>,
@@ -43,7 +50,10 @@ impl Party {
             owns: part.owns,
             legs: part.legs,
             passing: None,
+            members: part.routers.len(),
             is_moving: false,
+            unsettled: 0,
+            settled_by: now,
             list_at: None,
             since: None,
             last: None,
@@ -52,7 +62,14 @@ impl Party {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.list_at.or_else(|| self.machine.next_deadline())
+        let settled_by = self.is_moving.then_some(self.settled_by);
+        let next = self.list_at.or_else(|| self.machine.next_deadline());
+        next.into_iter().chain(settled_by).min()
+    }
+
+    /// The addresses are about to come or to go, those of one member after the other.
+    pub(super) fn begins_to_move(&mut self, now: Instant) {
+        (self.is_moving, self.unsettled, self.settled_by) = (true, self.members, now + LONGEST_MOVE);
     }
 
     /// Answers what the machine waits for.
@@ -64,6 +81,9 @@ impl Party {
     }
 
     pub(super) fn tick(&mut self, around: &mut impl Around, now: Instant) {
+        if self.is_moving && self.settled_by <= now {
+            self.settle(around);
+        }
         if self.deadline().is_some_and(|at| at <= now) {
             self.before_input(around, now);
             if self.machine.next_deadline().is_some_and(|at| at <= now) {
@@ -73,12 +93,20 @@ impl Party {
         }
     }
 
-    /// The addresses have come or gone.
+    /// The addresses of one member have come or gone.
     pub(super) fn held(&mut self, around: &mut impl Around, now: Instant) {
-        self.is_moving = false;
         if self.list_at.is_some() {
             self.list_at = Some(now + GRACE);
         }
+        self.unsettled = self.unsettled.saturating_sub(1);
+        if self.unsettled == 0 {
+            self.settle(around);
+        }
+    }
+
+    /// All of them have. Before that none may leave loopback: it would be nowhere.
+    fn settle(&mut self, around: &mut impl Around) {
+        self.is_moving = false;
         if !self.machine.wanted().silent {
             let _ = around.host().serve(&self.addresses(), false);
         }

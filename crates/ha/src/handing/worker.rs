@@ -125,7 +125,7 @@ impl Worker<'_> {
                     // Members of a group say it one after the other.
                     if std::mem::replace(&mut party.owns, owns) != owns {
                         party.before_input(worker, now);
-                        party.is_moving = true;
+                        party.begins_to_move(now);
                         party.machine.own(now, owns);
                         worker.drive(party, now);
                     }
@@ -156,7 +156,7 @@ impl Worker<'_> {
         self.parties = stay;
         for part in parts {
             if let Some(party) = self.parties.iter_mut().find(|party| party.key == part.key) {
-                party.legs = part.legs;
+                (party.members, party.legs) = (part.routers.len(), part.legs);
                 continue;
             }
             let mut party = Party::new(part, self.timeout, now);
