@@ -149,8 +149,13 @@ impl Supervisor {
 
     /// A new plan is in force.
     pub(super) fn pair_follows(&mut self, now: Instant) {
-        let next = self.pair.next.take();
-        let terms = match (next.filter(|next| Some(&next.plan) == self.plan.pair.as_ref()), &self.plan.pair) {
+        let next = self.pair.next.take().filter(|next| Some(&next.plan) == self.plan.pair.as_ref());
+        let is_kept = self.pair.terms.as_ref().map(|terms| &terms.plan) == self.plan.pair.as_ref();
+        if next.is_none() && is_kept {
+            // A change of servers, say: the key is read at a reload only, and need not be there meanwhile.
+            return;
+        }
+        let terms = match (next, &self.plan.pair) {
             (Some(next), _) => Some(next),
             (None, None) => None,
             // A plan of before is in force again, or one that came with a runtime change.
