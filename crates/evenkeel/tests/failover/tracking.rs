@@ -169,6 +169,9 @@ fn a_stop_of_the_active_node_is_not_noticed_by_a_client() {
     on_first.wait_until(ip(ADDRESS), true);
     let second = Node::start(&pair.second, &(router(100, "") + TRAFFIC));
     second.wait_for("public: backup");
+    // One whose listeners are not up yet lets the first one wait in vain, which is right.
+    second.wait_for("the proxy role is well");
+    second.wait_heard();
     let probe = pair.client.probe(ip(ADDRESS), Probing::Echo, Duration::from_millis(2));
     probe.wait_for_answer();
     first.stop();

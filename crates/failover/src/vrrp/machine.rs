@@ -206,6 +206,7 @@ impl Machine {
                 if matches!(&self.office, Office::Releasing(Releasing { purpose: Purpose::Ailing, .. })) {
                     self.resume_office(now, Why::Restored);
                 }
+                self.hurry(now);
             }
         }
     }

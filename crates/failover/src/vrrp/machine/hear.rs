@@ -132,6 +132,17 @@ impl Machine {
         }
     }
 
+    /// Well again, or better than before: what was released meanwhile waits for us no longer than the skew.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        let at = now + self.skew(self.priority());
+        if let Office::Backup(backup) = &mut self.office
+            && backup.leaving.is_some()
+            && backup.displaced.is_none()
+        {
+            backup.down_at = backup.down_at.map(|before| before.min(at));
+        }
+    }
+
     fn hear_as_backup(&mut self, now: Instant, accepted: &Accepted, priority: Priority) {
         let lower = priority < self.priority();
         let preempts = lower && self.preempts_at(now);

@@ -153,6 +153,31 @@ fn a_backup_that_is_ill_does_not_hurry_to_take_what_is_released() {
 }
 
 #[test]
+fn one_that_is_well_again_hurries_to_take_what_was_released_meanwhile() {
+    let mut scene = Scene::started(v3(100));
+    scene.machine.set_priority(scene.now, Effective::Yielding);
+    scene.at_millis(50).hear(3, 150);
+    scene.at_millis(60).hear(3, 0);
+    assert_eq!(scene.deadline(), Some(60_000_000 + 399_609_375));
+    // 156/256 of 100 ms after it is well, as if the release had come only now.
+    scene.at_millis(61).machine.set_priority(scene.now, to(100));
+    assert_eq!(scene.deadline(), Some(61_000_000 + 60_937_500));
+    assert_eq!(scene.at(61_000_000 + 60_937_500).timeout(), BECOMES_ACTIVE);
+}
+
+#[test]
+fn one_that_is_well_again_does_not_hurry_when_the_other_has_kept_the_addresses() {
+    let mut scene = Scene::started(v3(100));
+    scene.machine.set_priority(scene.now, Effective::Yielding);
+    scene.at_millis(50).hear(3, 150);
+    scene.at_millis(60).hear(3, 0);
+    scene.at_millis(190).hear(3, 150);
+    scene.at_millis(200).machine.set_priority(scene.now, to(100));
+    // 3 x 100 ms and 156/256 of 100 ms after what was heard last.
+    assert_eq!(scene.deadline(), Some(190_000_000 + 360_937_500));
+}
+
+#[test]
 fn the_one_that_takes_over_announces_again_when_the_other_has_let_go() {
     let mut scene = Scene::started(v3(100));
     scene.at_millis(50).hear(3, 150);
