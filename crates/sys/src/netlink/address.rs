@@ -151,7 +151,8 @@ pub(super) fn decode(body: &[u8]) -> Option<Held> {
         protocol,
         // For IPv6 the same bit means temporary (RFC 4941), which is no address for an advertisement either.
         is_secondary: flags & SECONDARY != 0,
-        is_blocked: ip.is_ipv6() && flags & (TENTATIVE | DAD_FAILED) != 0,
+        // Without detection it is tentative only until a worker of the kernel has come to it.
+        is_blocked: ip.is_ipv6() && (flags & DAD_FAILED != 0 || flags & (TENTATIVE | NO_DAD) == TENTATIVE),
     })
 }
 
@@ -191,6 +192,20 @@ mod tests {
         let message = messages(&bytes).next().unwrap();
         assert_eq!(message.body[3], SCOPE_LINK);
         assert!(attributes(message.body, FIXED).all(|(kind, _)| kind != IFA_CACHEINFO));
+    }
+
+    #[test]
+    fn an_address_is_blocked_by_detection_and_not_by_a_worker_that_is_late() {
+        let blocked = |flags: u32| {
+            let mut request = Request::new(NEW, 0, &fixed("2001:db8::100".parse().unwrap(), 64, 3));
+            request.attribute(IFA_ADDRESS, &octets("2001:db8::100".parse().unwrap()));
+            request.number(IFA_FLAGS, flags);
+            let bytes = said(request);
+            decode(messages(&bytes).next().unwrap().body).unwrap().is_blocked
+        };
+        // include/uapi/linux/if_addr.h: permanent 0x80, tentative 0x40, failed 0x08, without detection 0x02.
+        assert!(!blocked(0x80) && !blocked(0x82) && !blocked(0xc2));
+        assert!(blocked(0xc0) && blocked(0xc8) && blocked(0xca) && blocked(0x88));
     }
 
     #[test]

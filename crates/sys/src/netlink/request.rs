@@ -100,11 +100,15 @@ impl Netlink {
     /// When the kernel refuses: `PermissionDenied` without CAP_NET_ADMIN.
     pub fn add_address(&mut self, index: u32, ip: IpAddr, prefix: u8) -> io::Result<()> {
         self.order(address::add(index, ip, prefix))?;
+        self.answer_at_once(index, ip);
+        Ok(())
+    }
+
+    /// It only makes the address answer earlier, and is of no use where the kernel has been quicker.
+    fn answer_at_once(&mut self, index: u32, ip: IpAddr) {
         if let IpAddr::V6(ip) = ip {
-            // It only makes the address answer earlier.
             let _ = self.order(route::local(index, ip));
         }
-        Ok(())
     }
 
     /// Adds an address with our mark that goes by itself after `lasting` (at least a second), or lets one that is there last so
@@ -119,7 +123,9 @@ impl Netlink {
         prefix: u8,
         lasting: std::time::Duration,
     ) -> io::Result<()> {
-        self.order(address::lend(index, ip, prefix, lasting))
+        self.order(address::lend(index, ip, prefix, lasting))?;
+        self.answer_at_once(index, ip);
+        Ok(())
     }
 
     /// Removes an address; one that is not there is as good.
