@@ -1,5 +1,6 @@
 //! What happens on a client's connection, from accept to close.
 
+pub(crate) mod ahead;
 pub(crate) mod announced;
 pub(crate) mod http1;
 pub(crate) mod http2;
@@ -9,6 +10,7 @@ pub(crate) mod tcp;
 
 mod splice;
 mod tunnel;
+mod turn;
 
 use std::net::IpAddr;
 

@@ -242,6 +242,19 @@ impl Stream {
         }
     }
 
+    /// Keeps the kernel from making more room for what comes in, or lets it do so again: see [`crate::session::ahead`].
+    pub(crate) fn hold_receive_buffer(&self, is_held: bool) {
+        match self {
+            Self::Tcp(stream) => {
+                // An old kernel does not know it, and then more memory is used.
+                let _ = evenkeel_sys::socket::hold_receive_buffer(stream.as_fd(), is_held);
+            }
+            Self::Tls(stream) => stream.socket().hold_receive_buffer(is_held),
+            // One has no window, the other shares its connection and has a window of its own.
+            Self::Unix(_) | Self::Translated(_) => {}
+        }
+    }
+
     /// Says whether the other side has given up a request that shares its connection with others.
     pub(crate) fn is_given_up(&self, cx: &mut Context<'_>) -> bool {
         matches!(self, Self::Translated(stream) if stream.poll_gone(cx).is_ready())

@@ -63,6 +63,17 @@ pub fn send_at_once(socket: std::os::fd::BorrowedFd<'_>) -> std::io::Result<()> 
     Ok(rustix::net::sockopt::set_tcp_nodelay(socket, true)?)
 }
 
+/// Keeps the kernel from making the room for what comes in larger by itself, or lets it do so again (SO_BUF_LOCK, Linux 5.15).
+///
+/// # Errors
+/// When it is no socket, or the kernel does not know the option.
+pub fn hold_receive_buffer(socket: std::os::fd::BorrowedFd<'_>, is_held: bool) -> std::io::Result<()> {
+    /// The lock's bit for receiving; that for sending is never set here.
+    const SOCK_RCVBUF_LOCK: i32 = 2;
+    let lock = if is_held { SOCK_RCVBUF_LOCK } else { 0 };
+    crate::calls::set_option(&socket, libc::SOL_SOCKET, libc::SO_BUF_LOCK, lock)
+}
+
 /// Bytes that were sent and that the other side has not taken yet: not confirmed (TCP), or not read (unix).
 ///
 /// # Errors

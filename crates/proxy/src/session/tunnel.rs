@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 
+use super::ahead::Ahead;
 use super::splice::Splice;
+use super::turn::Turn;
 use crate::access_log::End;
 use crate::alarm::Alarm;
 use crate::buffer::Buffer;
@@ -68,6 +70,7 @@ pub(crate) struct Ended {
 struct Direction {
     buffer: Option<Buffer>,
     splice: Splice,
+    ahead: Ahead,
     state: State,
     /// Bytes that have left.
     moved: u64,
@@ -87,7 +90,14 @@ enum State {
 impl Direction {
     fn new(first: &mut Buffer) -> Self {
         let buffer = (!first.is_empty()).then(|| std::mem::replace(first, Buffer::of_size(0)));
-        Self { buffer, splice: Splice::default(), state: State::Open, moved: 0, reading: false }
+        Self {
+            buffer,
+            splice: Splice::default(),
+            ahead: Ahead::default(),
+            state: State::Open,
+            moved: 0,
+            reading: false,
+        }
     }
 
     /// Whose failure the last one was.
@@ -97,7 +107,23 @@ impl Direction {
 
     /// Moves what can be moved; ready when the direction has ended.
     fn poll(&mut self, cx: &mut Context<'_>, from: &mut Stream, to: &mut Stream) -> Poll<io::Result<()>> {
+        let polled = self.poll_turn(cx, from, to);
+        if polled.is_pending() {
+            self.ahead.moved(from, self.moved, !self.reading);
+        }
+        polled
+    }
+
+    /// The same, for one turn.
+    fn poll_turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Stream,
+        to: &mut Stream,
+    ) -> Poll<io::Result<()>> {
+        let turn = Turn::begin(self.moved);
         loop {
+            ready!(turn.poll(cx, self.moved));
             self.reading = false;
             if self.splice.holds() > 0 {
                 let held = self.splice.holds();

@@ -8,7 +8,9 @@ use tokio::time::Instant;
 use super::upload::{Side, write_both};
 use crate::buffer::Buffer;
 use crate::clock;
+use crate::session::ahead::Ahead;
 use crate::session::splice::Splice;
+use crate::session::turn::Turn;
 use crate::stream::Stream;
 
 /// Bytes of a body that are copied behind the head rather than gathered.
@@ -20,6 +22,7 @@ pub(super) struct Download {
     transfer: Transfer,
     head_written: usize,
     splice: Splice,
+    ahead: Ahead,
     /// Whom the download waits for, after it was polled.
     pub(super) waits_for: Side,
     /// When bytes last moved.
@@ -47,6 +50,7 @@ impl Download {
             transfer,
             head_written: 0,
             splice: Splice::default(),
+            ahead: Ahead::default(),
             waits_for: Side::Client,
             moved: now,
             sent: 0,
@@ -110,7 +114,26 @@ impl Download {
         head: &[u8],
         outbound: &mut Buffer,
     ) -> Poll<Result<(), DownloadError>> {
+        let polled = self.poll_turn(cx, client, server, head, outbound);
+        match &polled {
+            Poll::Pending => self.ahead.moved(server, self.sent, self.waits_for == Side::Client),
+            Poll::Ready(_) => self.ahead.done(server),
+        }
+        polled
+    }
+
+    /// The same, for one turn.
+    fn poll_turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Stream,
+        server: &mut Stream,
+        head: &[u8],
+        outbound: &mut Buffer,
+    ) -> Poll<Result<(), DownloadError>> {
+        let turn = Turn::begin(self.sent);
         loop {
+            ready!(turn.poll(cx, self.sent));
             let head_rest = head.get(self.head_written..).unwrap_or_default();
             let step = if self.splice.holds() == 0 {
                 self.transfer.next(outbound.unread()).map_err(|_| DownloadError::ServerGone)?

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::buffer::Buffer;
 use crate::clock;
 use crate::pace::Pace;
+use crate::session::turn::Turn;
 use crate::stream::Stream;
 
 /// How long a client may pause within a body, and the most that it can save up.
@@ -148,7 +149,9 @@ impl Upload {
         head: &[u8],
         inbound: &mut Buffer,
     ) -> Poll<Result<(), UploadError>> {
+        let turn = Turn::begin(self.received);
         loop {
+            ready!(turn.poll(cx, self.received));
             let head_rest = head.get(self.head_written..).unwrap_or_default();
             let (body, wants_more) = match &mut self.body {
                 RequestBody::Held { length, written } => {
