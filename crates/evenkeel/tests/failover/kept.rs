@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use evenkeel_testkit::lab::Host;
-use evenkeel_testkit::temp_dir;
+use evenkeel_testkit::{Keepalived, State, needs, temp_dir};
 use serde_json::Value;
 
 use crate::pair::{ADDRESS, Node, Pair, ip, router};
@@ -262,4 +262,68 @@ fn a_wrong_key_is_an_alarm_and_addresses_move_without_connections() {
     second.reload(&configuration(100, "10.99.0.1", &keys[1]));
     linked(&first);
     wait(&first, "no alarm", |status| status["alarms"].as_array().unwrap().is_empty());
+}
+
+/// A key that only this node has.
+fn key(directory: &std::path::Path) -> std::path::PathBuf {
+    let path = directory.join("pair.key");
+    std::fs::write(&path, "a secret that has thirty-two bytes at least").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+/// One line of the command and one of the log say why, in the same words.
+fn says_why(node: &Node) {
+    const WHY: &str = "connections are not kept: there is no link to the other node";
+    let said = fail_over(node);
+    assert_eq!(said.matches(WHY).count(), 1, "{said}");
+    node.wait_for(WHY);
+    let lines = node.program.lines();
+    assert_eq!(lines.iter().filter(|line| line.contains(WHY)).count(), 1, "{lines:#?}");
+    node.wait_for("public: backup (was releasing): 10.99.0.2 has taken over");
+}
+
+#[test]
+fn a_peer_that_has_no_pair_takes_the_addresses_before_they_are_let_go() {
+    let Some(pair) = Pair::start() else { return };
+    let directory = temp_dir();
+    echo_server(&pair.client);
+    let (on_first, on_second) = (pair.first.watch_addresses(), pair.second.watch_addresses());
+    let linked = configuration(150, "10.99.0.2", &key(directory.path()));
+    let first = Node::start(&pair.first, &linked);
+    on_first.wait_until(ip(ADDRESS), true);
+    let alone = configuration(100, "10.99.0.1", directory.path());
+    let alone: Vec<&str> = alone
+        .lines()
+        .filter(|line| !["[pair]", "peer = ", "key-file = "].iter().any(|begin| line.starts_with(begin)))
+        .collect();
+    let second = Node::start(&pair.second, &alone.join("\n"));
+    second.wait_for("public: backup");
+    second.wait_for("the proxy role is well");
+    second.wait_heard();
+    Client::connect(&pair.client);
+    says_why(&first);
+    on_second.wait_until(ip(ADDRESS), true);
+    on_first.wait_until(ip(ADDRESS), false);
+    Client::connect(&pair.client);
+}
+
+#[test]
+fn keepalived_as_the_peer_takes_the_addresses_before_they_are_let_go() {
+    if !needs("keepalived") {
+        return;
+    }
+    let Some(pair) = Pair::start() else { return };
+    let directory = temp_dir();
+    let (on_first, on_second) = (pair.first.watch_addresses(), pair.second.watch_addresses());
+    let first = Node::start(&pair.first, &configuration(150, "10.99.0.2", &key(directory.path())));
+    on_first.wait_until(ip(ADDRESS), true);
+    let text = "global_defs {\n vrrp_version 3\n}\nvrrp_instance public {\n state BACKUP\n interface eth0\n \
+                virtual_router_id 51\n priority 100\n advert_int 0.1\n virtual_ipaddress {\n 10.99.0.50/24\n }\n}\n";
+    let keepalived = Keepalived::start_with(&pair.second, text, &["public"]);
+    keepalived.wait_for_state("public", State::Backup);
+    says_why(&first);
+    keepalived.wait_for_state("public", State::Master);
+    on_second.wait_until(ip(ADDRESS), true);
+    on_first.wait_until(ip(ADDRESS), false);
 }
