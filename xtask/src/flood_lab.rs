@@ -14,7 +14,7 @@ use evenkeel_testkit::{Authority, Nginx, free_address, free_port, needs};
 use serde_json::Value;
 
 use crate::live_lab::{Part, Site};
-use attacks::{ATTACKS, Attack, Target};
+use attacks::{ATTACKS, Attack, ONE_TIMEOUT, TWO_TIMEOUTS, Target};
 use clients::Clients;
 
 const PAGE: &str = "docs/guide/floods-measured.md";
@@ -29,8 +29,6 @@ const SLOWER: f64 = 2.0;
 /// Below it nobody feels a p99, and on a busy machine it says nothing.
 const UNFELT: Duration = Duration::from_millis(5);
 const SAMPLE: Duration = Duration::from_millis(100);
-/// Beyond `idle-timeout`, which some attackers may use up.
-const PATIENCE: u64 = 75;
 
 /// Runs the lab with the arguments after `flood-lab`.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
@@ -72,7 +70,8 @@ fn measure(program: &Path, attack: &Attack, seconds: u64) -> Result<Part, String
     let (port, uploads) = (free_port(), free_address());
     let reader =
         format!("server {{ listen {uploads}; location / {{ proxy_pass http://127.0.0.1:{port}; }} }}");
-    let nginx = Nginx::start_with("lab", port, &reader);
+    // It shares the machine, and with it the memory for TCP, which servers elsewhere do not.
+    let nginx = Nginx::start_frugal("lab", port, &reader);
     nginx.file("big", BIG);
     let (plain, secure) = (free_address(), free_address());
     let text = format!(
@@ -92,7 +91,7 @@ fn measure(program: &Path, attack: &Attack, seconds: u64) -> Result<Part, String
     clients.measure(Duration::from_secs(1));
     let before = clients.measure(QUIET);
     let (memory, counts) = (site.memory_kib(), counters(&site.status()?));
-    let lasts = Duration::from_secs(if attack.waits { seconds.max(PATIENCE) } else { seconds });
+    let lasts = Duration::from_secs(seconds.max(attack.lasts));
     let target = Target {
         plain,
         secure,
@@ -184,7 +183,9 @@ fn write(root: &Path, parts: &[Part], done: &[&str], seconds: u64) -> Result<(),
          server, clients and attacker share its processors and are not pinned, so the attacker pauses between bursts and is not limited by \
          them alone. Promised, and judged: memory (PSS of all processes, looked at ten times a second) grows by less than 50 MiB, others \
          are served less than twice as slowly (or within 5 ms), none of their requests fails, the attacker is cut, and a metric says why. \
-         Attackers that wait for a timeout of a minute go on for {PATIENCE} s, the others for {seconds} s.\n",
+         The server, which would be on a machine of its own, keeps at most 256 KiB of a response in the kernel. \
+         Attackers that wait for a timeout of a minute go on for {ONE_TIMEOUT} s, those whose connections end with a second one for \
+         {TWO_TIMEOUTS} s, the others for {seconds} s.\n",
         crate::bench::machine()
     );
     let missing: Vec<&str> =

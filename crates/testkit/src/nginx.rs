@@ -17,6 +17,8 @@ use crate::{BOUND, Program, Signal, temp_dir};
 pub struct Nginx {
     name: String,
     directives: String,
+    /// Options of its socket.
+    socket: &'static str,
     address: SocketAddr,
     directory: TempDir,
     program: Program,
@@ -33,12 +35,23 @@ impl Nginx {
     /// keep-alive settings, such as `keepalive_requests 10;`.
     #[must_use]
     pub fn start_with(name: &str, port: u16, directives: &str) -> Self {
+        Self::launched(name, port, directives, "")
+    }
+
+    /// As [`Self::start_with`], and the kernel holds at most 256 KiB for each of its connections, so that it does not use up the
+    /// machine's memory for TCP when its clients take nothing.
+    #[must_use]
+    pub fn start_frugal(name: &str, port: u16, directives: &str) -> Self {
+        Self::launched(name, port, directives, "sndbuf=256k")
+    }
+
+    fn launched(name: &str, port: u16, directives: &str, socket: &'static str) -> Self {
         let directory = temp_dir();
         std::fs::create_dir(directory.path().join("files")).expect("a directory for files");
-        write(port, directives, directory.path(), &usual(name));
+        write((port, socket), directives, directory.path(), &usual(name));
         let program = launch(directory.path());
         let address = (Ipv4Addr::LOCALHOST, port).into();
-        Self { name: name.to_owned(), directives: directives.to_owned(), address, directory, program }
+        Self { name: name.to_owned(), directives: directives.to_owned(), socket, address, directory, program }
     }
 
     /// Its name, which is what it answers.
@@ -81,7 +94,7 @@ impl Nginx {
     /// Waits until new connections meet it.
     pub fn behave(&self, location: Option<&str>) {
         let location = location.map_or_else(|| usual(&self.name), str::to_owned);
-        write(self.address.port(), &self.directives, self.directory.path(), &location);
+        write((self.address.port(), self.socket), &self.directives, self.directory.path(), &location);
         let seen = self.program.lines().len();
         self.program.signal(Signal::HUP);
         self.program.wait_for_line_after(seen, |line| line.contains("gracefully shutting down"), BOUND);
@@ -122,12 +135,12 @@ fn usual(name: &str) -> String {
     format!("return 200 \"{name}\";")
 }
 
-fn write(port: u16, directives: &str, directory: &Path, location: &str) {
-    let text = configuration(port, directives, directory, location);
+fn write(listen: (u16, &str), directives: &str, directory: &Path, location: &str) {
+    let text = configuration(listen, directives, directory, location);
     std::fs::write(directory.join("nginx.conf"), text).expect("a written nginx.conf");
 }
 
-fn configuration(port: u16, directives: &str, directory: &Path, location: &str) -> String {
+fn configuration((port, socket): (u16, &str), directives: &str, directory: &Path, location: &str) -> String {
     let directory = directory.display();
     // As root, workers would become a user who may not read the directory.
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
@@ -149,7 +162,7 @@ http {{
     scgi_temp_path {directory}/scgi;
     {directives}
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port} backlog=4096 {socket};
         location / {{ {location} }}
         location /files/ {{ alias {directory}/files/; }}
     }}

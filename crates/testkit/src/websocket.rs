@@ -1,12 +1,12 @@
 //! WebSocket on raw frames (RFC 6455): enough of a client and an echo server to see a tunnel live or die.
 
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 
 use base64::Engine as _;
 use sha1::{Digest as _, Sha1};
 
-use crate::{Connection, HttpClient, Response, ToyServer};
+use crate::{BOUND, Connection, ToyServer};
 
 /// The example key of RFC 6455 §1.3; tests need no secret one.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -30,34 +30,63 @@ pub enum Frame {
     Close(Vec<u8>),
 }
 
+/// Whatever bytes go over.
+pub trait Bytes: io::Read + io::Write + Send {}
+
+impl<T: io::Read + io::Write + Send> Bytes for T {}
+
 /// A client's connection.
 pub struct WebSocket {
-    client: HttpClient,
+    stream: Box<dyn Bytes>,
 }
 
 impl WebSocket {
-    /// Connects and upgrades; an answer other than a right 101 is an error with its status line.
+    /// Connects and upgrades; an answer other than a right 101 is an error with its status line. Every read and write fails
+    /// after [`BOUND`] without progress.
     pub fn connect(address: SocketAddr, path: &str) -> io::Result<Self> {
-        let mut client = HttpClient::connect(address)?;
-        client.send(format!(
-            "GET {path} HTTP/1.1\r\nHost: test.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
-        ))?;
-        let response = client.response()?;
-        if !is_right(&response) {
-            return Err(io::Error::other(format!("no upgrade: {}", response.status_line)));
+        let stream = TcpStream::connect_timeout(&address, BOUND)?;
+        stream.set_read_timeout(Some(BOUND))?;
+        stream.set_write_timeout(Some(BOUND))?;
+        stream.set_nodelay(true)?;
+        Self::over(stream, path)
+    }
+
+    /// The same over a connection that is open, such as one with TLS.
+    pub fn over(stream: impl Bytes + 'static, path: &str) -> io::Result<Self> {
+        let mut stream = Box::new(stream);
+        stream.write_all(
+            format!(
+                "GET {path} HTTP/1.1\r\nHost: test.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
+            )
+            .as_bytes(),
+        )?;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte)?;
+            head.push(byte[0]);
         }
-        Ok(Self { client })
+        let head = String::from_utf8_lossy(&head);
+        if !is_right(&head) {
+            let status = head.lines().next().unwrap_or_default();
+            return Err(io::Error::other(format!("no upgrade: {status}")));
+        }
+        Ok(Self { stream })
     }
 
     /// Sends a frame, masked as a client must.
     pub fn send(&mut self, frame: &Frame) -> io::Result<()> {
-        self.client.send(encode(frame, Some(MASK)))
+        self.stream.write_all(&encode(frame, Some(MASK)))?;
+        self.stream.flush()
     }
 
     /// Waits for the next frame.
     pub fn receive(&mut self) -> io::Result<Frame> {
-        receive(&mut |length| self.client.read_raw(length))
+        receive(&mut |length| {
+            let mut bytes = vec![0; length];
+            self.stream.read_exact(&mut bytes).map(|()| bytes)
+        })
     }
 
     /// Sends a text and returns the text that comes back.
@@ -111,10 +140,20 @@ fn echo_until_close(connection: &mut Connection) -> io::Result<()> {
     }
 }
 
-fn is_right(response: &Response) -> bool {
-    response.status == 101
-        && response.header("upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
-        && response.header("sec-websocket-accept") == Some(accept_key(KEY).as_str())
+/// Whether a head accepts the upgrade.
+fn is_right(head: &str) -> bool {
+    let has = |name: &str, wanted: &str| {
+        let value = |line: &str| {
+            let (field, value) = line.split_once(':')?;
+            field
+                .eq_ignore_ascii_case(name)
+                .then(|| value.trim() == wanted || value.trim().to_lowercase() == wanted)
+        };
+        head.lines().find_map(value) == Some(true)
+    };
+    head.starts_with("HTTP/1.1 101 ")
+        && has("upgrade", "websocket")
+        && has("sec-websocket-accept", &accept_key(KEY))
 }
 
 fn encode(frame: &Frame, mask: Option<[u8; 4]>) -> Vec<u8> {

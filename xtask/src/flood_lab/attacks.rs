@@ -40,8 +40,8 @@ pub(super) struct Attack {
     /// One of these must be counted; none where nothing is.
     pub(super) metrics: &'static [&'static str],
     pub(super) threads: usize,
-    /// It ends with a timeout of a minute.
-    pub(super) waits: bool,
+    /// It ends with timeouts, so it goes on for so many seconds at least.
+    pub(super) lasts: u64,
     how: How,
 }
 
@@ -53,7 +53,7 @@ enum How {
 
 impl Attack {
     const fn of_frames(name: &'static str, what: &'static str, batch: fn(u32) -> Vec<Frame>) -> Self {
-        Self { name, what, metrics: &["http2_floods"], threads: 2, waits: false, how: How::Frames(batch) }
+        Self { name, what, metrics: &["http2_floods"], threads: 2, lasts: 0, how: How::Frames(batch) }
     }
 
     const fn other(
@@ -62,7 +62,7 @@ impl Attack {
         metrics: &'static [&'static str],
         run: fn(&Target),
     ) -> Self {
-        Self { name, what, metrics, threads: 1, waits: false, how: How::Other(run) }
+        Self { name, what, metrics, threads: 1, lasts: 0, how: How::Other(run) }
     }
 
     const fn told_by(self, metrics: &'static [&'static str]) -> Self {
@@ -73,8 +73,8 @@ impl Attack {
         Self { threads, ..self }
     }
 
-    const fn that_waits(self) -> Self {
-        Self { waits: true, ..self }
+    const fn for_at_least(self, seconds: u64) -> Self {
+        Self { lasts: seconds, ..self }
     }
 
     /// What is done, in words.
@@ -101,6 +101,11 @@ impl Attack {
 const BURST: u32 = 50;
 const BREATH: Duration = Duration::from_millis(2);
 const AGAIN: Duration = Duration::from_millis(20);
+
+/// Seconds in which a timeout of a minute shows, and in which two do, one after the other: that of the requests, and that of a
+/// connection without any.
+pub(super) const ONE_TIMEOUT: u64 = 75;
+pub(super) const TWO_TIMEOUTS: u64 = 140;
 
 /// What the kernel may hold for an attacker that does not read.
 const RECEIVE_BUFFER: usize = 16 * 1024;
@@ -244,7 +249,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             hold(target.plain, target, 500, b"GET /files/big HTTP/1.1\r\nHost: a\r\n\r\n", Trickle::Read);
         },
     )
-    .that_waits(),
+    .for_at_least(ONE_TIMEOUT),
     Attack::other(
         "Stalled streams, HTTP/2",
         "10 connections with 100 requests for 64 MiB each, every window as large as it may \
@@ -252,21 +257,21 @@ pub(super) const ATTACKS: &[Attack] = &[
         &["slow_readers"],
         |target| hold(target.plain, target, 10, &stalled(1 << 30), Trickle::Nothing),
     )
-    .that_waits(),
+    .for_at_least(TWO_TIMEOUTS),
     Attack::other(
         "Shut windows, HTTP/2",
         "10 connections with 100 requests for 64 MiB each, the windows of which stay shut.",
         &["slow_readers"],
         |target| hold(target.plain, target, 10, &stalled(0), Trickle::Nothing),
     )
-    .that_waits(),
+    .for_at_least(TWO_TIMEOUTS),
     Attack::other(
         "Slow heads, HTTP/2",
         "500 connections that send a byte of a head each second.",
         &["http2_floods", "header-timeout"],
         |target| hold(target.plain, target, 500, &half_head(), Trickle::Byte),
     )
-    .that_waits(),
+    .for_at_least(ONE_TIMEOUT),
 ];
 
 /// What a connection that is held does each second.

@@ -10,7 +10,7 @@ use super::clients::{DOWNLOADS, STREAMS, Seen, WEBSOCKETS, hold, load};
 use super::site::{FILE, Site};
 
 /// Between two failovers.
-const PAUSE: Duration = Duration::from_millis(3000);
+const PAUSE: Duration = Duration::from_millis(6000);
 /// Before the first and behind the last one.
 const MARGIN: Duration = Duration::from_secs(5);
 /// So long after a failover everything that follows from it has happened.
@@ -43,12 +43,12 @@ pub(super) fn run(program: &Path, moves: usize) -> Result<Part, String> {
                 }
             }
             took.push(begun.elapsed());
+            std::thread::sleep(SETTLED);
+            seen.is_moving.store(false, Ordering::Relaxed);
             // The second node is active: from here on both have something to keep.
             if number % 2 == 0 && number + 1 >= moves / 2 {
                 late.store(true, Ordering::Relaxed);
             }
-            std::thread::sleep(SETTLED);
-            seen.is_moving.store(false, Ordering::Relaxed);
             std::thread::sleep(PAUSE.saturating_sub(begun.elapsed()));
             left.push(left_on_both(&site));
         }
@@ -120,8 +120,8 @@ fn told(
     let slowest = took.iter().max().copied().unwrap_or_default();
     text += &format!(
         "\nOf {} messages the worst round trip while addresses moved took {} (WebSockets; {} otherwise) and {} (streams; {} otherwise). A failover, \
-         as the command tells it, took {} at most; up to {} connections were left on the two nodes at once. The load by wrk has the \
-         processor when nobody else wants it.\n",
+         as the command tells it, took {} at most; up to {} connections were left on the two nodes at once. All of it shares two cores: \
+         the clients and servers of WebSockets and streams have them first, then the balancers, then the servers of the rest, then the downloads, and wrk what is left.\n",
         seen.messages.load(Ordering::Relaxed),
         ms(worst[0]),
         ms(worst[1]),

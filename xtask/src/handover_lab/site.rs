@@ -11,6 +11,7 @@ use evenkeel_testkit::lab::{Host, Lab, Switch};
 use evenkeel_testkit::{Authority, Nginx, ToyServer, websocket_echo};
 use serde_json::Value;
 
+use super::clients::{BALANCERS, FIRST, OTHERS, come_before};
 use crate::failover_lab::Node;
 
 /// The virtual addresses.
@@ -53,7 +54,10 @@ impl Servers {
             let directives = "keepalive_timeout 60s; keepalive_requests 1000000;";
             let web = Nginx::start_with("web", 8081, directives);
             web.file("big", FILE);
-            Self { web, websocket: websocket_echo(), streams: stream_echo() }
+            come_before(FIRST);
+            let servers = Self { web, websocket: websocket_echo(), streams: stream_echo() };
+            come_before(OTHERS);
+            servers
         })
     }
 }
@@ -121,11 +125,13 @@ impl Site {
         let configurations =
             [0, 1].map(|at| configuration(PRIORITIES[at], 2 - at, &servers[at], &authority, &key));
         let watch = hosts[0].watch_addresses();
+        come_before(BALANCERS);
         let a = Node::start(&hosts[0], program, &configurations[0]);
         for address in ADDRESSES {
             watch.wait_until(address, true);
         }
         let b = Node::start(&hosts[1], program, &configurations[1]);
+        come_before(OTHERS);
         let site = Self {
             nodes: [a, b],
             hosts,
