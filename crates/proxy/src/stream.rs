@@ -345,6 +345,14 @@ impl Stream {
             Self::Translated(stream) => stream.reset(),
         }
     }
+
+    /// The other side takes too little: nothing of what the kernel holds for it is kept beyond the close.
+    pub(crate) fn abandon(&self) {
+        match self {
+            Self::Translated(stream) => stream.abandon(),
+            Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) => self.reset_on_close(),
+        }
+    }
 }
 
 impl AsyncRead for Stream {

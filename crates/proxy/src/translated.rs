@@ -54,6 +54,12 @@ pub(crate) trait Translated: Debug + Send + Sync {
     /// What was written is not whole, or what is to be read is of no use any more: the other side is to see that.
     fn reset(&self);
 
+    /// The same because the other side takes too little: what the kernel holds for the connection below need not be kept either
+    /// when that ends.
+    fn abandon(&self) {
+        self.reset();
+    }
+
     /// The addresses of the other end and of this one; `None` on a unix socket.
     fn addresses(&self) -> Option<(SocketAddr, SocketAddr)>;
 

@@ -5,6 +5,7 @@
 mod common;
 
 use common::{Balancer, website};
+use evenkeel_testkit::http2::Http2;
 use evenkeel_testkit::{Connection, HttpClient, ToyServer};
 
 /// More than the kernel holds for a client that does not read.
@@ -45,4 +46,26 @@ fn who_takes_too_little_is_cut_though_it_never_pauses() {
         balancer.snapshot();
     }
     balancer.wait_until(|snapshot| snapshot.listeners[0].slow_readers_total == 1);
+}
+
+#[test]
+fn a_connection_of_http2_that_takes_nothing_leaves_nothing_in_the_kernel() {
+    let server = server();
+    let mut balancer = Balancer::start(&website(1, "idle-timeout = \"300ms\"", ""), &[server.address()]);
+    let mut client = Http2::connect(balancer.address()).unwrap();
+    // All windows are wide open, and it reads nothing.
+    client.greet(&[(4, 1 << 30)]).unwrap();
+    client.open(0, 1 << 30).unwrap();
+    let fields = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "test.example")];
+    client.head(1, &fields, true).unwrap();
+    balancer.wait_until(|snapshot| snapshot.listeners[0].slow_readers_total == 1);
+    balancer.wait_until(|snapshot| snapshot.listeners[0].connections == 0);
+    // A proper end would lie behind what was not taken; this one is a reset.
+    let end = loop {
+        match client.next_frame() {
+            Ok(Some(_)) => {}
+            end => break end,
+        }
+    };
+    assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
 }

@@ -160,6 +160,7 @@ impl Direction {
 
     fn poll_fill(&mut self, cx: &mut Context<'_>, from: &mut Stream, to: &Stream) -> Poll<io::Result<()>> {
         if self.splice.pays(None) {
+            self.ahead.long(from);
             let filled = self.splice.poll_fill(cx, from, None);
             if filled.is_pending() {
                 // The flow pauses: the next bytes may be few.

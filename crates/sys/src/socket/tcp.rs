@@ -113,6 +113,22 @@ mod tests {
         assert!(taken >= 256 * 1024, "{taken}");
     }
 
+    #[test]
+    fn room_that_is_held_does_not_grow_however_fast_it_is_read() {
+        use std::io::Read;
+        let listening = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listening.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listening.accept().unwrap();
+        let held = socket2::SockRef::from(&client).recv_buffer_size().unwrap();
+        crate::socket::hold_receive_buffer(std::os::fd::AsFd::as_fd(&client), true).unwrap();
+        let writing = std::thread::spawn(move || server.write_all(&vec![0; 16 * 1024 * 1024]).map(|()| server));
+        let mut bytes = vec![0; 16 * 1024 * 1024];
+        client.read_exact(&mut bytes).unwrap();
+        assert_eq!(socket2::SockRef::from(&client).recv_buffer_size().unwrap(), held);
+        crate::socket::hold_receive_buffer(std::os::fd::AsFd::as_fd(&client), false).unwrap();
+        drop(writing.join().unwrap().unwrap());
+    }
+
     /// An address that is free: port 0 asks the kernel for one.
     fn free(ip: &str) -> SocketAddr {
         TcpListener::bind(format!("{ip}:0")).unwrap().local_addr().unwrap()

@@ -180,6 +180,7 @@ impl Download {
         if self.splice.holds() > 0 || self.splice.pays(unseen) {
             if self.splice.holds() == 0 {
                 self.waits_for = Side::Server;
+                self.ahead.long(server);
                 let read = ready!(self.splice.poll_fill(cx, server, unseen));
                 let count = read.map_err(|_| DownloadError::ServerGone)?;
                 if count == 0 {

@@ -291,7 +291,7 @@ impl OneTry<'_, '_> {
             counted.slot.counters.of(counted.worker.index).slow_readers_total.add(1);
             tracing::debug!(listener = %counted.slot.name, "a response is broken off: its client is too slow");
             // What lies in the kernel for it would stay there for minutes.
-            self.client.stream.reset_on_close();
+            self.client.stream.abandon();
         }
         let whole = ended.is_ok();
         if ended == Err(DownloadError::ServerGone) {

@@ -292,6 +292,12 @@ impl Translated for Exchange {
         self.locked().cut = true;
     }
 
+    fn abandon(&self) {
+        let mut inner = self.locked();
+        inner.cut = true;
+        inner.outflow.abandon();
+    }
+
     fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
         self.facts.addresses
     }

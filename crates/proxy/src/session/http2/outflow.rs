@@ -28,6 +28,7 @@ struct State {
     /// By the number of the stream: those that are served, and those for which something waits.
     streams: HashMap<u32, Waiting>,
     wakers: Vec<Waker>,
+    is_abandoned: bool,
 }
 
 /// What waits of one stream.
@@ -51,6 +52,15 @@ impl Outflow {
             }
             room => Poll::Ready(room),
         }
+    }
+
+    /// The client took too little of one stream, and with it of all: that is what its patience is about.
+    pub(super) fn abandon(&self) {
+        self.lock().is_abandoned = true;
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.lock().is_abandoned
     }
 
     /// This stream is served from now on.

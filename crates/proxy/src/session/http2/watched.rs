@@ -99,6 +99,15 @@ impl Watched {
     }
 }
 
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // Bytes for a client that takes none would stay in the kernel for minutes, and the end behind them.
+        if self.outflow.is_abandoned() && self.stream.unconfirmed().is_some_and(|bytes| bytes > 0) {
+            self.stream.reset_on_close();
+        }
+    }
+}
+
 impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
