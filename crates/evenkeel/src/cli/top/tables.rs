@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::time::Duration;
 
 use evenkeel_admin::message::Event;
-use evenkeel_ha::message::RouterSnapshot;
+use evenkeel_ha::message::{HandoverSnapshot, RouterSnapshot};
 use evenkeel_proxy::message::{
     HistogramSnapshot, LATENCY_BOUNDS, ListenerSnapshot, PoolSnapshot, ServerSnapshot, Snapshot,
 };
@@ -241,7 +241,9 @@ fn router(router: &RouterSnapshot) -> Row {
         .collect();
     let addresses: Vec<&str> = router.addresses.iter().map(|address| address.address.as_str()).collect();
     let mut detail = format!("{} on {}", addresses.join(", "), router.interface);
-    for part in router.why.iter().chain(router.alarms.iter().map(|alarm| &alarm.text)).chain(&ill) {
+    let moves = moves(router.handover.as_ref());
+    let parts = router.why.iter().chain(router.alarms.iter().map(|alarm| &alarm.text)).chain(&ill);
+    for part in parts.chain(&moves) {
         detail.push_str("; ");
         detail.push_str(part);
     }
@@ -270,6 +272,17 @@ fn router(router: &RouterSnapshot) -> Row {
         tone,
         detail,
     }
+}
+
+/// What is left of planned moves: `12 connections are left here`.
+fn moves(handover: Option<&HandoverSnapshot>) -> Vec<String> {
+    let Some(handover) = handover else { return Vec::new() };
+    let parts = [(handover.giving, "left here"), (handover.passing, "passed on to the other node")];
+    let said = |(count, what): (Option<usize>, &str)| match count? {
+        1 => Some(format!("1 connection is {what}")),
+        count => Some(format!("{count} connections are {what}")),
+    };
+    parts.into_iter().filter_map(said).collect()
 }
 
 /// `now` in milliseconds of Unix time.
@@ -320,6 +333,16 @@ mod tests {
             assert_eq!(short(number), text);
         }
         assert_eq!(short(34_000_000.0), "34M");
+    }
+
+    #[test]
+    fn moves_are_said_both_ways() {
+        assert!(moves(None).is_empty());
+        let handover = HandoverSnapshot { giving: Some(1), passing: Some(12), ..HandoverSnapshot::default() };
+        assert_eq!(
+            moves(Some(&handover)),
+            ["1 connection is left here", "12 connections are passed on to the other node"]
+        );
     }
 
     #[test]
