@@ -70,18 +70,22 @@ fn measure(program: &Path, attack: &Attack, seconds: u64) -> Result<Part, String
     let (port, uploads) = (free_port(), free_address());
     let reader =
         format!("server {{ listen {uploads}; location / {{ proxy_pass http://127.0.0.1:{port}; }} }}");
-    // It shares the machine, and with it the memory for TCP, which servers elsewhere do not.
-    let nginx = Nginx::start_frugal("lab", port, &reader);
-    nginx.file("big", BIG);
+    let nginx = Nginx::start_with("lab", port, &reader);
+    // What attackers download: a server of its own, or what others feel would be that server's one process. It shares the machine, and
+    // with it the memory for TCP, which servers elsewhere do not.
+    let files = Nginx::start_frugal("files", free_port(), "");
+    files.file("big", BIG);
     let (plain, secure) = (free_address(), free_address());
     let text = format!(
         "[listener.plain]\nbind = \"{plain}\"\npool = \"website\"\n\
          [listener.secure]\nbind = \"{secure}\"\npool = \"website\"\n\
          tls = {{ certificates = [{{ certificate = {:?}, key = {:?} }}] }}\n\
          [[listener.plain.route]]\npath = \"/upload\"\npool = \"uploads\"\n[pool.uploads.servers]\ns0 = \"{uploads}\"\n\
+         [[listener.plain.route]]\npath-prefix = \"/files/\"\npool = \"files\"\n[pool.files.servers]\ns0 = \"{}\"\n\
          [pool.website.servers]\ns0 = \"{}\"\n",
         issued.certificate,
         issued.key,
+        files.address(),
         nginx.address()
     );
     let site = Site::start(program, &text);
@@ -183,7 +187,8 @@ fn write(root: &Path, parts: &[Part], done: &[&str], seconds: u64) -> Result<(),
          server, clients and attacker share its processors and are not pinned, so the attacker pauses between bursts and is not limited by \
          them alone. Promised, and judged: memory (PSS of all processes, looked at ten times a second) grows by less than 50 MiB, others \
          are served less than twice as slowly (or within 5 ms), none of their requests fails, the attacker is cut, and a metric says why. \
-         The server, which would be on a machine of its own, keeps at most 256 KiB of a response in the kernel. \
+         What attackers download comes from a server of its own, which would be on another machine and keeps at most 256 KiB of a response in \
+         the kernel here. \
          Attackers that wait for a timeout of a minute go on for {ONE_TIMEOUT} s, those whose connections end with a second one for \
          {TWO_TIMEOUTS} s, the others for {seconds} s.\n",
         crate::bench::machine()
