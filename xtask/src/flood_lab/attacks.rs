@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use evenkeel_testkit::http2::{Frame, Http2, PREFACE, fields, flag, get, kind, post, settings_payload};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// What an attack goes against.
 pub(super) struct Target {
@@ -342,9 +343,12 @@ fn lives(stream: &mut TcpStream, trickle: Trickle) -> bool {
         Trickle::Read => stream.read(&mut byte),
         Trickle::Nothing => Ok(1),
     };
-    // An answer that waits is one that says why; the end is behind it.
+    // An answer that waits is one that says why; the end may be behind it.
+    let mut looked = [PollFd::new(stream, PollFlags::RDHUP)];
+    let told = poll(&mut looked, Some(&Timespec::default())).is_ok();
+    let hung_up = told && looked[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP);
     let peeked = stream.peek(&mut byte);
-    let ended = matches!(peeked, Ok(0)) || peeked.is_err_and(|error| !would_block(&error));
+    let ended = hung_up || matches!(peeked, Ok(0)) || peeked.is_err_and(|error| !would_block(&error));
     !(broken || ended || matches!(done, Ok(0)) || done.is_err_and(|error| !would_block(&error)))
 }
 
