@@ -4,8 +4,11 @@
 
 mod common;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use common::{Balancer, website};
-use evenkeel_testkit::http2::Http2;
+use evenkeel_testkit::http2::{Frame, PREFACE, fields, flag, kind, settings_payload};
 use evenkeel_testkit::{Connection, HttpClient, ToyServer};
 
 /// More than the kernel holds for a client that does not read.
@@ -52,18 +55,26 @@ fn who_takes_too_little_is_cut_though_it_never_pauses() {
 fn a_connection_of_http2_that_takes_nothing_leaves_nothing_in_the_kernel() {
     let server = server();
     let mut balancer = Balancer::start(&website(1, "idle-timeout = \"300ms\"", ""), &[server.address()]);
-    let mut client = Http2::connect(balancer.address()).unwrap();
+    let mut client = TcpStream::connect(balancer.address()).unwrap();
     // All windows are wide open, and it reads nothing.
-    client.greet(&[(4, 1 << 30)]).unwrap();
-    client.open(0, 1 << 30).unwrap();
-    let fields = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "test.example")];
-    client.head(1, &fields, true).unwrap();
+    let mut bytes = PREFACE.to_vec();
+    let wide = 1_u32 << 30;
+    let get = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "test.example")];
+    for frame in [
+        Frame::new(kind::SETTINGS, 0, 0, settings_payload(&[(4, wide)])),
+        Frame::new(kind::WINDOW_UPDATE, 0, 0, wide.to_be_bytes()),
+        Frame::new(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 1, fields(get)),
+    ] {
+        bytes.extend(frame.bytes());
+    }
+    client.write_all(&bytes).unwrap();
     balancer.wait_until(|snapshot| snapshot.listeners[0].slow_readers_total == 1);
     balancer.wait_until(|snapshot| snapshot.listeners[0].connections == 0);
     // A proper end would lie behind what was not taken; this one is a reset.
+    let mut bytes = vec![0; 64 * 1024];
     let end = loop {
-        match client.next_frame() {
-            Ok(Some(_)) => {}
+        match client.read(&mut bytes) {
+            Ok(1..) => {}
             end => break end,
         }
     };

@@ -121,7 +121,8 @@ mod tests {
         let (mut server, _) = listening.accept().unwrap();
         let held = socket2::SockRef::from(&client).recv_buffer_size().unwrap();
         crate::socket::hold_receive_buffer(std::os::fd::AsFd::as_fd(&client), true).unwrap();
-        let writing = std::thread::spawn(move || server.write_all(&vec![0; 16 * 1024 * 1024]).map(|()| server));
+        let writing =
+            std::thread::spawn(move || server.write_all(&vec![0; 16 * 1024 * 1024]).map(|()| server));
         let mut bytes = vec![0; 16 * 1024 * 1024];
         client.read_exact(&mut bytes).unwrap();
         assert_eq!(socket2::SockRef::from(&client).recv_buffer_size().unwrap(), held);

@@ -160,7 +160,8 @@ fn one_that_is_well_again_hurries_to_take_what_was_released_meanwhile() {
     scene.at_millis(60).hear(3, 0);
     assert_eq!(scene.deadline(), Some(60_000_000 + 399_609_375));
     // 156/256 of 100 ms after it is well, as if the release had come only now.
-    scene.at_millis(61).machine.set_priority(scene.now, to(100));
+    scene.at_millis(61);
+    scene.machine.set_priority(scene.now, to(100));
     assert_eq!(scene.deadline(), Some(61_000_000 + 60_937_500));
     assert_eq!(scene.at(61_000_000 + 60_937_500).timeout(), BECOMES_ACTIVE);
 }
@@ -172,7 +173,8 @@ fn one_that_is_well_again_does_not_hurry_when_the_other_has_kept_the_addresses()
     scene.at_millis(50).hear(3, 150);
     scene.at_millis(60).hear(3, 0);
     scene.at_millis(190).hear(3, 150);
-    scene.at_millis(200).machine.set_priority(scene.now, to(100));
+    scene.at_millis(200);
+    scene.machine.set_priority(scene.now, to(100));
     // 3 x 100 ms and 156/256 of 100 ms after what was heard last.
     assert_eq!(scene.deadline(), Some(190_000_000 + 360_937_500));
 }
