@@ -201,7 +201,12 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         // Nothing can be done about a failure here, and a test that panics must not panic twice.
+        let members = group_members(self.pid());
         let _ = kill_process_group(self.pid(), Signal::KILL);
+        // Whoever comes next may want a port that one of them had.
+        for member in members {
+            let _ended = ends(&member, crate::BOUND);
+        }
         let _ = self.child.wait();
     }
 }
