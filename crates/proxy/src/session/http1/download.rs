@@ -45,12 +45,13 @@ pub(super) enum DownloadError {
 }
 
 impl Download {
-    pub(super) fn new(transfer: Transfer, now: Instant) -> Self {
+    /// `reused`: a response has come over the server's connection to its end before.
+    pub(super) fn new(transfer: Transfer, reused: bool, now: Instant) -> Self {
         Self {
             transfer,
             head_written: 0,
             splice: Splice::default(),
-            ahead: Ahead::default(),
+            ahead: if reused { Ahead::Free } else { Ahead::Unknown },
             waits_for: Side::Client,
             moved: now,
             sent: 0,

@@ -228,7 +228,8 @@ impl OneTry<'_, '_> {
             note.status = response.status;
         });
         let mut late = false;
-        let mut download = Download::new(Transfer::new(end.framing, end.unwrap_chunks), now);
+        let transfer = Transfer::new(end.framing, end.unwrap_chunks);
+        let mut download = Download::new(transfer, upstream.reused, now);
         let mut patience = Patience::new(self.mode.min_response_rate, self.mode.idle_timeout, now);
         let mut upload_failed = false;
         let joined = download.join_head(&mut head, self.outbound, persistent);
