@@ -1,6 +1,5 @@
 //! What happens on a client's connection, from accept to close.
 
-pub(crate) mod ahead;
 pub(crate) mod announced;
 pub(crate) mod http1;
 pub(crate) mod http2;
@@ -8,6 +7,7 @@ pub(crate) mod peek;
 pub(crate) mod secured;
 pub(crate) mod tcp;
 
+mod ahead;
 mod splice;
 mod tunnel;
 mod turn;

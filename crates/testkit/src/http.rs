@@ -46,14 +46,24 @@ impl Response {
     }
 }
 
+/// Connects. Every read and write fails after [`BOUND`] without progress, and nothing waits to be sent.
+pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, BOUND)?;
+    bounded(&stream)?;
+    Ok(stream)
+}
+
+/// The same for a connection that is open.
+pub(crate) fn bounded(stream: &TcpStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(BOUND))?;
+    stream.set_write_timeout(Some(BOUND))?;
+    stream.set_nodelay(true)
+}
+
 impl HttpClient {
     /// Opens a connection. Every read and write fails after [`BOUND`] without progress.
     pub fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, BOUND)?;
-        stream.set_read_timeout(Some(BOUND))?;
-        stream.set_write_timeout(Some(BOUND))?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, ahead: Vec::new() })
+        Ok(Self { stream: connect(address)?, ahead: Vec::new() })
     }
 
     /// The connection itself; what the client has read ahead is not seen there.

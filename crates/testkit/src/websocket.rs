@@ -1,12 +1,12 @@
 //! WebSocket on raw frames (RFC 6455): enough of a client and an echo server to see a tunnel live or die.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
 use base64::Engine as _;
 use sha1::{Digest as _, Sha1};
 
-use crate::{BOUND, Connection, ToyServer};
+use crate::{Connection, ToyServer};
 
 /// The example key of RFC 6455 §1.3; tests need no secret one.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -42,13 +42,9 @@ pub struct WebSocket {
 
 impl WebSocket {
     /// Connects and upgrades; an answer other than a right 101 is an error with its status line. Every read and write fails
-    /// after [`BOUND`] without progress.
+    /// after [`crate::BOUND`] without progress.
     pub fn connect(address: SocketAddr, path: &str) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, BOUND)?;
-        stream.set_read_timeout(Some(BOUND))?;
-        stream.set_write_timeout(Some(BOUND))?;
-        stream.set_nodelay(true)?;
-        Self::over(stream, path)
+        Self::over(crate::http::connect(address)?, path)
     }
 
     /// The same over a connection that is open, such as one with TLS.

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use evenkeel_testkit::lab::Host;
@@ -52,13 +53,25 @@ impl Client {
     }
 }
 
-fn configuration(priority: u8, peer: &str, key: &std::path::Path) -> String {
+/// Without a link to the other node.
+fn alone(priority: u8) -> String {
     format!(
         "[listener.echo]\nbind = \"0.0.0.0:{PORT}\"\nmode = \"tcp\"\npool = \"echo\"\n\
-         [pool.echo]\nservers = {{ echo = \"10.99.0.9:9001\" }}\n\
-         [pair]\npeer = \"{peer}:7411\"\nkey-file = {key:?}\n{}",
+         [pool.echo]\nservers = {{ echo = \"10.99.0.9:9001\" }}\n{}",
         router(priority, "")
     )
+}
+
+fn configuration(priority: u8, peer: &str, key: &Path) -> String {
+    format!("{}[pair]\npeer = \"{peer}:7411\"\nkey-file = {key:?}\n", alone(priority))
+}
+
+/// A file with a key; its name is part of it.
+fn key(directory: &Path, name: &str) -> PathBuf {
+    let path = directory.join(name);
+    std::fs::write(&path, format!("a secret that has thirty-two bytes at least: {name}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    path
 }
 
 /// Waits until its status is so.
@@ -124,9 +137,7 @@ fn fail_over(node: &Node) -> String {
 fn connections_go_on_through_planned_failovers_back_and_forth() {
     let Some(pair) = Pair::start() else { return };
     let directory = temp_dir();
-    let key = directory.path().join("pair.key");
-    std::fs::write(&key, "a secret that has thirty-two bytes at least\n").unwrap();
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let key = key(directory.path(), "pair.key");
     echo_server(&pair.client);
 
     let on_first = pair.first.watch_addresses();
@@ -176,9 +187,7 @@ fn connections_go_on_through_planned_failovers_back_and_forth() {
 fn a_machine_can_be_emptied_by_a_script() {
     let Some(pair) = Pair::start() else { return };
     let directory = temp_dir();
-    let key = directory.path().join("pair.key");
-    std::fs::write(&key, "a secret that has thirty-two bytes at least\n").unwrap();
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let key = key(directory.path(), "pair.key");
     web_server(&pair.client);
     let http = |priority, peer| configuration(priority, peer, &key).replace("mode = \"tcp\"\n", "");
 
@@ -238,12 +247,7 @@ fn a_machine_can_be_emptied_by_a_script() {
 fn a_wrong_key_is_an_alarm_and_addresses_move_without_connections() {
     let Some(pair) = Pair::start() else { return };
     let directory = temp_dir();
-    let keys = ["one", "other"].map(|name| {
-        let path = directory.path().join(name);
-        std::fs::write(&path, format!("a secret that has thirty-two bytes at least: {name}")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        path
-    });
+    let keys = ["one", "other"].map(|name| key(directory.path(), name));
     let on_first = pair.first.watch_addresses();
     let first = Node::start(&pair.first, &configuration(150, "10.99.0.2", &keys[0]));
     on_first.wait_until(ip(ADDRESS), true);
@@ -264,14 +268,6 @@ fn a_wrong_key_is_an_alarm_and_addresses_move_without_connections() {
     wait(&first, "no alarm", |status| status["alarms"].as_array().unwrap().is_empty());
 }
 
-/// A key that only this node has.
-fn key(directory: &std::path::Path) -> std::path::PathBuf {
-    let path = directory.join("pair.key");
-    std::fs::write(&path, "a secret that has thirty-two bytes at least").unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    path
-}
-
 /// One line of the command and one of the log say why, in the same words.
 fn says_why(node: &Node) {
     const WHY: &str = "connections are not kept: there is no link to the other node";
@@ -289,15 +285,10 @@ fn a_peer_that_has_no_pair_takes_the_addresses_before_they_are_let_go() {
     let directory = temp_dir();
     echo_server(&pair.client);
     let (on_first, on_second) = (pair.first.watch_addresses(), pair.second.watch_addresses());
-    let linked = configuration(150, "10.99.0.2", &key(directory.path()));
+    let linked = configuration(150, "10.99.0.2", &key(directory.path(), "pair.key"));
     let first = Node::start(&pair.first, &linked);
     on_first.wait_until(ip(ADDRESS), true);
-    let alone = configuration(100, "10.99.0.1", directory.path());
-    let alone: Vec<&str> = alone
-        .lines()
-        .filter(|line| !["[pair]", "peer = ", "key-file = "].iter().any(|begin| line.starts_with(begin)))
-        .collect();
-    let second = Node::start(&pair.second, &alone.join("\n"));
+    let second = Node::start(&pair.second, &alone(100));
     second.wait_for("public: backup");
     second.wait_for("the proxy role is well");
     second.wait_heard();
@@ -316,7 +307,8 @@ fn keepalived_as_the_peer_takes_the_addresses_before_they_are_let_go() {
     let Some(pair) = Pair::start() else { return };
     let directory = temp_dir();
     let (on_first, on_second) = (pair.first.watch_addresses(), pair.second.watch_addresses());
-    let first = Node::start(&pair.first, &configuration(150, "10.99.0.2", &key(directory.path())));
+    let first =
+        Node::start(&pair.first, &configuration(150, "10.99.0.2", &key(directory.path(), "pair.key")));
     on_first.wait_until(ip(ADDRESS), true);
     let text = "global_defs {\n vrrp_version 3\n}\nvrrp_instance public {\n state BACKUP\n interface eth0\n \
                 virtual_router_id 51\n priority 100\n advert_int 0.1\n virtual_ipaddress {\n 10.99.0.50/24\n }\n}\n";

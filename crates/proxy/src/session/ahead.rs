@@ -3,7 +3,7 @@
 //! The kernel lets a source that is read quickly send more and more at once, up to `net.ipv4.tcp_rmem` (megabytes), and keeps what
 //! has come when its reader stops. A few hundred readers that stop use up the memory that the kernel has for TCP
 //! (`net.ipv4.tcp_mem`), and then every connection of the machine is slow. So a source may not get further ahead than at its
-//! beginning until its target has shown that it takes much.
+//! beginning until its target has shown that it takes much. A server's connection that was used before is free: see ADR 0164.
 //!
 //! Never waits, and never reads or writes: what cannot be set stays as it is.
 

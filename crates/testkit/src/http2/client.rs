@@ -1,7 +1,7 @@
 //! A blocking HTTP/2 client.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::wire::Wire;
 use super::{End, Frame, PREFACE, flag, kind, settings_payload};
-use crate::BOUND;
+use crate::http::connect;
 
 /// What came of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,12 +68,6 @@ pub fn trusting(ca: &Path) -> Arc<ClientConfig> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     Arc::new(config)
-}
-
-fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, BOUND)?;
-    super::wire::bounded(&stream)?;
-    Ok(stream)
 }
 
 impl Deref for Http2 {

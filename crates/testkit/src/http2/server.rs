@@ -6,9 +6,10 @@ use std::ops::{Deref, DerefMut};
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
-use super::wire::{Wire, bounded};
+use super::wire::Wire;
 use super::{End, Fields, Frame, PREFACE, flag, kind, settings_payload};
 use crate::BOUND;
+use crate::http::bounded;
 
 /// A socket on a free port of 127.0.0.1.
 pub struct Http2Server {

@@ -6,7 +6,6 @@ use std::net::{Shutdown, TcpStream};
 use rustls::{ClientConnection, StreamOwned};
 
 use super::{End, Fields, Frame, flag, hpack, kind};
-use crate::BOUND;
 
 enum Socket {
     Plain(TcpStream),
@@ -17,13 +16,6 @@ enum Socket {
 pub struct Wire {
     socket: Socket,
     ahead: Vec<u8>,
-}
-
-/// Lets reads and writes fail after [`BOUND`] without progress.
-pub(super) fn bounded(stream: &TcpStream) -> io::Result<()> {
-    stream.set_read_timeout(Some(BOUND))?;
-    stream.set_write_timeout(Some(BOUND))?;
-    stream.set_nodelay(true)
 }
 
 impl Wire {

@@ -152,12 +152,18 @@ fn a_backup_that_is_ill_does_not_hurry_to_take_what_is_released() {
     assert!(scene.machine.status(scene.now).alarms.is_empty());
 }
 
-#[test]
-fn one_that_is_well_again_hurries_to_take_what_was_released_meanwhile() {
+/// A backup that was ill when the active router released, at 60 ms.
+fn ill_at_a_release() -> Scene {
     let mut scene = Scene::started(v3(100));
     scene.machine.set_priority(scene.now, Effective::Yielding);
     scene.at_millis(50).hear(3, 150);
     scene.at_millis(60).hear(3, 0);
+    scene
+}
+
+#[test]
+fn one_that_is_well_again_hurries_to_take_what_was_released_meanwhile() {
+    let mut scene = ill_at_a_release();
     assert_eq!(scene.deadline(), Some(60_000_000 + 399_609_375));
     // 156/256 of 100 ms after it is well, as if the release had come only now.
     scene.at_millis(61);
@@ -168,10 +174,7 @@ fn one_that_is_well_again_hurries_to_take_what_was_released_meanwhile() {
 
 #[test]
 fn one_that_is_well_again_does_not_hurry_when_the_other_has_kept_the_addresses() {
-    let mut scene = Scene::started(v3(100));
-    scene.machine.set_priority(scene.now, Effective::Yielding);
-    scene.at_millis(50).hear(3, 150);
-    scene.at_millis(60).hear(3, 0);
+    let mut scene = ill_at_a_release();
     scene.at_millis(190).hear(3, 150);
     scene.at_millis(200);
     scene.machine.set_priority(scene.now, to(100));
