@@ -189,7 +189,7 @@ fn load(site: &Site, peer: Peer, workload: &Workload, seconds: u32) -> Result<Co
     let own_before = process::own_nanos(&processes);
     let port = site.port(peer, workload.place);
     let mut generator = match workload.kind {
-        Kind::Handshakes => handshakes::generator(port, &site.authority(), workload.connections, seconds)?,
+        Kind::Handshakes => handshakes::generator(port, workload.connections, seconds)?,
         _ => generator(port, workload, seconds),
     };
     let output = generator.output();

@@ -5,7 +5,6 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -32,7 +31,7 @@ pub(super) struct Memory {
 
 pub(super) fn measure(site: &Site) -> Result<Vec<Memory>, String> {
     let mut found = Vec::new();
-    let config = client(&site.authority(), false)?;
+    let config = client(&site.authority())?;
     for peer in Peer::ALL.into_iter().filter(|&peer| site.has(peer)) {
         let started = site.start_proxy(peer, 2, "start")?;
         let at_start_kib = memory_kib(&started.running.tree(), "Pss:");
@@ -70,28 +69,23 @@ fn idle<T>(
     Ok(after.saturating_sub(before) * 1024 / CONNECTIONS)
 }
 
-/// A TLS client that trusts one authority. `forgets`: it resumes no session, and exchanges keys as those do whom all proxies
-/// understand.
-pub(super) fn client(authority: &Path, forgets: bool) -> Result<Arc<ClientConfig>, String> {
-    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
-    if forgets {
-        provider.kx_groups = vec![rustls::crypto::aws_lc_rs::kx_group::X25519];
-    }
+/// A TLS client that trusts one authority.
+fn client(authority: &Path) -> Result<Arc<ClientConfig>, String> {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
     let told = |error: &dyn std::fmt::Display| format!("no TLS client: {error}");
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_file(authority).map_err(|error| told(&error))?;
     roots.add(certificate).map_err(|error| told(&error))?;
     let builder = ClientConfig::builder_with_provider(provider.into()).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| told(&error))?;
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-    if forgets {
-        config.resumption = Resumption::disabled();
-    }
-    Ok(Arc::new(config))
+    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
 
 pub(super) fn connect(port: u16) -> Result<TcpStream, String> {
-    TcpStream::connect(("127.0.0.1", port)).map_err(|error| format!("no connection: {error}"))
+    let socket = TcpStream::connect(("127.0.0.1", port));
+    // As browsers, curl and wrk do: a request need not wait for an acknowledgement of the handshake.
+    let socket = socket.and_then(|socket| socket.set_nodelay(true).map(|()| socket));
+    socket.map_err(|error| format!("no connection: {error}"))
 }
 
 pub(super) fn secured(
