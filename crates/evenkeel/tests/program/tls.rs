@@ -1,11 +1,13 @@
 //! TLS with real clients: curl and `openssl s_client`.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Instant;
 
+use evenkeel_testkit::http2::trusting;
 use evenkeel_testkit::{
     Authority, BOUND, HttpClient, Issued, Nginx, Signal, ToyServer, free_address, free_port, needs,
 };
@@ -262,6 +264,54 @@ fn sessions_are_resumed_by_all_workers_after_a_reload_and_by_a_new_role_or_progr
             // A client that leaves at once may be gone before its handshake has ended for the worker.
             assert!(resumed() && asked.elapsed() < BOUND, "{version} is counted");
         }
+    }
+}
+
+#[test]
+fn one_ticket_comes_whether_the_client_asks_at_once_asks_slowly_or_says_nothing() {
+    let authority = Authority::new();
+    let issued = authority.issue("www", &["www.example.com"]);
+    let (server, address) = (ToyServer::named("a"), free_address());
+    let _site = Site::start(&secured(address, server.address(), "", &certificates(&[&issued])));
+    let mut config = (*trusting(&authority.ca())).clone();
+    config.alpn_protocols.clear();
+    let config = Arc::new(config);
+    let request = b"GET / HTTP/1.1\r\nHost: www.example.com\r\nConnection: close\r\n\r\n";
+    // How much of the request follows the handshake in the same breath; the rest comes after the ticket.
+    for first in [0, 5, usize::MAX] {
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.set_nodelay(true).unwrap();
+        socket.set_read_timeout(Some(BOUND)).unwrap();
+        let name = "www.example.com".try_into().unwrap();
+        let mut client = rustls::ClientConnection::new(config.clone(), name).unwrap();
+        // The last flight of the handshake is taken along, not sent.
+        while client.is_handshaking() {
+            while client.wants_write() {
+                client.write_tls(&mut socket).unwrap();
+            }
+            client.read_tls(&mut socket).unwrap();
+            client.process_new_packets().unwrap();
+        }
+        let mut finished = Vec::new();
+        client.write_tls(&mut finished).unwrap();
+        client.writer().write_all(request).unwrap();
+        let mut asked = Vec::new();
+        client.write_tls(&mut asked).unwrap();
+        let (now, later) = asked.split_at(first.min(asked.len()));
+        socket.write_all(&finished).unwrap();
+        socket.write_all(now).unwrap();
+        while client.tls13_tickets_received() == 0 {
+            assert_ne!(client.read_tls(&mut socket).unwrap(), 0, "the end came before a ticket");
+            client.process_new_packets().unwrap();
+        }
+        socket.write_all(later).unwrap();
+        while client.read_tls(&mut socket).unwrap() > 0 {
+            client.process_new_packets().unwrap();
+        }
+        let mut answer = String::new();
+        client.reader().read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert_eq!(client.tls13_tickets_received(), 1);
     }
 }
 

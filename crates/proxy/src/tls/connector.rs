@@ -188,7 +188,11 @@ impl Towards {
         let session = UnbufferedClientConnection::new_with_alpn(self.config.clone(), name.clone(), protocols)
             .map_err(|error| Failed { failure: Failure::Other, why: error.to_string() })?;
         let mut stream = TlsStream::new(socket, Session::OfClient(session));
-        let shaken = poll_fn(|cx| stream.poll_handshake(cx)).await;
+        let shaken = async {
+            poll_fn(|cx| stream.poll_handshake(cx)).await?;
+            poll_fn(|cx| stream.poll_last_flight(cx)).await
+        };
+        let shaken = shaken.await;
         shaken.map_err(|error| {
             let known = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
             Failed { failure: Failure::of(known), why: sentence(known, &error, &name) }

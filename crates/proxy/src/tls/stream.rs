@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
+use rustls::ProtocolVersion;
 use rustls::pki_types::ServerName;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -226,7 +227,7 @@ impl TlsStream {
         Poll::Ready(Ok(()))
     }
 
-    /// Shakes hands.
+    /// Shakes hands, up to what has to be sent last.
     pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let came = self.work_aside(&Wish::Read).map_err(|error| self.fail(error))?;
@@ -235,17 +236,29 @@ impl TlsStream {
             }
             if !self.session.is_handshaking() {
                 self.starved = came == Came::Nothing;
-                // With a request already there, what is left goes out along with its response.
-                // Otherwise at once: a client whose kernel waits for our acknowledgement of its handshake before it sends
-                // the request gets it along with the tickets, and not 40 ms later.
-                if came == Came::Nothing {
-                    ready!(self.poll_send(cx))?;
-                }
                 return Poll::Ready(Ok(()));
             }
             ready!(self.poll_send(cx))?;
             ready!(self.poll_receive(cx))?;
         }
+    }
+
+    /// What is left of the handshake is for later connections only (RFC 8446 §4.6.1), so nobody waits for it.
+    pub(super) fn leaves_tickets(&self) -> bool {
+        matches!(self.session, Session::OfServer(_))
+            && self.session.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+            && !self.outgoing.is_empty()
+    }
+
+    /// Sends what is left of the handshake, after which a request may be under way.
+    ///
+    /// With a request already there tickets go out along with its response. Otherwise at once: a client whose kernel waits for
+    /// our acknowledgement of its handshake before it sends the request gets it along with them, and not 40 ms later.
+    pub(super) fn poll_last_flight(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.leaves_tickets() && (self.has_waiting() || self.socket.poll_readable(cx).is_ready()) {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_send(cx)
     }
 
     /// Writes bytes that are the last: the end of our direction goes along with them.
@@ -466,11 +479,14 @@ impl AsyncRead for TlsStream {
                 }
                 continue;
             }
-            // Tickets and answers of the session itself; the next write takes them along if they cannot go now.
-            if let Poll::Ready(sent) = this.poll_send(cx) {
+            let received = this.poll_receive(cx);
+            if received.is_pending()
+                && let Poll::Ready(sent) = this.poll_send(cx)
+            {
+                // Tickets and answers of the session itself; the next write takes them along if they cannot go now.
                 sent?;
             }
-            ready!(this.poll_receive(cx))?;
+            ready!(received)?;
         }
     }
 }
