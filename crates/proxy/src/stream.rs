@@ -255,6 +255,18 @@ impl Stream {
         }
     }
 
+    /// Lets more wait for the other side than at first: see [`crate::session::ahead`].
+    pub(crate) fn let_more_wait(&self) {
+        match self {
+            Self::Tcp(stream) => {
+                // Without it no more waits than before.
+                let _ = evenkeel_sys::socket::let_more_wait(stream.as_fd());
+            }
+            Self::Tls(stream) => stream.socket().let_more_wait(),
+            Self::Unix(_) | Self::Translated(_) => {}
+        }
+    }
+
     /// Says whether the other side has given up a request that shares its connection with others.
     pub(crate) fn is_given_up(&self, cx: &mut Context<'_>) -> bool {
         matches!(self, Self::Translated(stream) if stream.poll_gone(cx).is_ready())

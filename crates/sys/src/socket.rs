@@ -74,6 +74,16 @@ pub fn hold_receive_buffer(socket: std::os::fd::BorrowedFd<'_>, is_held: bool) -
     crate::calls::set_option(&socket, libc::SOL_SOCKET, libc::SO_BUF_LOCK, lock)
 }
 
+/// Lets more bytes wait for the other side, which takes them fast: at most 1 MiB beside those that are on their way
+/// (TCP_NOTSENT_LOWAT). On a socket of [`listen_tcp`] it is a quarter of that until then.
+///
+/// # Errors
+/// When it is no TCP socket.
+pub fn let_more_wait(socket: std::os::fd::BorrowedFd<'_>) -> std::io::Result<()> {
+    let option = libc::TCP_NOTSENT_LOWAT;
+    crate::calls::set_option(&socket, libc::IPPROTO_TCP, option, tcp::MOST_UNSENT_OF_FAST)
+}
+
 /// Bytes that were sent and that the other side has not taken yet: not confirmed (TCP), or not read (unix).
 ///
 /// # Errors

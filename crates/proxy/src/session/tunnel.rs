@@ -109,7 +109,7 @@ impl Direction {
     fn poll(&mut self, cx: &mut Context<'_>, from: &mut Stream, to: &mut Stream) -> Poll<io::Result<()>> {
         let polled = self.poll_turn(cx, from, to);
         if polled.is_pending() {
-            self.ahead.moved(from, self.moved, !self.reading);
+            self.ahead.moved(from, to, self.moved, !self.reading);
         }
         polled
     }

@@ -51,7 +51,7 @@ impl Download {
             transfer,
             head_written: 0,
             splice: Splice::default(),
-            ahead: if reused { Ahead::Free } else { Ahead::Unknown },
+            ahead: if reused { Ahead::of_free_source() } else { Ahead::default() },
             waits_for: Side::Client,
             moved: now,
             sent: 0,
@@ -117,7 +117,9 @@ impl Download {
     ) -> Poll<Result<(), DownloadError>> {
         let polled = self.poll_turn(cx, client, server, head, outbound);
         match &polled {
-            Poll::Pending => self.ahead.moved(server, self.sent, self.waits_for == Side::Client),
+            Poll::Pending => {
+                self.ahead.moved(server, client, self.sent, self.waits_for == Side::Client);
+            }
             Poll::Ready(_) => self.ahead.done(server),
         }
         polled
