@@ -258,8 +258,10 @@ fn tls_library(name: &str) -> Option<String> {
     let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
     let output = Command::new(name).arg("-vv").env("PATH", path).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let line = text.lines().find_map(|line| line.split_once("Running on OpenSSL version :"))?;
-    Some(format!("with {}", line.1.trim()))
+    // Before and since HAProxy 3.
+    let words = ["Running on OpenSSL version :", "Running on SSL library version :"];
+    let said = |line: &str| words.iter().find_map(|words| Some(line.split_once(words)?.1.trim().to_owned()));
+    Some(format!("with {}", text.lines().find_map(said)?))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
