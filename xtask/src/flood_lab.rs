@@ -42,8 +42,9 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
             other => return Err(format!("flood-lab does not know {other}")),
         }
     }
-    if !(needs("nginx") && needs("openssl")) {
-        return Err("the lab needs `nginx` and `openssl`: apt-get install nginx-light openssl".into());
+    if !(needs("nginx") && needs("openssl") && needs("chrt")) {
+        let what = "apt-get install nginx-light openssl util-linux";
+        return Err(format!("the lab needs `nginx`, `openssl` and `chrt`: {what}"));
     }
     let program = crate::bench::program(root)?;
     let (mut parts, mut done) = (Vec::new(), Vec::new());

@@ -412,8 +412,9 @@ fn handshakes(target: &Target) {
 
 fn renegotiate(target: &Target) {
     while target.goes_on() {
-        let started = Command::new("openssl")
-            .args(["s_client", "-tls1_2", "-connect", &target.secure.to_string()])
+        // To start it takes milliseconds of a processor, and the attacker's is another one than ours: it comes last.
+        let started = Command::new("chrt")
+            .args(["-i", "0", "openssl", "s_client", "-tls1_2", "-connect", &target.secure.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
