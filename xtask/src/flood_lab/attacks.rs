@@ -101,9 +101,9 @@ impl Attack {
 /// Batches between two pauses, the pause, and that before the next connection.
 const BURST: u32 = 50;
 const BREATH: Duration = Duration::from_millis(2);
+const AGAIN: Duration = Duration::from_millis(20);
 /// Bursts that are put together before the first connection: nearly all are cut within them.
 const READY: u32 = 16;
-const AGAIN: Duration = Duration::from_millis(20);
 
 /// Seconds in which a timeout of a minute shows, and in which two do, one after the other: that of the requests, and that of a
 /// connection without any.
