@@ -323,27 +323,34 @@ impl Stream {
         &self,
         cx: &mut Context<'_>,
         bytes: &[u8],
-        send: fn(BorrowedFd<'_>, &[u8]) -> io::Result<usize>,
+        send: impl Fn(BorrowedFd<'_>, &[u8]) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.poll_writable(cx));
-            match self.try_io(Interest::WRITABLE, || send(self.descriptor()?, bytes)) {
-                Ok(count) => {
-                    if count < bytes.len() {
-                        self.exhausted(Interest::WRITABLE);
-                    }
-                    return Poll::Ready(Ok(count));
-                }
+            match self.try_part(Interest::WRITABLE, bytes.len(), || send(self.descriptor()?, bytes)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
+                done => return Poll::Ready(done),
             }
         }
     }
 
-    /// The last call took all there was, so the next one would find nothing: wait for an event first. What arrived since
-    /// then comes as an event of the next turn.
-    fn exhausted(&self, interest: Interest) {
-        let _cleared = self.try_io(interest, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+    /// Does `deed`, which moves at most so many bytes. When it has moved fewer, it took all there was, so that the next one
+    /// would find nothing: that is remembered as well. What arrived since then comes as an event of the next turn.
+    fn try_part(
+        &self,
+        interest: Interest,
+        most: usize,
+        deed: impl FnOnce() -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut part = None;
+        let whole = self.try_io(interest, || match deed()? {
+            count @ 1.. if count < most => {
+                part = Some(count);
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            count => Ok(count),
+        });
+        part.map_or(whole, Ok)
     }
 
     /// The next close resets the connection, so that the other side sees that something is missing.
@@ -379,13 +386,11 @@ impl AsyncRead for Stream {
             ready!(stream.poll_readable(cx));
             let room = buf.initialize_unfilled();
             let most = room.len();
-            let read = stream
-                .try_io(Interest::READABLE, || evenkeel_sys::socket::receive(stream.descriptor()?, room));
+            let read = stream.try_part(Interest::READABLE, most, || {
+                evenkeel_sys::socket::receive(stream.descriptor()?, room)
+            });
             match read {
                 Ok(count) => {
-                    if count > 0 && count < most {
-                        stream.exhausted(Interest::READABLE);
-                    }
                     buf.advance(count);
                     return Poll::Ready(Ok(()));
                 }
