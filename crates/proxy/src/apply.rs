@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -56,7 +56,7 @@ pub(crate) fn next_table(
             };
             match old_slots.get(&listener.name).filter(same_mode) {
                 Some(slot) => {
-                    slot.current.store(Arc::new(current));
+                    slot.publish(current);
                     (*slot).clone()
                 }
                 None => Arc::new(ListenerSlot {
@@ -64,6 +64,7 @@ pub(crate) fn next_table(
                     current: ArcSwap::from_pointee(current),
                     counters: PerWorker::new(workers),
                     log: ArcSwapOption::empty(),
+                    changes: AtomicU64::new(0),
                     handshakes: AtomicU32::new(0),
                     removed: AtomicBool::new(false),
                 }),

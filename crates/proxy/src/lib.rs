@@ -36,5 +36,6 @@ mod sticky;
 mod stream;
 mod table;
 mod upstream;
+mod view;
 mod websocket;
 mod worker;

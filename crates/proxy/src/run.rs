@@ -212,7 +212,7 @@ impl Role {
         retire::inherit(&table, &std::mem::take(&mut self.legacy));
         (self.acceptors, self.connectors) = (acceptors, connectors);
         for (slot, listener) in table.listeners.iter().zip(&plan.listeners) {
-            slot.log.store(self.logs.of(listener.access_log.as_ref()));
+            slot.log_to(self.logs.of(listener.access_log.as_ref()));
         }
         let closing = self.listening.follow(plan, &table, opened, &self.workers);
         tell(&self.workers, || Command::Table(table.clone()));

@@ -50,6 +50,8 @@ pub(crate) struct ListenerSlot {
     pub(crate) counters: PerWorker<ListenerCounters>,
     /// Its access log, if it has one.
     pub(crate) log: ArcSwapOption<Log>,
+    /// How often these two were swapped: see [`crate::view`].
+    pub(crate) changes: AtomicU64,
     /// Handshakes under way, all workers together.
     pub(crate) handshakes: AtomicU32,
     /// The listener is gone from the plan; its connections end when they next can.

@@ -259,3 +259,19 @@ fn a_log_can_be_taken_away_and_the_last_lines_are_written_at_the_end() {
     assert_eq!(text.lines().count(), 1, "{text}");
     assert!(text.contains("\"GET /logged HTTP/1.1\" 200 1"), "{text}");
 }
+
+#[test]
+fn a_log_that_a_new_plan_brings_has_the_next_request_of_a_connection_that_was_open() {
+    let server = ToyServer::named("a");
+    let directory = temp_dir();
+    let file = evenkeel_sys::output::open_log(&directory.path().join("log")).unwrap();
+    let mut balancer = Balancer::start(&website(1, "", ""), &[server.address()]);
+    let mut client = balancer.client();
+    client.get("/unlogged").unwrap();
+    balancer.give_file(Path::new(TO), file);
+    balancer.apply(&website(1, &with("json"), ""));
+    client.get("/logged").unwrap();
+    let lines = json(&directory, 1);
+    assert_eq!((lines.len(), &lines[0]["target"]), (1, &Value::from("/logged")));
+    assert_eq!(balancer.snapshot().listeners[0].connections_total, 1);
+}

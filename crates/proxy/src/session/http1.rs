@@ -35,6 +35,7 @@ use crate::clock;
 use crate::listener::Counted;
 use crate::stream::Stream;
 use crate::table::Listener;
+use crate::view::View;
 use heads::Heads;
 use note::Note;
 
@@ -203,17 +204,20 @@ async fn burst(client: &mut Client<'_>) -> Next {
 }
 
 async fn serve_requests(client: &mut Client<'_>, heads: &mut Heads) -> Next {
-    let mut listener = client.counted.slot.current.load_full();
+    let mut listener = View::of(&client.counted.slot);
     let size = http_mode(&listener).map_or(0, |mode| mode.limits.head_bytes as usize);
     let mut inbound = Buffer::of_size(size);
     loop {
-        refresh(&mut listener, client);
         let Some(mode) = http_mode(&listener) else { return Next::Close };
-        match receive::request(client, mode, &mut inbound, &mut heads.request).await {
+        let may_be_http2 = mode.http2;
+        let received = receive::request(client, mode, &mut inbound, &mut heads.request).await;
+        // Only now: it may have waited for long.
+        listener.look(&client.counted.slot);
+        match received {
             receive::Received::Head => {}
             receive::Received::Nothing => return Next::Idle,
             receive::Received::End => return Next::Close,
-            receive::Received::Bad(_) if mode.http2 && begins_http2(client, &inbound) => {
+            receive::Received::Bad(_) if may_be_http2 && begins_http2(client, &inbound) => {
                 return Next::Http2(inbound.unread().into());
             }
             receive::Received::Bad(reason) => {
@@ -245,14 +249,6 @@ fn begin_note(client: &mut Client<'_>, now: Instant) {
     match &mut client.note {
         Some(note) => **note = Note::begin(now),
         None => client.note = Some(Box::new(Note::begin(now))),
-    }
-}
-
-/// Looks whether a new plan has come since the last request; costs no shared write when none has.
-fn refresh(listener: &mut Arc<Listener>, client: &Client<'_>) {
-    let current = client.counted.slot.current.load();
-    if !Arc::ptr_eq(listener, &current) {
-        *listener = arc_swap::Guard::into_inner(current);
     }
 }
 

@@ -4,7 +4,6 @@
 //! [`retry`] allows; after the first byte there is no way back, and a failure cuts the connection.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use evenkeel_config::plan::{HttpMode, Underscores};
@@ -22,7 +21,7 @@ use super::heads::Heads;
 use super::one_try::{Answered, Broken, Kept, OneTry};
 use super::tries::Tries;
 use super::upload::Upload;
-use super::{Client, Next, http_mode, refresh, refuse, retry_after};
+use super::{Client, Next, http_mode, refuse, retry_after};
 use crate::access_log::End;
 use crate::buffer::Buffer;
 use crate::clock;
@@ -32,12 +31,13 @@ use crate::sticky::Sticky;
 use crate::table::{Listener, Pool, Server};
 use crate::translated::Translated;
 use crate::upstream::Upstream;
+use crate::view::View;
 use crate::worker::Worker;
 
 /// Answers the request whose head is in `heads` and was read `now`.
 pub(super) async fn run(
     client: &mut Client<'_>,
-    listener: &mut Arc<Listener>,
+    listener: &mut View,
     inbound: &mut Buffer,
     heads: &mut Heads,
     now: Instant,
@@ -52,7 +52,7 @@ pub(super) async fn run(
         let Some(mode) = http_mode(listener) else { break Next::Close };
         match serve(client, listener, mode, inbound, heads, &mut upload).await {
             // It waited while the plan changed: by the new one it may have to go elsewhere.
-            Next::Moved => refresh(listener, client),
+            Next::Moved => listener.look(&client.counted.slot),
             next => break next,
         }
     };

@@ -15,7 +15,8 @@ use super::Client;
 use crate::access_log::{Asked, End, Facts, Http};
 use crate::clock;
 use crate::queue;
-use crate::table::{Listener, Place, Pool};
+use crate::table::{Place, Pool};
+use crate::view::View;
 
 /// See the module.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ impl Note {
 
 /// The request has ended: counts it and writes its line. `head` is `None` when it was not understood. Returns when it
 /// ended.
-pub(super) fn close(client: &Client<'_>, listener: &Listener, head: Option<&RequestHead>) -> Instant {
+pub(super) fn close(client: &Client<'_>, listener: &View, head: Option<&RequestHead>) -> Instant {
     let Some(note) = client.note.as_deref() else { return clock::now() };
     let ended = note.ended.unwrap_or_else(clock::now);
     let worker = client.counted.worker.index;
@@ -100,8 +101,8 @@ pub(super) fn close(client: &Client<'_>, listener: &Listener, head: Option<&Requ
     if let (Some(server), Some(sent), Some(first)) = (server, note.sent, note.first_byte) {
         server.state.counters.of(worker).first_byte.record(first.saturating_duration_since(sent));
     }
-    let log = client.counted.slot.log.load();
-    if let Some(log) = log.as_deref() {
+    let log = listener.is_logged().then(|| client.counted.slot.log.load());
+    if let Some(log) = log.as_ref().and_then(|log| log.as_deref()) {
         let address = note.source.or(client.peer);
         let facts = Facts {
             listener: client.counted.slot.name.as_str(),
